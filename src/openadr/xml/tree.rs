@@ -1,0 +1,641 @@
+//! Reads a document once, into a tree that both the decoder and the canonicaliser use.
+//!
+//! **Invariant:** a [`Document`] is well-formed, namespace-well-formed, inside its [`Limits`], and has no DOCTYPE.
+//! Texts and names borrow from the input wherever they stand there as they are meant.
+
+use std::borrow::Cow;
+
+use quick_xml::XmlVersion;
+use quick_xml::events::attributes::Attributes;
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::reader::Reader;
+
+use super::characters::{is_ncname, is_space, is_xml_char};
+use super::error::{Place, XmlError, XmlFault};
+use super::limits::Limits;
+use super::names::Ns;
+
+const XML_URI: &str = "http://www.w3.org/XML/1998/namespace";
+const XMLNS_URI: &str = "http://www.w3.org/2000/xmlns/";
+
+/// Index of a node in its [`Document`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct NodeId(u32);
+
+/// A document as a tree.
+#[derive(Debug)]
+pub(crate) struct Document<'a> {
+    text: &'a str,
+    nodes: Vec<Node<'a>>,
+    attributes: Vec<Attribute<'a>>,
+    declarations: Vec<Declaration<'a>>,
+    uris: Vec<Cow<'a, str>>,
+    root: NodeId,
+}
+
+/// A node with its place among the others.
+#[derive(Debug)]
+pub(super) struct Node<'a> {
+    pub(super) kind: NodeKind<'a>,
+    parent: Option<NodeId>,
+    first_child: Option<NodeId>,
+    next_sibling: Option<NodeId>,
+    offset: usize,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub(super) enum NodeKind<'a> {
+    /// The document itself: parent of the root element and of what stands beside it.
+    Document,
+    Element(Tag<'a>),
+    Text(Cow<'a, str>),
+    Comment(Cow<'a, str>),
+    Instruction {
+        target: &'a str,
+        data: Cow<'a, str>,
+    },
+}
+
+/// The name and the attributes of an element.
+#[derive(Debug)]
+pub(super) struct Tag<'a> {
+    pub(super) prefix: &'a str,
+    pub(super) local: &'a str,
+    /// Index of the namespace URI; `None` for no namespace.
+    uri: Option<u32>,
+    /// The namespace, where it is one of the standard's.
+    pub(super) ns: Option<Ns>,
+    attributes: (u32, u32),
+    declarations: (u32, u32),
+}
+
+/// An attribute that is not a namespace declaration.
+#[derive(Debug)]
+pub(super) struct Attribute<'a> {
+    pub(super) prefix: &'a str,
+    pub(super) local: &'a str,
+    /// The namespace URI; empty for no namespace.
+    uri: Option<u32>,
+    pub(super) value: Cow<'a, str>,
+}
+
+/// A namespace declaration; the prefix of the default namespace is empty.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Declaration<'a> {
+    pub(super) prefix: &'a str,
+    /// `None` takes the default namespace away (`xmlns=""`).
+    uri: Option<u32>,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a document.
+    ///
+    /// # Errors
+    ///
+    /// Where it is too large, not well-formed, or has a DOCTYPE.
+    pub(crate) fn parse(bytes: &'a [u8], limits: &Limits) -> Result<Self, XmlError> {
+        let nowhere = |fault| XmlError { place: Place::default(), fault };
+        if bytes.len() > limits.bytes {
+            return Err(nowhere(XmlFault::TooLarge { bytes: bytes.len(), limit: limits.bytes }));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| nowhere(XmlFault::NotUtf8))?;
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+        if let Some((offset, c)) = text.char_indices().find(|(_, c)| !is_xml_char(*c)) {
+            let (line, column) = line_and_column(text, offset);
+            let place = Place { line, column, path: String::new() };
+            return Err(XmlError { place, fault: XmlFault::BadCharacter(c.into()) });
+        }
+        Builder::new(text, limits).build()
+    }
+
+    /// The document element.
+    pub(crate) const fn root(&self) -> NodeId {
+        self.root
+    }
+
+    /// The node that stands for the document itself.
+    pub(super) const fn document_node() -> NodeId {
+        NodeId(0)
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &Node<'a> {
+        &self.nodes[id.0 as usize]
+    }
+
+    /// The tag of an element; `None` for other nodes.
+    pub(super) fn tag(&self, id: NodeId) -> Option<&Tag<'a>> {
+        match &self.node(id).kind {
+            NodeKind::Element(tag) => Some(tag),
+            NodeKind::Document | NodeKind::Text(_) | NodeKind::Comment(_) | NodeKind::Instruction { .. } => {
+                None
+            }
+        }
+    }
+
+    pub(super) fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        std::iter::successors(self.node(id).first_child, |child| self.next_sibling(*child))
+    }
+
+    pub(super) fn next_sibling(&self, id: NodeId) -> Option<NodeId> {
+        self.node(id).next_sibling
+    }
+
+    pub(super) fn parent(&self, id: NodeId) -> Option<NodeId> {
+        self.node(id).parent
+    }
+
+    pub(super) fn attributes(&self, tag: &Tag<'a>) -> &[Attribute<'a>] {
+        &self.attributes[tag.attributes.0 as usize..tag.attributes.1 as usize]
+    }
+
+    pub(super) fn declarations(&self, tag: &Tag<'a>) -> &[Declaration<'a>] {
+        &self.declarations[tag.declarations.0 as usize..tag.declarations.1 as usize]
+    }
+
+    /// The namespace URI of an element; empty for none.
+    pub(super) fn tag_uri(&self, tag: &Tag<'a>) -> &str {
+        tag.uri.map_or("", |at| &self.uris[at as usize])
+    }
+
+    /// The namespace URI of an attribute; empty for none.
+    pub(super) fn attribute_uri(&self, attribute: &Attribute<'a>) -> &str {
+        attribute.uri.map_or("", |at| &self.uris[at as usize])
+    }
+
+    /// The namespace URI of a declaration; empty for `xmlns=""`.
+    pub(super) fn declared_uri(&self, declaration: &Declaration<'a>) -> &str {
+        declaration.uri.map_or("", |at| &self.uris[at as usize])
+    }
+
+    /// Every element of the document, in document order.
+    pub(super) fn elements(&self) -> impl Iterator<Item = (NodeId, &Tag<'a>)> + '_ {
+        self.nodes.iter().zip(0..).filter_map(|(node, at)| match &node.kind {
+            NodeKind::Element(tag) => Some((NodeId(at), tag)),
+            NodeKind::Document | NodeKind::Text(_) | NodeKind::Comment(_) | NodeKind::Instruction { .. } => {
+                None
+            }
+        })
+    }
+
+    /// Where a node stands, for messages to people.
+    pub(super) fn place(&self, id: NodeId) -> Place {
+        let (line, column) = line_and_column(self.text, self.node(id).offset);
+        let mut steps = Vec::new();
+        let mut at = Some(id);
+        while let Some(id) = at {
+            if let Some(tag) = self.tag(id) {
+                steps.push(self.step(id, tag));
+            }
+            at = self.parent(id);
+        }
+        steps.reverse();
+        Place { line, column, path: steps.join("/") }
+    }
+
+    /// `oadrEvent[2]`, or without the number where it is the only one of its name.
+    fn step(&self, id: NodeId, tag: &Tag<'a>) -> String {
+        let Some(parent) = self.parent(id) else { return tag.local.to_owned() };
+        let mut same =
+            self.children(parent).filter(|other| self.tag(*other).is_some_and(|t| t.local == tag.local));
+        let place = same.by_ref().position(|other| other == id).unwrap_or(0);
+        if place == 0 && same.next().is_none() {
+            tag.local.to_owned()
+        } else {
+            format!("{}[{}]", tag.local, place + 1)
+        }
+    }
+}
+
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// Builds the tree from the reader's events.
+struct Builder<'a, 'l> {
+    reader: Reader<&'a [u8]>,
+    limits: &'l Limits,
+    document: Document<'a>,
+    /// The elements that are open, with the last child of each; first the document itself.
+    open: Vec<(NodeId, Option<NodeId>)>,
+    /// The declarations that hold, with the depth at which each was made.
+    scope: Vec<(usize, Declaration<'a>)>,
+    offset: usize,
+    root_seen: bool,
+}
+
+impl<'a, 'l> Builder<'a, 'l> {
+    fn new(text: &'a str, limits: &'l Limits) -> Self {
+        let mut reader = Reader::from_str(text);
+        reader.config_mut().check_comments = true;
+        let top =
+            Node { kind: NodeKind::Document, parent: None, first_child: None, next_sibling: None, offset: 0 };
+        let document = Document {
+            text,
+            nodes: vec![top],
+            attributes: Vec::new(),
+            declarations: Vec::new(),
+            uris: Vec::new(),
+            root: NodeId(0),
+        };
+        let open = vec![(NodeId(0), None)];
+        Self { reader, limits, document, open, scope: Vec::new(), offset: 0, root_seen: false }
+    }
+
+    fn build(mut self) -> Result<Document<'a>, XmlError> {
+        loop {
+            self.offset = self.position();
+            let event = self.reader.read_event().map_err(|e| self.malformed(e.to_string()))?;
+            match event {
+                Event::Start(start) => self.start(&start)?,
+                Event::Empty(start) => {
+                    self.start(&start)?;
+                    self.end();
+                }
+                Event::End(_) => self.end(),
+                Event::Text(text) => {
+                    let content = text.xml10_content();
+                    if content.contains("]]>") {
+                        return Err(self.malformed("\"]]>\" in text"));
+                    }
+                    self.text(content)?;
+                }
+                Event::CData(data) => {
+                    if self.open.len() == 1 {
+                        return Err(self.malformed("text outside the document element"));
+                    }
+                    self.text(data.xml10_content())?;
+                }
+                Event::GeneralRef(reference) => {
+                    let name = reference.into_inner();
+                    let c = self.reference(&name)?;
+                    if self.open.len() == 1 {
+                        return Err(self.malformed("text outside the document element"));
+                    }
+                    self.text(Cow::Owned(c.to_string()))?;
+                }
+                Event::Comment(comment) => self.comment(&comment.xml10_content())?,
+                Event::PI(instruction) => self.instruction(instruction.content())?,
+                Event::Decl(declaration) => self.declaration(&declaration)?,
+                Event::DocType(_) => return Err(self.fault(XmlFault::Doctype)),
+                Event::Eof => break,
+            }
+        }
+        if self.open.len() > 1 {
+            return Err(self.malformed("the document ends inside an element"));
+        }
+        if !self.root_seen {
+            return Err(self.malformed("there is no element"));
+        }
+        Ok(self.document)
+    }
+
+    fn position(&self) -> usize {
+        usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
+    }
+
+    /// The start tag as it stands in the document, without `<`.
+    fn raw(&self) -> &'a str {
+        let end = self.position().min(self.document.text.len());
+        self.document.text.get(self.offset + 1..end).unwrap_or("")
+    }
+
+    fn start(&mut self, start: &BytesStart<'_>) -> Result<(), XmlError> {
+        let depth = self.open.len();
+        if depth > self.limits.depth {
+            return Err(self.fault(XmlFault::TooMany { what: "levels", limit: self.limits.depth }));
+        }
+        if depth == 1 && std::mem::replace(&mut self.root_seen, true) {
+            return Err(self.malformed("more than one document element"));
+        }
+        let raw = self.raw();
+        let name_length = start.name().as_ref().len();
+        let (name, rest) = raw.split_at_checked(name_length).unwrap_or((raw, ""));
+        let content = rest.get(..start.len() - name_length).unwrap_or("");
+        let (prefix, local) = self.split(name)?;
+        let (first_attribute, first_declaration) =
+            (self.document.attributes.len(), self.document.declarations.len());
+        self.read_attributes(content, depth)?;
+        let uri = self.resolve(prefix)?;
+        for at in first_attribute..self.document.attributes.len() {
+            let prefix = self.document.attributes[at].prefix;
+            if !prefix.is_empty() {
+                self.document.attributes[at].uri = self.resolve(prefix)?;
+            }
+        }
+        self.refuse_twins(first_attribute)?;
+        let ns = uri.and_then(|at| Ns::from_uri(&self.document.uris[at as usize]));
+        let attributes = (index(first_attribute), index(self.document.attributes.len()));
+        let declarations = (index(first_declaration), index(self.document.declarations.len()));
+        let tag = Tag { prefix, local, uri, ns, attributes, declarations };
+        let id = self.push(NodeKind::Element(tag))?;
+        if depth == 1 {
+            self.document.root = id;
+        }
+        self.open.push((id, None));
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        // The reader has matched the names; an end tag without a start is its error.
+        self.open.pop();
+        let depth = self.open.len();
+        while self.scope.last().is_some_and(|(made_at, _)| *made_at >= depth) {
+            self.scope.pop();
+        }
+    }
+
+    fn read_attributes(&mut self, content: &'a str, depth: usize) -> Result<(), XmlError> {
+        let mut count = 0;
+        for attribute in Attributes::new(content, 0) {
+            let attribute = attribute.map_err(|e| self.malformed(e.to_string()))?;
+            count += 1;
+            if count > self.limits.attributes {
+                return Err(
+                    self.fault(XmlFault::TooMany { what: "attributes", limit: self.limits.attributes })
+                );
+            }
+            if attribute.value.len() > self.limits.attribute_bytes {
+                let limit = self.limits.attribute_bytes;
+                return Err(self.fault(XmlFault::TooMany { what: "bytes in an attribute", limit }));
+            }
+            if attribute.value.contains('<') {
+                return Err(self.malformed("\"<\" in an attribute"));
+            }
+            let value = attribute
+                .normalized_value(XmlVersion::Implicit1_0)
+                .map_err(|e| self.malformed(e.to_string()))?;
+            if let Some(c) = value.chars().find(|c| !is_xml_char(*c)) {
+                return Err(self.fault(XmlFault::BadCharacter(c.into())));
+            }
+            let name = attribute.key.into_inner();
+            if name == "xmlns" {
+                self.declare("", value, depth)?;
+            } else if let Some(prefix) = name.strip_prefix("xmlns:") {
+                self.declare(prefix, value, depth)?;
+            } else {
+                let (prefix, local) = self.split(name)?;
+                self.document.attributes.push(Attribute { prefix, local, uri: None, value });
+            }
+        }
+        Ok(())
+    }
+
+    fn declare(&mut self, prefix: &'a str, uri: Cow<'a, str>, depth: usize) -> Result<(), XmlError> {
+        if !prefix.is_empty() && !is_ncname(prefix) {
+            return Err(self.malformed(format!("\"{prefix}\" is not a prefix")));
+        }
+        let reserved = prefix == "xmlns" || uri == XMLNS_URI || (prefix == "xml") != (uri == XML_URI);
+        if reserved || (uri.is_empty() && !prefix.is_empty()) {
+            return Err(self.malformed(format!("prefix \"{prefix}\" cannot be bound to \"{uri}\"")));
+        }
+        // C14N 1.0 leaves relative URIs undefined, and no namespace of a message is one.
+        if !uri.is_empty() && !is_absolute(&uri) {
+            return Err(self.malformed(format!("namespace \"{uri}\" is not absolute")));
+        }
+        if self.scope.len() >= self.limits.namespaces {
+            return Err(
+                self.fault(XmlFault::TooMany { what: "namespaces in scope", limit: self.limits.namespaces })
+            );
+        }
+        let uri = (!uri.is_empty()).then(|| self.intern(uri));
+        let declaration = Declaration { prefix, uri };
+        self.document.declarations.push(declaration);
+        self.scope.push((depth, declaration));
+        Ok(())
+    }
+
+    fn intern(&mut self, uri: Cow<'a, str>) -> u32 {
+        let known = self.document.uris.iter().position(|other| *other == uri);
+        index(known.unwrap_or_else(|| {
+            self.document.uris.push(uri);
+            self.document.uris.len() - 1
+        }))
+    }
+
+    fn resolve(&mut self, prefix: &str) -> Result<Option<u32>, XmlError> {
+        if prefix == "xml" {
+            return Ok(Some(self.intern(Cow::Borrowed(XML_URI))));
+        }
+        match self.scope.iter().rev().find(|(_, declaration)| declaration.prefix == prefix) {
+            Some((_, declaration)) => Ok(declaration.uri),
+            None if prefix.is_empty() => Ok(None),
+            None => Err(self.malformed(format!("prefix \"{prefix}\" is not declared"))),
+        }
+    }
+
+    /// `a:x` and `b:x` are the same attribute where `a` and `b` are the same namespace.
+    fn refuse_twins(&self, first: usize) -> Result<(), XmlError> {
+        let attributes = &self.document.attributes[first..];
+        for (at, one) in attributes.iter().enumerate() {
+            if attributes[..at].iter().any(|other| other.uri == one.uri && other.local == one.local) {
+                return Err(self.malformed(format!("attribute \"{}\" stands twice", one.local)));
+            }
+        }
+        Ok(())
+    }
+
+    fn split(&self, name: &'a str) -> Result<(&'a str, &'a str), XmlError> {
+        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
+        let colon = name.len() > local.len();
+        if !is_ncname(local) || (colon && !is_ncname(prefix)) {
+            return Err(self.malformed(format!("\"{name}\" is not a name")));
+        }
+        Ok((prefix, local))
+    }
+
+    fn text(&mut self, text: Cow<'a, str>) -> Result<(), XmlError> {
+        if self.open.len() == 1 {
+            let blank = text.chars().all(is_space);
+            return if blank { Ok(()) } else { Err(self.malformed("text outside the document element")) };
+        }
+        if text.is_empty() {
+            return Ok(());
+        }
+        // Texts, CDATA sections and references beside each other are one text.
+        if let Some((_, Some(last))) = self.open.last()
+            && let NodeKind::Text(before) = &mut self.document.nodes[last.0 as usize].kind
+        {
+            before.to_mut().push_str(&text);
+            return Ok(());
+        }
+        self.push(NodeKind::Text(text)).map(|_| ())
+    }
+
+    fn reference(&self, name: &str) -> Result<char, XmlError> {
+        let c = match name {
+            "lt" => '<',
+            "gt" => '>',
+            "amp" => '&',
+            "apos" => '\'',
+            "quot" => '"',
+            _ => {
+                let reference = quick_xml::events::BytesRef::new(name);
+                let c = reference.resolve_char_ref().map_err(|e| self.malformed(e.to_string()))?;
+                c.ok_or_else(|| self.malformed(format!("entity \"{name}\" is not defined")))?
+            }
+        };
+        if is_xml_char(c) { Ok(c) } else { Err(self.fault(XmlFault::BadCharacter(c.into()))) }
+    }
+
+    fn comment(&mut self, text: &str) -> Result<(), XmlError> {
+        if text.contains("--") || text.ends_with('-') {
+            return Err(self.malformed("\"--\" in a comment"));
+        }
+        self.push(NodeKind::Comment(Cow::Owned(text.to_owned()))).map(|_| ())
+    }
+
+    fn instruction(&mut self, content: &str) -> Result<(), XmlError> {
+        let raw = self.raw();
+        let raw = raw.strip_prefix('?').unwrap_or(raw);
+        let target = &raw[..raw.find(|c| is_space(c) || c == '?').unwrap_or(raw.len())];
+        if !is_ncname(target) || target.eq_ignore_ascii_case("xml") {
+            return Err(self.malformed(format!("\"{target}\" is not the target of an instruction")));
+        }
+        let data = content.trim_start_matches(is_space).replace("\r\n", "\n").replace('\r', "\n");
+        self.push(NodeKind::Instruction { target, data: Cow::Owned(data) }).map(|_| ())
+    }
+
+    fn declaration(&self, declaration: &quick_xml::events::BytesDecl<'_>) -> Result<(), XmlError> {
+        if self.offset > 0 {
+            return Err(self.malformed("an XML declaration stands only at the start"));
+        }
+        let version = declaration.version().map_err(|e| self.malformed(e.to_string()))?;
+        if version != "1.0" {
+            return Err(self.malformed(format!("XML version {version}")));
+        }
+        match declaration.encoding() {
+            None => Ok(()),
+            Some(Ok(encoding)) if encoding.eq_ignore_ascii_case("utf-8") => Ok(()),
+            Some(_) => Err(self.fault(XmlFault::NotUtf8)),
+        }
+    }
+
+    fn push(&mut self, kind: NodeKind<'a>) -> Result<NodeId, XmlError> {
+        if self.document.nodes.len() > self.limits.nodes {
+            return Err(self.fault(XmlFault::TooMany { what: "nodes", limit: self.limits.nodes }));
+        }
+        let id = NodeId(index(self.document.nodes.len()));
+        let Some((parent, last)) = self.open.last_mut() else {
+            unreachable!(
+                "the document itself is never closed: the reader refuses an end tag without its start"
+            )
+        };
+        let (parent, before) = (*parent, last.replace(id));
+        match before {
+            Some(sibling) => self.document.nodes[sibling.0 as usize].next_sibling = Some(id),
+            None => self.document.nodes[parent.0 as usize].first_child = Some(id),
+        }
+        let node =
+            Node { kind, parent: Some(parent), first_child: None, next_sibling: None, offset: self.offset };
+        self.document.nodes.push(node);
+        Ok(id)
+    }
+
+    fn malformed(&self, why: impl Into<String>) -> XmlError {
+        self.fault(XmlFault::NotWellFormed(why.into()))
+    }
+
+    fn fault(&self, fault: XmlFault) -> XmlError {
+        let (line, column) = line_and_column(self.document.text, self.offset);
+        let path = self.open.last().map_or_else(String::new, |(id, _)| self.document.place(*id).path);
+        XmlError { place: Place { line, column, path }, fault }
+    }
+}
+
+fn is_absolute(uri: &str) -> bool {
+    uri.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+    })
+}
+
+/// The limits keep every index far below 2^32.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> String {
+        Document::parse(text.as_bytes(), &Limits::VEN).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn names_are_resolved_by_scope_not_by_prefix() {
+        let text =
+            r#"<p:a xmlns:p="urn:1"><p:b xmlns:p="urn:2"/><p:c/><d xmlns="urn:3"><e xmlns=""/></d></p:a>"#;
+        let document = Document::parse(text.as_bytes(), &Limits::VEN).unwrap();
+        let found: Vec<_> = document.elements().map(|(_, tag)| (tag.local, document.tag_uri(tag))).collect();
+        assert_eq!(found, [("a", "urn:1"), ("b", "urn:2"), ("c", "urn:1"), ("d", "urn:3"), ("e", "")]);
+    }
+
+    #[test]
+    fn text_cdata_and_references_are_one_text() {
+        let text = "<a>1 &lt;<![CDATA[ 2 ]]>&#x41;\r\n3</a>";
+        let document = Document::parse(text.as_bytes(), &Limits::VEN).unwrap();
+        let texts: Vec<_> = document.children(document.root()).map(|id| &document.node(id).kind).collect();
+        assert!(matches!(texts.as_slice(), [NodeKind::Text(t)] if t == "1 < 2 A\n3"), "{texts:?}");
+    }
+
+    #[test]
+    fn what_is_not_well_formed_is_refused_with_its_place() {
+        for (text, expected) in [
+            ("", "(line 1, column 1): not well-formed: there is no element"),
+            ("<a>", "a (line 1, column 4): not well-formed: the document ends inside an element"),
+            ("<a><b>\n</a>", "b (line 2, column 1): not well-formed"),
+            ("<a/><b/>", "more than one document element"),
+            ("<a/>x", "text outside the document element"),
+            ("<a/>&#65;", "text outside the document element"),
+            ("x<a/>", "text outside the document element"),
+            ("<a>&x;</a>", "entity \"x\" is not defined"),
+            ("<a>&#0;</a>", "not well-formed"),
+            ("<a>&#xFFFF;</a>", "character U+FFFF is not allowed"),
+            ("<a>\u{1}</a>", "character U+0001 is not allowed"),
+            ("<a>]]></a>", "\"]]>\" in text"),
+            ("<a b='<'/>", "\"<\" in an attribute"),
+            ("<a b='1' b='2'/>", "not well-formed"),
+            ("<a xmlns:p='urn:1' xmlns:q='urn:1' p:b='1' q:b='2'/>", "attribute \"b\" stands twice"),
+            ("<p:a/>", "prefix \"p\" is not declared"),
+            ("<a xmlns:p=''/>", "cannot be bound"),
+            ("<a xmlns='relative'/>", "is not absolute"),
+            ("<a xmlns:xml='urn:1'/>", "cannot be bound"),
+            ("<1a/>", "is not a name"),
+            ("<a:b:c xmlns:a='urn:1'/>", "is not a name"),
+            ("<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>", "a DOCTYPE is never accepted"),
+            (" <?xml version='1.0'?><a/>", "stands only at the start"),
+            ("<?xml version='1.1'?><a/>", "XML version 1.1"),
+            ("<?xml version='1.0' encoding='latin1'?><a/>", "not UTF-8"),
+            ("<a><!-- -- --></a>", "not well-formed"),
+        ] {
+            let found = fault(text);
+            assert!(found.contains(expected), "{text}: {found}");
+        }
+        let error = Document::parse(b"<a>\xff</a>", &Limits::VEN).unwrap_err();
+        assert_eq!(error.fault, XmlFault::NotUtf8);
+    }
+
+    #[test]
+    fn limits_hold_while_reading() {
+        let limits =
+            Limits { bytes: 600, depth: 3, attributes: 2, attribute_bytes: 8, nodes: 10, namespaces: 2 };
+        for (text, expected) in [
+            ("x".repeat(601), "at most 600"),
+            ("<a>".repeat(4), "more than 3 levels"),
+            ("<a b='1' c='2' d='3'/>".to_owned(), "more than 2 attributes"),
+            ("<a b='123456789'/>".to_owned(), "more than 8 bytes in an attribute"),
+            (format!("<a>{}</a>", "<b/>".repeat(20)), "more than 10 nodes"),
+            (
+                "<a xmlns='u:1' xmlns:b='u:2'><c xmlns='u:3'/></a>".to_owned(),
+                "more than 2 namespaces in scope",
+            ),
+        ] {
+            let found = Document::parse(text.as_bytes(), &limits).unwrap_err().to_string();
+            assert!(found.contains(expected), "{text}: {found}");
+        }
+    }
+}

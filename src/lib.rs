@@ -1,4 +1,10 @@
 //! An OpenADR 2.0b VEN: the client end of utility demand response.
 
-pub mod openadr;
+mod engine;
+pub mod handler;
+pub mod mock_vtn;
+pub mod notice;
+mod openadr;
 pub mod time;
+
+pub use openadr::message;

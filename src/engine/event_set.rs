@@ -1,0 +1,367 @@
+//! Keeps our events and the VTN's the same.
+//!
+//! A VTN sends every event that it still cares about each time (rule 50), so a payload is a full picture, not a change.
+//! [`EventSet::reconcile`] lays it over what is held:
+//!
+//! ```text
+//! distributed          held         what follows
+//! e1 mod 1             e1 mod 0     modified: the handler is asked again
+//! e2 mod 0             -            new: the handler is asked
+//! e3 mod 2             e3 mod 2     unchanged: answered again as before
+//! e4 mod 0             e4 mod 1     refused with 450 (rule 58)
+//! e5 cancelled         e5           cancelled, confirmed with optIn (rule 36)
+//! e6 cancelled         -            nothing, but confirmed too (rule 60)
+//! -                    e7           implied cancelled, without an answer (rule 61)
+//! ```
+//!
+//! **Invariant:** the modification number of a held event never goes down.
+//!
+//! **Reading of the standard:** an event that is over is kept, silently, until the VTN drops it from its picture, so that it is
+//! answered as before and never put to the handler twice. The same number with other content is no change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::handler::{Decision, EndReason};
+use crate::notice::{DecidedBy, Notice};
+use crate::openadr::message::{
+    CreatedEvent, DistributeEvent, EiEvent, EiResponse, EventId, EventResponse, EventStatus, OadrEvent,
+    OptType, RequestId, ResponseCode, ResponseRequired, VenId,
+};
+use crate::time::Now;
+
+use super::dice::Dice;
+use super::held_event::{Asking, HeldEvent};
+use super::settings::Settings;
+use super::snapshot::{DecisionRecord, EventRecord, Write};
+use super::timer::Earliest;
+use super::{OptTicket, Told, Turn};
+
+/// The events of one VTN.
+#[derive(Debug, Default)]
+pub(super) struct EventSet {
+    held: BTreeMap<EventId, HeldEvent>,
+    /// Responses about events that are not held: refused, or cancelled and unknown.
+    loose: Vec<EventResponse>,
+    /// The VTN has refused a message with several responses: send them one by one (rule 48).
+    one_by_one: bool,
+}
+
+impl EventSet {
+    pub(super) fn restored(records: BTreeMap<EventId, EventRecord>) -> Self {
+        let held = records.into_iter().map(|(id, record)| (id, HeldEvent::restored(record))).collect();
+        Self { held, ..Self::default() }
+    }
+
+    /// Lays the VTN's picture over what is held.
+    pub(super) fn reconcile(
+        &mut self,
+        turn: &mut Turn,
+        settings: &Settings,
+        dice: &mut Dice,
+        picture: DistributeEvent,
+    ) {
+        let request_id = picture.request_id;
+        let mut seen = BTreeSet::new();
+        for received in picture.events {
+            seen.insert(received.event.id().clone());
+            self.receive(turn, settings, dice, received, &request_id);
+        }
+        for (id, held) in &mut self.held {
+            if !seen.contains(id) {
+                held.absent = true;
+                held.response_owed = None;
+                held.cancel(turn, dice, EndReason::ImpliedCancelled);
+            }
+        }
+    }
+
+    fn receive(
+        &mut self,
+        turn: &mut Turn,
+        settings: &Settings,
+        dice: &mut Dice,
+        received: OadrEvent,
+        request_id: &RequestId,
+    ) {
+        let (event, required) = (&received.event, received.response_required);
+        let cancelled = event.descriptor.status == EventStatus::Cancelled;
+        let confirmed = answer(event, request_id, ResponseCode::OK, "OK", OptType::OptIn);
+        match self.held.get_mut(event.id()) {
+            Some(held) if event.modification() < held.record.event.modification() => {
+                held.absent = false;
+                let why = format!("modification {} is held", held.record.event.modification());
+                self.refuse(turn, &received, request_id, (ResponseCode::OUT_OF_SEQUENCE, why));
+            }
+            None if cancelled => self.respond(required, confirmed),
+            Some(held) if cancelled => {
+                held.seen(request_id, ResponseRequired::Never);
+                held.response_owed = None;
+                held.record.event = std::sync::Arc::new(received.event);
+                held.cancel(turn, dice, EndReason::Cancelled);
+                self.respond(required, confirmed);
+            }
+            Some(held) if event.modification() == held.record.event.modification() => {
+                let changed =
+                    held.record.request_id != *request_id || held.record.response_required != required;
+                held.seen(request_id, required);
+                if changed {
+                    held.write(turn);
+                }
+            }
+            Some(_) | None => self.take(turn, settings, dice, received, request_id),
+        }
+    }
+
+    /// A new event, or a new version of one.
+    fn take(
+        &mut self,
+        turn: &mut Turn,
+        settings: &Settings,
+        dice: &mut Dice,
+        received: OadrEvent,
+        request_id: &RequestId,
+    ) {
+        if let Err(fault) = check(&received.event, settings) {
+            return self.refuse(turn, &received, request_id, fault);
+        }
+        let id = received.event.id().clone();
+        turn.notify(Notice::EventReceived {
+            event_id: id.clone(),
+            modification: received.event.modification(),
+            modified: self.held.contains_key(&id),
+            start: received.event.active_period.start,
+        });
+        let required = received.response_required;
+        let held = match self.held.remove(&id) {
+            Some(mut held) => {
+                held.modify(received.event, dice, turn.now.wall);
+                held.seen(request_id, required);
+                held
+            }
+            None => {
+                let mut held = HeldEvent::new(received, request_id.clone(), dice);
+                held.owe_response();
+                held
+            }
+        };
+        held.write(turn);
+        self.held.insert(id, held);
+    }
+
+    fn refuse(
+        &mut self,
+        turn: &mut Turn,
+        received: &OadrEvent,
+        request_id: &RequestId,
+        (code, why): (ResponseCode, String),
+    ) {
+        let refusal = answer(&received.event, request_id, code, &why, OptType::OptOut);
+        turn.notify(Notice::EventRejected { event_id: received.event.id().clone(), code, why });
+        self.respond(received.response_required, refusal);
+    }
+
+    fn respond(&mut self, required: ResponseRequired, response: EventResponse) {
+        if required == ResponseRequired::Always {
+            self.loose.retain(|other| other.event_id != response.event_id);
+            self.loose.push(response);
+        }
+    }
+
+    /// The handler has decided.
+    pub(super) fn decided(&mut self, turn: &mut Turn, ticket: &OptTicket, decision: Decision) {
+        let Some(held) = self.held.get_mut(&ticket.event).filter(|held| held.accepts(ticket, turn.now.wall))
+        else {
+            return;
+        };
+        held.asking = Asking::Nothing;
+        match decision {
+            Decision::Opt(opt) => held.decide(turn, opt, DecidedBy::Handler),
+            Decision::Pending { until, default } => {
+                held.await_person(ticket.attempt, until);
+                held.decide(turn, default, DecidedBy::Default);
+            }
+            Decision::Reject(code, why) => {
+                turn.notify(Notice::EventRejected { event_id: ticket.event.clone(), code, why: why.clone() });
+                held.settle(
+                    turn,
+                    DecisionRecord {
+                        opt: OptType::OptOut,
+                        modification: ticket.modification,
+                        by: DecidedBy::Handler,
+                        refusal: Some((code, why)),
+                    },
+                );
+            }
+        }
+    }
+
+    /// A person changes a decision; nothing happens where the event is not held or over.
+    pub(super) fn change_of_mind(&mut self, turn: &mut Turn, event: &EventId, opt: OptType) {
+        if let Some(held) =
+            self.held.get_mut(event).filter(|held| !held.record.ended && held.record.stop.is_none())
+        {
+            held.asking = Asking::Nothing;
+            held.decide(turn, opt, DecidedBy::Person);
+        }
+    }
+
+    pub(super) fn told(&mut self, turn: &mut Turn, told: &Told) {
+        if let Some(held) = self.held.get_mut(&told.event) {
+            held.told(turn, told);
+        }
+    }
+
+    /// Does what time demands.
+    pub(super) fn advance(&mut self, turn: &mut Turn, settings: &Settings, storing: bool) {
+        for held in self.held.values_mut() {
+            held.ask(turn, settings, storing);
+            if storing {
+                held.advance(turn);
+            }
+        }
+        self.held.retain(|id, held| {
+            let forget = storing && held.can_be_forgotten();
+            if forget {
+                turn.write(Write::ForgetEvent(id.clone()));
+            }
+            !forget
+        });
+    }
+
+    /// The registration is over: what runs is stopped, nothing is answered.
+    pub(super) fn stop_all(&mut self, turn: &mut Turn) {
+        self.loose.clear();
+        for held in self.held.values_mut() {
+            held.absent = true;
+            held.response_owed = None;
+            held.record.stop.get_or_insert((turn.now.wall, EndReason::Unregistered));
+            held.asking = Asking::Nothing;
+            held.write(turn);
+        }
+    }
+
+    /// The next `oadrCreatedEvent`, as soon as everything that it has to answer is decided (rule 12).
+    ///
+    /// While nothing can be stored, only what was decided for that very reason is answered.
+    pub(super) fn created_event(&self, ven_id: &VenId, storing: bool) -> Option<CreatedEvent> {
+        let owing = self.held.values().filter_map(|held| Some((held, held.response_owed.as_ref()?)));
+        let mut responses: Vec<_> = self.loose.clone();
+        for (held, request_id) in owing {
+            match held.decision() {
+                Some(decision) if storing || decision.by == DecidedBy::FullStore => {
+                    responses.push(answer_as_decided(&held.record.event, request_id, decision));
+                }
+                None if storing => return None,
+                Some(_) | None => {}
+            }
+        }
+        if self.one_by_one {
+            responses.truncate(1);
+        }
+        (!responses.is_empty()).then(|| CreatedEvent {
+            response: EiResponse::ok(RequestId::from("")),
+            event_responses: responses,
+            ven_id: ven_id.clone(),
+        })
+    }
+
+    /// The VTN has these responses.
+    pub(super) fn answered(&mut self, turn: &mut Turn, sent: &[EventResponse]) {
+        for response in sent {
+            self.settle(response);
+            turn.notify(Notice::OptSent {
+                event_id: response.event_id.clone(),
+                modification: response.modification_number,
+                opt: response.opt_type,
+            });
+        }
+        if !self.owes_responses() {
+            self.one_by_one = false;
+        }
+    }
+
+    /// The VTN does not take these responses; several are tried one by one, a single one is given up (rule 48).
+    pub(super) fn not_taken(&mut self, sent: &[EventResponse]) {
+        if sent.len() > 1 {
+            self.one_by_one = true;
+        } else {
+            sent.iter().for_each(|response| self.settle(response));
+        }
+    }
+
+    fn settle(&mut self, response: &EventResponse) {
+        self.loose.retain(|other| other != response);
+        if let Some(held) = self.held.get_mut(&response.event_id) {
+            let same_opt = held.decision().is_some_and(|d| d.opt == response.opt_type);
+            let same_version = held.record.event.modification() == response.modification_number;
+            if same_opt && same_version && held.response_owed.as_ref() == Some(&response.request_id) {
+                held.response_owed = None;
+            }
+        }
+    }
+
+    fn owes_responses(&self) -> bool {
+        !self.loose.is_empty() || self.held.values().any(|held| held.response_owed.is_some())
+    }
+
+    pub(super) fn withhold_from(&mut self, batch: u64) {
+        for held in self.held.values_mut() {
+            held.withhold_from(batch);
+        }
+    }
+
+    pub(super) fn deadlines(&self, earliest: &mut Earliest, now: Now) {
+        for held in self.held.values() {
+            held.deadlines(earliest, now);
+        }
+    }
+}
+
+fn answer_as_decided(event: &EiEvent, request_id: &RequestId, decision: &DecisionRecord) -> EventResponse {
+    match &decision.refusal {
+        Some((code, why)) => answer(event, request_id, *code, why, decision.opt),
+        None => answer(event, request_id, ResponseCode::OK, "OK", decision.opt),
+    }
+}
+
+fn answer(
+    event: &EiEvent,
+    request_id: &RequestId,
+    code: ResponseCode,
+    why: &str,
+    opt: OptType,
+) -> EventResponse {
+    EventResponse {
+        code,
+        description: Some(why.to_owned()),
+        request_id: request_id.clone(),
+        event_id: event.id().clone(),
+        modification_number: event.modification(),
+        opt_type: opt,
+    }
+}
+
+/// What can be told to be wrong with an event before the handler is asked (rules 33, 48, 100).
+fn check(event: &EiEvent, settings: &Settings) -> Result<(), (ResponseCode, String)> {
+    let context = &event.descriptor.market_context;
+    if !settings.market_contexts.is_empty() && !settings.market_contexts.contains(context) {
+        return Err((ResponseCode::TARGET_MISMATCH, format!("market context {context} is not served here")));
+    }
+    for signal in &event.signals {
+        for (index, interval) in signal.intervals.iter().enumerate() {
+            match interval.signal_value().map(crate::openadr::message::Float::exact) {
+                Some(Some(_)) => {}
+                Some(None) => {
+                    let why = format!("interval {index} of signal {} has no finite value", signal.signal_id);
+                    return Err((ResponseCode::INVALID_DATA, why));
+                }
+                None => {
+                    let why =
+                        format!("interval {index} of signal {} needs one payloadFloat", signal.signal_id);
+                    return Err((ResponseCode::COMPLIANCE_ERROR, why));
+                }
+            }
+        }
+    }
+    Ok(())
+}

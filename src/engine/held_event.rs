@@ -1,0 +1,352 @@
+//! Carries one event from its first reception to its end.
+
+use std::sync::Arc;
+
+use crate::handler::{Change, EndReason};
+use crate::notice::{DecidedBy, Notice};
+use crate::openadr::message::{EiEvent, OadrEvent, OptType, RequestId, ResponseRequired};
+use crate::time::{Now, Span, Timestamp};
+
+use super::dice::Dice;
+use super::schedule;
+use super::settings::Settings;
+use super::snapshot::{DecisionRecord, EventRecord, Write};
+use super::timer::{Earliest, Timer};
+use super::{Announcement, Effect, Moment, OptTicket, Told, Turn};
+
+/// An event that is held.
+#[derive(Debug)]
+pub(super) struct HeldEvent {
+    pub(super) record: EventRecord,
+    pub(super) asking: Asking,
+    /// A response is owed, under this requestID (rule 42).
+    pub(super) response_owed: Option<RequestId>,
+    /// The VTN does not speak of it any more.
+    pub(super) absent: bool,
+    start_told: bool,
+    /// For each signal, the interval that the handler was told last.
+    intervals_told: Vec<Option<usize>>,
+    end_telling: bool,
+    /// The batch in which the handler was told something last.
+    last_told: u64,
+    resumed: bool,
+    attempts: u64,
+}
+
+/// How far the question to the handler has come.
+#[derive(Debug)]
+pub(super) enum Asking {
+    /// There is nothing to ask.
+    Nothing,
+    /// The handler is to be asked.
+    Wanted(Change),
+    /// The handler has been asked.
+    Asked { attempt: u64, batch: u64, until: Span, change: Change },
+    /// The handler was late or wanted time; what it says later changes the answer.
+    Late { attempt: u64, until: Option<Timestamp> },
+}
+
+impl HeldEvent {
+    pub(super) fn new(received: OadrEvent, request_id: RequestId, dice: &mut Dice) -> Self {
+        let most = received.event.active_period.start_after.map_or(Span::ZERO, |d| d.nominal());
+        let record = EventRecord {
+            offset: dice.up_to(most),
+            event: Arc::new(received.event),
+            response_required: received.response_required,
+            request_id,
+            decision: None,
+            started: false,
+            stop: None,
+            ended: false,
+            end_owed: None,
+        };
+        Self::holding(record, Asking::Wanted(Change::New), false)
+    }
+
+    /// Goes on with what was stored: only what has not been decided is asked (again).
+    pub(super) fn restored(record: EventRecord) -> Self {
+        let version = record.event.modification();
+        let undecided = record.decision.as_ref().is_none_or(|d| d.modification != version);
+        let asking =
+            if undecided && record.stop.is_none() { Asking::Wanted(Change::New) } else { Asking::Nothing };
+        Self::holding(record, asking, true)
+    }
+
+    fn holding(record: EventRecord, asking: Asking, resumed: bool) -> Self {
+        let intervals_told = vec![None; record.event.signals.len()];
+        let start_told = record.started;
+        Self {
+            record,
+            asking,
+            response_owed: None,
+            absent: false,
+            start_told,
+            intervals_told,
+            end_telling: false,
+            last_told: 0,
+            resumed,
+            attempts: 0,
+        }
+    }
+
+    pub(super) fn write(&self, turn: &mut Turn) {
+        turn.write(Write::Event(self.record.clone()));
+    }
+
+    /// The decision about the present version.
+    pub(super) fn decision(&self) -> Option<&DecisionRecord> {
+        self.record.decision.as_ref().filter(|d| d.modification == self.record.event.modification())
+    }
+
+    /// Whether the event is to be carried out; while a new version is undecided, the decision about the old one holds.
+    fn opted_in(&self) -> bool {
+        self.record.decision.as_ref().is_some_and(|d| d.opt == OptType::OptIn)
+    }
+
+    /// It came again, unchanged.
+    pub(super) fn seen(&mut self, request_id: &RequestId, required: ResponseRequired) {
+        self.absent = false;
+        self.record.request_id = request_id.clone();
+        self.record.response_required = required;
+        self.owe_response();
+    }
+
+    /// Another answer is due, if the event wants any (rule 12).
+    pub(super) fn owe_response(&mut self) {
+        if self.record.response_required == ResponseRequired::Always {
+            self.response_owed = Some(self.record.request_id.clone());
+        }
+    }
+
+    /// It came with a higher modification number: the new content replaces the old (rule 57).
+    pub(super) fn modify(&mut self, new: EiEvent, dice: &mut Dice, now: Timestamp) {
+        let old = std::mem::replace(&mut self.record.event, Arc::new(new));
+        let period = self.record.event.active_period;
+        if period.start_after != old.active_period.start_after {
+            self.record.offset = dice.up_to(period.start_after.map_or(Span::ZERO, |d| d.nominal()));
+        }
+        self.record.stop = None;
+        self.intervals_told = vec![None; self.record.event.signals.len()];
+        let over = schedule::end(&period, self.record.offset).is_some_and(|end| end <= now);
+        if self.record.ended && !over {
+            // A completed event that is moved into the future begins anew.
+            self.record.ended = false;
+            self.record.started = false;
+            self.start_told = false;
+        }
+        self.asking = Asking::Wanted(Change::Modified { old });
+    }
+
+    /// The VTN has called it off; a running event that has `startafter` stops at a random moment within it (rule 65).
+    pub(super) fn cancel(&mut self, turn: &mut Turn, dice: &mut Dice, why: EndReason) {
+        if self.record.stop.is_some() || self.record.ended {
+            return;
+        }
+        let period = &self.record.event.active_period;
+        let running = self.opted_in() && turn.now.wall >= schedule::start(period, self.record.offset);
+        let most = period.start_after.filter(|_| running).map_or(Span::ZERO, |d| d.nominal());
+        self.record.stop = Some((turn.now.wall + dice.up_to(most), why));
+        self.asking = Asking::Nothing;
+        self.write(turn);
+        if matches!(why, EndReason::Cancelled | EndReason::ImpliedCancelled) {
+            let implied = why == EndReason::ImpliedCancelled;
+            turn.notify(Notice::EventCancelled { event_id: self.record.event.id().clone(), implied });
+        }
+    }
+
+    /// Settles what the VEN will do; tells a change of mind where the same version had been decided otherwise.
+    pub(super) fn decide(&mut self, turn: &mut Turn, opt: OptType, by: DecidedBy) {
+        self.settle(
+            turn,
+            DecisionRecord { opt, modification: self.record.event.modification(), by, refusal: None },
+        );
+    }
+
+    pub(super) fn settle(&mut self, turn: &mut Turn, decision: DecisionRecord) {
+        let (event_id, modification) = (self.record.event.id().clone(), decision.modification);
+        let (opt, by) = (decision.opt, decision.by);
+        match self.decision() {
+            Some(before) if before.opt == opt && before.refusal == decision.refusal => return,
+            Some(before) => {
+                turn.notify(Notice::OptChanged { event_id, modification, from: before.opt, to: opt, by });
+                self.owe_response();
+            }
+            None => turn.notify(Notice::OptDecided { event_id, modification, opt, by }),
+        }
+        self.record.decision = Some(decision);
+        self.write(turn);
+    }
+
+    /// Asks the handler, where it is to be asked; uses the default where it is late.
+    pub(super) fn ask(&mut self, turn: &mut Turn, settings: &Settings, storing: bool) {
+        match &self.asking {
+            Asking::Wanted(change) if storing => {
+                self.attempts += 1;
+                let change = change.clone();
+                let event = self.record.event.clone();
+                let (attempt, within) = (self.attempts, settings.decision_timeout);
+                let ticket =
+                    OptTicket { event: event.id().clone(), modification: event.modification(), attempt };
+                let until = turn.now.since_start + within;
+                self.asking = Asking::Asked { attempt, batch: turn.batch, until, change: change.clone() };
+                turn.effect(Effect::Offer { ticket, event, change, within });
+            }
+            Asking::Wanted(_) => {
+                if let Some(opt) = settings.opt_when_full.filter(|_| self.decision().is_none()) {
+                    self.decide(turn, opt, DecidedBy::FullStore);
+                }
+            }
+            Asking::Asked { attempt, until, .. } if *until <= turn.now.since_start => {
+                self.asking = Asking::Late { attempt: *attempt, until: None };
+                self.decide(turn, settings.default_opt, DecidedBy::Default);
+            }
+            Asking::Asked { .. } | Asking::Late { .. } | Asking::Nothing => {}
+        }
+    }
+
+    /// What was offered or told in that batch or a later one never reached the handler.
+    pub(super) fn withhold_from(&mut self, failed: u64) {
+        if let Asking::Asked { batch, change, .. } = &self.asking
+            && *batch >= failed
+        {
+            self.asking = Asking::Wanted(change.clone());
+        }
+        if self.last_told >= failed {
+            self.end_telling = false;
+            self.start_told = self.record.started;
+            self.intervals_told.fill(None);
+        }
+    }
+
+    /// Whether a decision with this ticket still counts.
+    pub(super) fn accepts(&self, ticket: &OptTicket, now: Timestamp) -> bool {
+        let current = match &self.asking {
+            Asking::Asked { attempt, .. } => *attempt == ticket.attempt,
+            Asking::Late { attempt, until } => {
+                *attempt == ticket.attempt && until.is_none_or(|until| now <= until)
+            }
+            Asking::Nothing | Asking::Wanted(_) => false,
+        };
+        current && ticket.modification == self.record.event.modification()
+    }
+
+    /// The attempt that a person's decision may still replace until then.
+    pub(super) fn await_person(&mut self, attempt: u64, until: Timestamp) {
+        self.asking = Asking::Late { attempt, until: Some(until) };
+    }
+
+    /// Does what time demands: start, intervals, end.
+    pub(super) fn advance(&mut self, turn: &mut Turn) {
+        let now = turn.now.wall;
+        if !self.record.ended {
+            let end = schedule::end(&self.record.event.active_period, self.record.offset);
+            match (self.record.stop, end) {
+                (Some((at, why)), _) if at <= now => self.finish(turn, why),
+                (_, Some(end)) if end <= now => self.finish(turn, EndReason::Completed),
+                _ => self.run(turn),
+            }
+        }
+        if let Some(why) = self.record.end_owed
+            && !std::mem::replace(&mut self.end_telling, true)
+        {
+            self.announce(turn, Moment::End, Announcement::End(why));
+        }
+    }
+
+    fn run(&mut self, turn: &mut Turn) {
+        let now = turn.now.wall;
+        let start = schedule::start(&self.record.event.active_period, self.record.offset);
+        if !self.opted_in() {
+            if std::mem::take(&mut self.start_told) {
+                self.record.started = false;
+                self.intervals_told.fill(None);
+                self.over(turn, EndReason::OptedOut);
+                self.record.end_owed = Some(EndReason::OptedOut);
+                self.write(turn);
+            }
+            return;
+        }
+        // A new version is told once it is decided.
+        if now < start || self.decision().is_none() {
+            return;
+        }
+        let event = self.record.event.clone();
+        if !self.start_told {
+            self.start_told = true;
+            turn.notify(Notice::EventStarted { event_id: event.id().clone() });
+            self.announce(turn, Moment::Start, Announcement::Start { late_by: now - start });
+        }
+        for (at, signal) in event.signals.iter().enumerate() {
+            let Some(mut interval) = schedule::running(&event, signal, self.record.offset, now) else {
+                continue;
+            };
+            if self.intervals_told[at] == Some(interval.index) {
+                continue;
+            }
+            interval.resumed = self.resumed && self.record.started && self.intervals_told[at].is_none();
+            self.intervals_told[at] = Some(interval.index);
+            turn.notify(Notice::EventInterval {
+                event_id: event.id().clone(),
+                signal: interval.signal_name.clone(),
+                index: interval.index,
+                value: interval.value,
+                resumed: interval.resumed,
+            });
+            self.announce(turn, Moment::Interval, Announcement::Interval(interval));
+        }
+    }
+
+    fn finish(&mut self, turn: &mut Turn, why: EndReason) {
+        self.record.ended = true;
+        if self.decision().is_some() {
+            self.asking = Asking::Nothing;
+        }
+        // Who had opted in and been told nothing yet has to forget the plan; of a time that passed unseen there is nothing to tell.
+        if self.opted_in() && (self.start_told || why != EndReason::Completed) {
+            self.record.end_owed = Some(why);
+        }
+        self.over(turn, why);
+        self.write(turn);
+    }
+
+    fn over(&self, turn: &mut Turn, why: EndReason) {
+        turn.notify(Notice::EventEnded { event_id: self.record.event.id().clone(), why });
+    }
+
+    fn announce(&mut self, turn: &mut Turn, moment: Moment, what: Announcement) {
+        self.last_told = turn.batch;
+        let event = self.record.event.clone();
+        let told = Told { event: event.id().clone(), modification: event.modification(), moment };
+        turn.effect(Effect::Announce { told, event, what });
+    }
+
+    /// The handler has returned from being told.
+    pub(super) fn told(&mut self, turn: &mut Turn, told: &Told) {
+        match told.moment {
+            Moment::Start if self.start_told && !self.record.started => self.record.started = true,
+            Moment::End if std::mem::take(&mut self.end_telling) => self.record.end_owed = None,
+            Moment::Start | Moment::Interval | Moment::End => return,
+        }
+        self.write(turn);
+    }
+
+    /// Nothing more is owed to anybody, and the VTN has dropped it.
+    pub(super) const fn can_be_forgotten(&self) -> bool {
+        self.record.ended && self.absent && self.record.end_owed.is_none()
+    }
+
+    pub(super) fn deadlines(&self, earliest: &mut Earliest, now: Now) {
+        if let Asking::Asked { until, .. } = self.asking {
+            earliest.at(until, Timer::DecisionTimeout);
+        }
+        if self.record.ended {
+            return;
+        }
+        if let Some((at, _)) = self.record.stop {
+            earliest.at_wall(at, Timer::Event);
+        }
+        if let Some(change) = schedule::next_change(&self.record.event, self.record.offset, now.wall) {
+            earliest.at_wall(change, Timer::Event);
+        }
+    }
+}

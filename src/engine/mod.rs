@@ -1,0 +1,332 @@
+//! Decides what a VEN does: one function of time and input, with nothing of the world in it.
+//!
+//! ```text
+//!            Input                            Batch { persist, then }
+//! reply, decision, data, tick  ->  Engine  ->  writes for the store, then effects: send, offer, announce, collect, notify
+//! ```
+//!
+//! The state says what is owed (registration, answers, opts, reports, a poll); after each input the engine turns what is owed into at
+//! most one message in flight. Nothing is owed by memory of an effect, so a failed message, a lost answer and a restart
+//! all end in the same place: it is still owed.
+//!
+//! **Invariant (persist, then speak):** the effects of a [`Batch`] must not happen before its writes are stored, and batches take
+//! effect in their order. Where the store fails, the effects of that batch never happen, and [`Input::PersistFailed`] says so.
+
+mod answers;
+mod conversation;
+mod dice;
+mod event_set;
+mod exchange;
+mod held_event;
+mod polling;
+mod registration;
+mod replies;
+mod reporting;
+mod request;
+mod schedule;
+mod settings;
+mod snapshot;
+mod timer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::handler::{ActiveInterval, Change, Decision, EndReason};
+use crate::notice::Notice;
+use crate::openadr::message::{
+    EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequestId, ReportSpecifierId,
+};
+use crate::time::{Now, Span, Timestamp};
+
+use answers::Answers;
+use dice::Dice;
+use event_set::EventSet;
+use exchange::Exchange;
+pub(crate) use exchange::Failure;
+use polling::Polling;
+use registration::Registration;
+use reporting::Reporting;
+pub(crate) use settings::{PointOffer, ReportOffer, Settings};
+pub(crate) use snapshot::{
+    DecisionRecord, EventRecord, OwedReport, RegistrationRecord, RequestRecord, Snapshot, Write,
+};
+use timer::Earliest;
+pub(crate) use timer::Timer;
+
+/// Names one exchange: a message sent and its reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ExchangeId(u64);
+
+/// Lets one decision about one version of an event in, once.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct OptTicket {
+    event: EventId,
+    modification: u32,
+    attempt: u64,
+}
+
+impl OptTicket {
+    /// Which event it is for.
+    pub(crate) const fn event(&self) -> &EventId {
+        &self.event
+    }
+}
+
+/// Lets the data of one report in, once.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CollectTicket {
+    request: ReportRequestId,
+    attempt: u64,
+}
+
+/// Names one telling of the handler; handed back when the handler has returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    event: EventId,
+    modification: u32,
+    moment: Moment,
+}
+
+/// What a handler is told about an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    Start,
+    Interval,
+    End,
+}
+
+/// Everything that can happen to an engine.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A deadline may have passed; also the first input after a start.
+    Tick,
+    /// The reply to a message; `None` is an empty body.
+    Replied { exchange: ExchangeId, reply: Option<Payload> },
+    /// A message got no usable reply.
+    Failed { exchange: ExchangeId, failure: Failure },
+    /// The handler has decided.
+    Decided { ticket: OptTicket, decision: Decision },
+    /// A person changes a decision.
+    Opt { event: EventId, opt: OptType },
+    /// The handler has returned from being told.
+    Told(Told),
+    /// The data of a report.
+    Collected { ticket: CollectTicket, columns: Vec<Column> },
+    /// The writes of that batch, and of all before it, are stored.
+    Persisted { batch: u64 },
+    /// The writes of that batch could not be stored; they will be tried again, its effects will not happen.
+    PersistFailed { batch: u64, why: String },
+    /// The operator ends the registration.
+    Unregister,
+}
+
+/// Everything that an engine wants done.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// Send this to the VTN, and say what came of it.
+    Send { exchange: ExchangeId, payload: Payload },
+    /// Ask the handler; later than `within` the default stands.
+    Offer { ticket: OptTicket, event: Arc<EiEvent>, change: Change, within: Span },
+    /// Tell the handler.
+    Announce { told: Told, event: Arc<EiEvent>, what: Announcement },
+    /// Get the data of a report.
+    Collect { ticket: CollectTicket, wish: Wish },
+    /// Let others know.
+    Notify(Notice),
+}
+
+/// What a handler is told.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Announcement {
+    Start { late_by: Span },
+    Interval(ActiveInterval),
+    End(EndReason),
+}
+
+/// Data that are wanted for a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub(crate) specifier: ReportSpecifierId,
+    pub(crate) points: Vec<RId>,
+    pub(crate) span: WishedSpan,
+    /// How long to wait for data that are still to come.
+    pub(crate) patience: Span,
+}
+
+/// The time that data are wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WishedSpan {
+    /// One value: the newest, or for energy the newest complete interval of this length.
+    Latest { length: Span },
+    /// From `from` to `to` in steps.
+    Window { from: Timestamp, to: Timestamp, granularity: Span },
+}
+
+/// The values of one data point, oldest first.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Column {
+    pub(crate) point: RId,
+    pub(crate) samples: Vec<Sample>,
+}
+
+/// One value, or the lack of one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sample {
+    pub(crate) start: Timestamp,
+    pub(crate) duration: Span,
+    /// `None` becomes a placeholder (rule 318).
+    pub(crate) value: Option<PayloadBase>,
+    pub(crate) quality: crate::openadr::message::DataQuality,
+}
+
+/// What one input leads to.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Batch {
+    pub(crate) number: u64,
+    /// To be stored in one transaction.
+    pub(crate) persist: Vec<Write>,
+    /// To be done after that.
+    pub(crate) then: Vec<Effect>,
+}
+
+/// A VEN's mind.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    settings: Settings,
+    dice: Dice,
+    exchange: Exchange,
+    registration: Registration,
+    polling: Polling,
+    answers: Answers,
+    events: EventSet,
+    reporting: Reporting,
+    /// The first batch that could not be stored; while there is one, nothing that promises is sent.
+    store_failed_at: Option<u64>,
+    batches: u64,
+}
+
+impl Engine {
+    /// Goes on from what was stored; call [`Engine::handle`] with [`Input::Tick`] to begin.
+    pub(crate) fn new(settings: Settings, stored: Snapshot, seed: u64) -> Self {
+        Self {
+            dice: Dice::new(seed),
+            exchange: Exchange::default(),
+            registration: Registration::restored(stored.registration),
+            polling: Polling::default(),
+            answers: Answers::default(),
+            events: EventSet::restored(stored.events),
+            reporting: Reporting::restored(stored.requests, stored.owed),
+            store_failed_at: None,
+            batches: 0,
+            settings,
+        }
+    }
+
+    /// Takes one input and says everything that follows from it.
+    #[must_use]
+    pub(crate) fn handle(&mut self, now: Now, input: Input) -> Batch {
+        self.batches += 1;
+        let mut turn = Turn { now, batch: self.batches, writes: Vec::new(), effects: Vec::new() };
+        match input {
+            Input::Tick => {}
+            Input::Replied { exchange, reply } => self.replied(&mut turn, exchange, reply),
+            Input::Failed { exchange, failure } => self.failed(&mut turn, exchange, &failure),
+            Input::Decided { ticket, decision } => {
+                self.events.decided(&mut turn, &ticket, decision);
+            }
+            Input::Opt { event, opt } => self.events.change_of_mind(&mut turn, &event, opt),
+            Input::Told(told) => self.events.told(&mut turn, &told),
+            Input::Collected { ticket, columns } => {
+                self.reporting.collected(&mut turn, &self.settings, &ticket, columns);
+            }
+            Input::Persisted { batch } => self.persisted(&mut turn, batch),
+            Input::PersistFailed { batch, why } => self.persist_failed(&mut turn, batch, why),
+            Input::Unregister => self.leave(),
+        }
+        self.advance(&mut turn);
+        Batch { number: turn.batch, persist: turn.writes, then: turn.effects }
+    }
+
+    /// When [`Input::Tick`] is due, counted from the start of the program, and why.
+    pub(crate) fn next_deadline(&self, now: Now) -> Option<(Span, Timer)> {
+        let mut earliest = Earliest::new(now);
+        self.exchange_deadlines(&mut earliest);
+        if self.storing() {
+            self.events.deadlines(&mut earliest, now);
+        }
+        if self.reports() {
+            self.reporting.deadlines(&mut earliest, now.wall);
+        }
+        earliest.result()
+    }
+
+    /// Whether what is promised can be kept.
+    const fn storing(&self) -> bool {
+        self.store_failed_at.is_none()
+    }
+
+    /// Whether reports are made at present.
+    const fn reports(&self) -> bool {
+        self.storing() && matches!(self.registration, Registration::Registered { .. })
+    }
+
+    /// Does what time demands, then sends what is owed.
+    fn advance(&mut self, turn: &mut Turn) {
+        let storing = self.storing();
+        self.events.advance(turn, &self.settings, storing);
+        if self.reports() {
+            self.reporting.advance(turn, &self.settings);
+        }
+        self.send_what_is_owed(turn);
+    }
+
+    fn persisted(&mut self, turn: &mut Turn, batch: u64) {
+        if self.store_failed_at.is_some_and(|failed| failed <= batch) {
+            self.store_failed_at = None;
+            turn.notify(Notice::StoreRecovered);
+            // What came meanwhile was answered without the handler; the VTN tells it again.
+            self.registration.want_events(&mut self.dice);
+        }
+    }
+
+    fn persist_failed(&mut self, turn: &mut Turn, batch: u64, why: String) {
+        if self.store_failed_at.is_none() {
+            self.store_failed_at = Some(batch);
+            turn.notify(Notice::StoreFailed { why });
+        }
+        self.exchange.withhold_from(batch);
+        self.events.withhold_from(batch);
+        self.reporting.withhold_from(batch);
+    }
+
+    /// The VTN does not know us any more, or we not it: everything that belonged to the registration goes.
+    fn erase(&mut self, turn: &mut Turn) {
+        self.events.stop_all(turn);
+        self.reporting.erase(turn);
+    }
+}
+
+/// What one input has led to so far.
+#[derive(Debug)]
+struct Turn {
+    now: Now,
+    batch: u64,
+    writes: Vec<Write>,
+    effects: Vec<Effect>,
+}
+
+impl Turn {
+    fn write(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.effects.push(Effect::Notify(notice));
+    }
+}

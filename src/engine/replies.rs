@@ -1,0 +1,316 @@
+//! Takes a reply for what it is: which kinds are lawful for which request, and what follows from each.
+
+use crate::notice::{Notice, ReportEnd};
+use crate::openadr::message::{
+    CancelPartyRegistration, CanceledPartyRegistration, DistributeEvent, EiResponse, Payload, PayloadKind,
+    RegisteredReport, RequestId, ResponseCode, UpdatedReport,
+};
+
+use super::answers::response;
+use super::exchange::What;
+use super::registration::Registration;
+use super::snapshot::Write;
+use super::{Engine, Turn};
+
+impl Engine {
+    /// Takes a reply.
+    ///
+    /// # Errors
+    ///
+    /// Says why it is no lawful reply to the request.
+    pub(super) fn take(
+        &mut self,
+        turn: &mut Turn,
+        what: &What,
+        reply: Option<Payload>,
+    ) -> Result<(), String> {
+        if let Some(Payload::RequestReregistration(_)) = &reply
+            && !matches!(what, What::Poll | What::Query | What::Create | What::Leave)
+        {
+            turn.notify(Notice::ReregistrationRequested);
+            if matches!(what, What::Answer(_)) {
+                // It was meant for somebody the VTN does not know any more.
+                self.answer_done(turn);
+            }
+            self.renew(true);
+            return Ok(());
+        }
+        match (what, reply) {
+            (What::Poll, reply) => self.polled(turn, reply),
+            (What::Query, Some(Payload::CreatedPartyRegistration(reply))) => self.queried(&reply),
+            (What::Query, Some(Payload::Response(_))) => {
+                self.give_up(turn, What::Query, "the vtn does not answer it");
+                Ok(())
+            }
+            (What::Create, Some(Payload::CreatedPartyRegistration(reply))) => {
+                self.registration_answered(turn, reply);
+                Ok(())
+            }
+            (What::Create, Some(Payload::Response(reply))) => {
+                let why = reply.response.description.unwrap_or_default();
+                self.refused(turn, reply.response.code, why);
+                Ok(())
+            }
+            (What::Create, Some(Payload::RequestReregistration(_))) => {
+                self.refused(turn, ResponseCode::NOT_REGISTERED, "the vtn does not know these ids".into());
+                Ok(())
+            }
+            (
+                What::Leave,
+                Some(
+                    Payload::CanceledPartyRegistration(_)
+                    | Payload::Response(_)
+                    | Payload::RequestReregistration(_),
+                ),
+            ) => {
+                self.unregistered(turn, false);
+                Ok(())
+            }
+            (What::RegisterReport(request_id), Some(Payload::RegisteredReport(reply))) => {
+                self.reports_taken(turn, request_id, reply);
+                Ok(())
+            }
+            (What::RequestEvent, Some(Payload::DistributeEvent(picture))) => {
+                self.events_requested();
+                self.picture(turn, picture);
+                Ok(())
+            }
+            (What::RequestEvent, Some(Payload::Response(reply))) if reply.response.code.is_success() => {
+                self.events_requested();
+                // OpenLEADR says "no events" like this.
+                self.no_events(turn);
+                Ok(())
+            }
+            (What::Answer(_), reply) => self.answer_taken(turn, reply),
+            (What::CreatedEvent(sent), Some(Payload::Response(reply)))
+                if reply.response.code.is_success() =>
+            {
+                self.events.answered(turn, sent);
+                Ok(())
+            }
+            (What::Update(sequence), Some(Payload::UpdatedReport(reply))) => {
+                self.report_taken(turn, *sequence, &reply);
+                Ok(())
+            }
+            (what, Some(Payload::Response(reply))) => {
+                self.denied(turn, what.clone(), &reply.response);
+                Ok(())
+            }
+            (what, reply) => Err(unlawful(what, reply.as_ref())),
+        }
+    }
+
+    /// The VTN answers a request with an error.
+    fn denied(&mut self, turn: &mut Turn, what: What, verdict: &EiResponse) {
+        let about_events = matches!(what, What::CreatedEvent(_));
+        // 452 may mean an event or a report that the VTN has forgotten; only 463 is sure to mean us (rule 517).
+        let about_us = verdict.code == ResponseCode::NOT_REGISTERED
+            || (verdict.code.denies_registration() && !about_events && !matches!(what, What::Update(_)));
+        if about_us {
+            self.renew(true);
+        } else {
+            self.give_up(turn, what, &verdict.to_string());
+        }
+    }
+
+    fn polled(&mut self, turn: &mut Turn, reply: Option<Payload>) -> Result<(), String> {
+        let now = turn.now.since_start;
+        let Some(interval) = self.registration.record().map(|record| self.poll_interval(record)) else {
+            return Ok(());
+        };
+        match reply {
+            None => self.polling.wait(now, interval, &mut self.dice),
+            Some(Payload::Response(reply)) => {
+                self.polling.wait(now, interval, &mut self.dice);
+                if reply.response.code.denies_registration() {
+                    self.renew(true);
+                } else if !reply.response.code.is_success() {
+                    let why = format!("the vtn answers the poll with {}", reply.response);
+                    turn.notify(Notice::MessageRejected { why });
+                }
+            }
+            Some(message) => {
+                self.polling.drain(now, interval, &mut self.dice);
+                self.received(turn, message)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A message that the VTN had waiting for us.
+    fn received(&mut self, turn: &mut Turn, message: Payload) -> Result<(), String> {
+        let Some(ven_id) = self.registration.ven_id().cloned() else { return Ok(()) };
+        match message {
+            Payload::DistributeEvent(picture) => self.picture(turn, picture),
+            Payload::CreateReport(create) => {
+                let request_id = create.request_id;
+                self.reports_requested(turn, &request_id, create.report_requests);
+            }
+            Payload::CancelReport(cancel) => self.reports_cancelled(turn, &cancel),
+            Payload::RegisterReport(register) => {
+                let response = EiResponse::ok(register.request_id);
+                let ven_id = Some(ven_id);
+                self.answers.owe(RegisteredReport { response, report_requests: Vec::new(), ven_id });
+            }
+            Payload::UpdateReport(update) => {
+                let why = "no report was asked for";
+                let response = EiResponse::error(ResponseCode::INVALID_ID, why, update.request_id);
+                self.answers.owe(UpdatedReport { response, cancel_report: None, ven_id: Some(ven_id) });
+            }
+            Payload::CancelPartyRegistration(cancel) => self.cancelled_by_vtn(turn, cancel),
+            Payload::RequestReregistration(request) if request.ven_id == ven_id => {
+                turn.notify(Notice::ReregistrationRequested);
+                self.answers.owe(response(ResponseCode::OK, "OK", &ven_id));
+                self.renew(true);
+            }
+            Payload::RequestReregistration(_) => {
+                self.answers.owe(response(ResponseCode::INVALID_ID, "that is another ven", &ven_id));
+            }
+            // The acceptance of a request that we sent along.
+            Payload::CreatedReport(_) => {}
+            other => return Err(unlawful(&What::Poll, Some(&other))),
+        }
+        Ok(())
+    }
+
+    fn cancelled_by_vtn(&mut self, turn: &mut Turn, cancel: CancelPartyRegistration) {
+        let ven_id = self.registration.ven_id().cloned();
+        let ours = self.is_ours(&cancel.registration_id);
+        let response = if ours {
+            EiResponse::ok(cancel.request_id)
+        } else {
+            EiResponse::error(ResponseCode::INVALID_ID, "that is not our registration", cancel.request_id)
+        };
+        let registration_id = Some(cancel.registration_id);
+        if ours {
+            self.answers.clear();
+            self.unregistered(turn, true);
+        }
+        self.answers.owe(CanceledPartyRegistration { response, registration_id, ven_id });
+    }
+
+    /// All events of the VTN.
+    fn picture(&mut self, turn: &mut Turn, picture: DistributeEvent) {
+        let Some(record) = self.registration.record() else { return };
+        if let Some(verdict) = picture.response.as_ref().filter(|verdict| !verdict.code.is_success()) {
+            // An error says nothing about events.
+            if verdict.code.denies_registration() {
+                self.renew(true);
+            }
+            return;
+        }
+        if picture.vtn_id != record.vtn_id {
+            let why = format!("vtnID is {}, we are registered at {}", picture.vtn_id, record.vtn_id);
+            let response = EiResponse::error(ResponseCode::INVALID_ID, why.clone(), picture.request_id);
+            let ven_id = record.ven_id.clone();
+            let event_responses = Vec::new();
+            self.answers.owe(crate::openadr::message::CreatedEvent { response, event_responses, ven_id });
+            turn.notify(Notice::MessageRejected { why });
+            return;
+        }
+        self.events.reconcile(turn, &self.settings, &mut self.dice, picture);
+    }
+
+    fn no_events(&mut self, turn: &mut Turn) {
+        let Some(record) = self.registration.record() else { return };
+        let picture = DistributeEvent {
+            response: None,
+            request_id: RequestId::from(""),
+            vtn_id: record.vtn_id.clone(),
+            events: Vec::new(),
+        };
+        self.events.reconcile(turn, &self.settings, &mut self.dice, picture);
+    }
+
+    pub(super) fn events_requested(&mut self) {
+        if let Registration::Registered { duties, .. } = &mut self.registration {
+            duties.request_events = None;
+        }
+    }
+
+    /// The VTN has our metadata, and wants some of it perhaps.
+    fn reports_taken(&mut self, turn: &mut Turn, request_id: &RequestId, reply: RegisteredReport) {
+        if !reply.response.code.is_success() {
+            return self.denied(turn, What::RegisterReport(request_id.clone()), &reply.response);
+        }
+        self.reports_registered(turn);
+        turn.notify(Notice::ReportsRegistered { points: self.settings.points_on_offer() });
+        if !reply.report_requests.is_empty() {
+            self.reports_requested(turn, request_id, reply.report_requests);
+        }
+    }
+
+    /// Registering reports cancels every request that runs (rule 306).
+    pub(super) fn reports_registered(&mut self, turn: &mut Turn) {
+        let summary = self.settings.offers_summary();
+        if let Registration::Registered { record, duties } = &mut self.registration {
+            duties.register_reports = None;
+            duties.metadata_for = None;
+            record.reports_registered = Some(summary);
+            turn.write(Write::Registration(Some(record.clone())));
+        }
+        self.reporting.end_all(turn, ReportEnd::RegisteredAnew);
+    }
+
+    /// The VTN has taken a logical answer, in whatever words.
+    fn answer_taken(&mut self, turn: &mut Turn, reply: Option<Payload>) -> Result<(), String> {
+        let refusal = match reply {
+            // The acceptance of a request sent along may stand in place of the plain answer.
+            None | Some(Payload::CreatedReport(_)) => None,
+            Some(Payload::Response(reply)) => {
+                Some(reply.response).filter(|verdict| !verdict.code.is_success())
+            }
+            Some(other) => return Err(format!("the reply to a logical answer is {}", other.kind())),
+        };
+        let message = self.answer_done(turn);
+        match refusal {
+            Some(verdict) if verdict.code == ResponseCode::NOT_REGISTERED => self.renew(true),
+            // OpenLEADR answers 459 to some answers; there is nothing to repeat.
+            Some(verdict) => turn.notify(Notice::MessageRefused { message, why: verdict.to_string() }),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// The first answer is delivered, or given up: a report that it confirmed may begin.
+    pub(super) fn answer_done(&mut self, turn: &mut Turn) -> PayloadKind {
+        match self.answers.done() {
+            Some(Payload::CreatedReport(created)) => {
+                self.reporting.confirmed(turn, &created.response.request_id);
+                PayloadKind::CreatedReport
+            }
+            answer => answer.map_or(PayloadKind::Response, |answer| answer.kind()),
+        }
+    }
+
+    fn report_taken(&mut self, turn: &mut Turn, sequence: u64, reply: &UpdatedReport) {
+        if reply.response.code.is_success() {
+            self.reporting.accepted(turn, sequence);
+        } else if reply.response.code == ResponseCode::NOT_REGISTERED {
+            return self.renew(true);
+        } else {
+            self.reporting.refused(turn, sequence, &reply.response);
+        }
+        if let Some(cancel) = &reply.cancel_report {
+            self.reporting.cancel(turn, &cancel.report_request_ids, cancel.report_to_follow);
+        }
+    }
+}
+
+fn unlawful(what: &What, reply: Option<&Payload>) -> String {
+    let request = match what {
+        What::Query => "oadrQueryRegistration",
+        What::Create => "oadrCreatePartyRegistration",
+        What::Leave => "oadrCancelPartyRegistration",
+        What::RegisterReport(_) => "oadrRegisterReport",
+        What::RequestEvent => "oadrRequestEvent",
+        What::Poll => "oadrPoll",
+        What::Answer(kind) => kind.element(),
+        What::CreatedEvent(_) => "oadrCreatedEvent",
+        What::Update(_) => "oadrUpdateReport",
+    };
+    match reply {
+        Some(reply) => format!("the reply to {request} is {}", reply.kind()),
+        None => format!("the reply to {request} is empty"),
+    }
+}

@@ -1,0 +1,100 @@
+//! Lays an event out in time: what begins when.
+//!
+//! ```text
+//! S = dtstart + offset          D = duration
+//! S        interval 0 ...  interval 1 ...            S + D
+//! start                                              end       (D = 0: no end, one interval that lasts)
+//! ```
+//!
+//! **Reading of the standard:** intervals follow from the sum of the durations before them; a start that a VTN sends in
+//! them against rule 103 is ignored. Where they add up to less than the event, nothing holds in the rest of it; what goes
+//! beyond its end is not reached. Boundary instants belong to what begins there (rule 18).
+
+use crate::handler::ActiveInterval;
+use crate::openadr::message::{ActivePeriod, EiEvent, EventSignal, EventStatus};
+use crate::time::{Span, Timestamp};
+
+/// When an event with this random offset starts (rule 30).
+pub(super) fn start(period: &ActivePeriod, offset: Span) -> Timestamp {
+    period.start + offset
+}
+
+/// When it ends; `None` for an open end (rule 47).
+pub(super) fn end(period: &ActivePeriod, offset: Span) -> Option<Timestamp> {
+    (!period.duration.is_zero()).then(|| period.duration.after(period.start) + offset)
+}
+
+/// The status that follows from the clock (rules 13, 114), for an event that is not cancelled.
+pub(super) fn status(period: &ActivePeriod, offset: Span, now: Timestamp) -> EventStatus {
+    let start = start(period, offset);
+    let ramp_up = period.ramp_up.map_or(Span::ZERO, |d| d.nominal());
+    if end(period, offset).is_some_and(|end| now >= end) {
+        EventStatus::Completed
+    } else if now >= start {
+        EventStatus::Active
+    } else if ramp_up > Span::ZERO && now >= start - ramp_up {
+        EventStatus::Near
+    } else {
+        EventStatus::Far
+    }
+}
+
+/// The interval of a signal that holds at `now`, with its index, if one does.
+pub(super) fn running(
+    event: &EiEvent,
+    signal: &EventSignal,
+    offset: Span,
+    now: Timestamp,
+) -> Option<ActiveInterval> {
+    let (index, from, to) =
+        steps(event, signal, offset).find(|(_, from, to)| *from <= now && is_before(now, *to))?;
+    Some(ActiveInterval {
+        signal_id: signal.signal_id.clone(),
+        signal_name: signal.name.clone(),
+        index,
+        value: signal.intervals[index].signal_value(),
+        start: from,
+        end: to,
+        resumed: false,
+    })
+}
+
+/// The next instant after `now` at which the event starts, ends, or a signal changes.
+pub(super) fn next_change(event: &EiEvent, offset: Span, now: Timestamp) -> Option<Timestamp> {
+    let period = &event.active_period;
+    let bounds = [Some(start(period, offset)), end(period, offset)].into_iter().flatten();
+    let steps = event.signals.iter().flat_map(|signal| steps(event, signal, offset));
+    bounds
+        .chain(steps.flat_map(|(_, from, to)| [Some(from), to].into_iter().flatten()))
+        .filter(|t| *t > now)
+        .min()
+}
+
+/// Each interval of a signal with its bounds, cut at the end of the event.
+fn steps<'e>(
+    event: &'e EiEvent,
+    signal: &'e EventSignal,
+    offset: Span,
+) -> impl Iterator<Item = (usize, Timestamp, Option<Timestamp>)> + 'e {
+    let event_end = end(&event.active_period, offset);
+    let mut next = Some(start(&event.active_period, offset));
+    signal.intervals.iter().enumerate().map_while(move |(index, interval)| {
+        let from = next?;
+        if !is_before(from, event_end) {
+            return None;
+        }
+        // Without a length it lasts as long as the event (rule 47).
+        let duration = interval.duration.filter(|d| !d.is_zero());
+        let own_end = duration.map(|d| d.after(from));
+        next = own_end;
+        let to = match (own_end, event_end) {
+            (Some(own), Some(whole)) => Some(own.min(whole)),
+            (own, whole) => own.or(whole),
+        };
+        Some((index, from, to))
+    })
+}
+
+fn is_before(t: Timestamp, end: Option<Timestamp>) -> bool {
+    end.is_none_or(|end| t < end)
+}

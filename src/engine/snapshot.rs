@@ -1,0 +1,134 @@
+//! Holds what must survive a restart: records, and the writes that change them.
+//!
+//! A [`Write`] replaces or forgets one whole record, so that writing it twice does no harm and a later write of the
+//! same record makes an earlier one superfluous.
+
+use std::collections::BTreeMap;
+
+use crate::handler::EndReason;
+use crate::notice::DecidedBy;
+use crate::openadr::message::{
+    EiEvent, EventId, OptType, RId, RegistrationId, ReportRequestId, ReportSpecifierId, RequestId,
+    ResponseCode, ResponseRequired, UpdateReport, VenId, VtnId,
+};
+use crate::time::{Span, Timestamp};
+
+/// Everything an engine needs to go on where it was.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Snapshot {
+    pub(crate) registration: Option<RegistrationRecord>,
+    pub(crate) events: BTreeMap<EventId, EventRecord>,
+    pub(crate) requests: BTreeMap<ReportRequestId, RequestRecord>,
+    pub(crate) owed: BTreeMap<u64, OwedReport>,
+}
+
+/// A registration that the VTN has granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RegistrationRecord {
+    pub(crate) registration_id: RegistrationId,
+    pub(crate) ven_id: VenId,
+    pub(crate) vtn_id: VtnId,
+    /// Minimum time between two polls, as the VTN asked.
+    pub(crate) poll_freq: Option<Span>,
+    /// What the VTN was told that we can report ([`super::Settings::offers_summary`]); `None`: nothing yet.
+    pub(crate) reports_registered: Option<String>,
+}
+
+/// An event that the VTN has told us of and not yet dropped.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct EventRecord {
+    pub(crate) event: std::sync::Arc<EiEvent>,
+    pub(crate) response_required: ResponseRequired,
+    /// Of the `oadrDistributeEvent` that carried it last (rule 42).
+    pub(crate) request_id: RequestId,
+    /// How far start and end are moved (rule 30).
+    pub(crate) offset: Span,
+    /// What was decided last, and about which version.
+    pub(crate) decision: Option<DecisionRecord>,
+    /// The handler has been told that it began.
+    pub(crate) started: bool,
+    /// It is called off: when it stops, and why.
+    pub(crate) stop: Option<(Timestamp, EndReason)>,
+    /// It is over; kept so that it is answered as before while the VTN still speaks of it.
+    pub(crate) ended: bool,
+    /// The handler has still to be told that it is over.
+    pub(crate) end_owed: Option<EndReason>,
+}
+
+/// A decision about an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DecisionRecord {
+    pub(crate) opt: OptType,
+    /// About which version.
+    pub(crate) modification: u32,
+    pub(crate) by: DecidedBy,
+    /// The handler refuses the event, with this code and for this reason.
+    pub(crate) refusal: Option<(ResponseCode, String)>,
+}
+
+/// A report that the VTN has asked for and that has not all been reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RequestRecord {
+    pub(crate) id: ReportRequestId,
+    pub(crate) specifier: ReportSpecifierId,
+    pub(crate) points: Vec<RId>,
+    pub(crate) granularity: Span,
+    /// Time between reports; zero: once.
+    pub(crate) back: Span,
+    /// When the last report ends; `None`: never.
+    pub(crate) end: Option<Timestamp>,
+    /// Up to here everything has been reported.
+    pub(crate) reported_to: Timestamp,
+    /// Cancelled, with one last report to come (rule 345).
+    pub(crate) closing: bool,
+    /// The request has still to be confirmed, under this requestID.
+    pub(crate) unconfirmed: Option<RequestId>,
+}
+
+/// A report that is ready and has not reached the VTN.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct OwedReport {
+    /// Orders them; never used twice.
+    pub(crate) sequence: u64,
+    /// Unsigned, and without the venID, which may change before it is sent.
+    pub(crate) update: UpdateReport,
+}
+
+/// Replaces or forgets one record.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Write {
+    Registration(Option<RegistrationRecord>),
+    Event(EventRecord),
+    ForgetEvent(EventId),
+    Request(RequestRecord),
+    ForgetRequest(ReportRequestId),
+    Owe(OwedReport),
+    Delivered(u64),
+}
+
+impl Snapshot {
+    /// What the store holds after this write.
+    pub(crate) fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Registration(record) => self.registration.clone_from(record),
+            Write::Event(record) => {
+                self.events.insert(record.event.id().clone(), record.clone());
+            }
+            Write::ForgetEvent(id) => {
+                self.events.remove(id);
+            }
+            Write::Request(record) => {
+                self.requests.insert(record.id.clone(), record.clone());
+            }
+            Write::ForgetRequest(id) => {
+                self.requests.remove(id);
+            }
+            Write::Owe(report) => {
+                self.owed.insert(report.sequence, report.clone());
+            }
+            Write::Delivered(sequence) => {
+                self.owed.remove(sequence);
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Conversations with the mock VTN, in virtual time and without codec.
+
+mod events;
+mod faults;
+mod pair;
+mod polling;
+mod registration;
+mod reports;

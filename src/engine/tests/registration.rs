@@ -1,0 +1,194 @@
+//! Registration: from unknown to registered, and back.
+
+use super::pair::{LATENCY, Pair, usage_offer};
+use crate::engine::{Input, Settings};
+use crate::mock_vtn::{EventBuilder, Fault, Unknown};
+use crate::notice::Notice;
+use crate::openadr::message::{PayloadKind, ResponseCode};
+use crate::time::Span;
+
+fn kinds(pair: &Pair) -> Vec<PayloadKind> {
+    pair.vtn.received.iter().map(|(_, kind)| *kind).collect()
+}
+
+/// Rules 301, 309, 405: after a new registration metadata, then the events, then polling.
+#[test]
+fn a_new_ven_registers_offers_its_reports_asks_for_events_and_polls() {
+    let pair = Pair::registered();
+    assert_eq!(
+        kinds(&pair),
+        [
+            PayloadKind::QueryRegistration,
+            PayloadKind::CreatePartyRegistration,
+            PayloadKind::RegisterReport,
+            PayloadKind::RequestEvent,
+            PayloadKind::Poll,
+        ]
+    );
+    assert_eq!(pair.store.registration.as_ref().unwrap().ven_id, "ven-1".into());
+    assert_eq!(pair.vtn.offered.len(), 1);
+    pair.assert_lawful();
+}
+
+#[test]
+fn a_preallocated_ven_id_is_sent() {
+    let mut pair = Pair::with(Settings { ven_id: Some("theirs".into()), ..Settings::default() });
+    pair.run(Span::SECOND);
+    assert_eq!(pair.vtn.registered(), Some(&"theirs".into()));
+    assert_eq!(pair.vtn.offered, [], "a VEN without reports registers none (rule 301)");
+    assert_eq!(pair.vtn.count(PayloadKind::RegisterReport), 1);
+    pair.assert_lawful();
+}
+
+#[test]
+fn a_refused_ven_asks_again_later_and_less_and_less_often() {
+    let mut pair = Pair::new();
+    pair.vtn.refuse = Some(ResponseCode::NOT_REGISTERED);
+    pair.run(Span::HOUR * 6);
+    let tries = pair.vtn.count(PayloadKind::CreatePartyRegistration);
+    assert!((8..14).contains(&tries), "{tries} tries in six hours");
+    pair.vtn.refuse = None;
+    pair.run(Span::HOUR * 2);
+    assert!(pair.vtn.registered().is_some());
+    assert_eq!(pair.vtn.count(PayloadKind::Poll) > 300, true);
+}
+
+#[test]
+fn a_vtn_that_is_away_at_boot_is_found_when_it_comes_back() {
+    let mut pair = Pair::new();
+    pair.link_up = false;
+    pair.run(Span::HOUR);
+    pair.link_up = true;
+    let back = pair.now();
+    pair.run(Span::from_seconds(331));
+    let first = pair.vtn.received.first().unwrap().0;
+    assert!(first - back <= Span::from_seconds(331), "came back {} later", first - back);
+    assert!(pair.vtn.registered().is_some());
+    assert!(pair.notices.iter().any(|notice| matches!(notice, Notice::VtnBack { .. })));
+}
+
+/// Rule 405: a VEN with ids renews them and goes on; nothing is registered twice.
+#[test]
+fn after_a_restart_the_registration_is_renewed_with_its_ids() {
+    let mut pair = Pair::registered();
+    pair.vtn.received.clear();
+    pair.restart();
+    pair.run(Span::SECOND);
+    assert_eq!(
+        kinds(&pair),
+        [PayloadKind::CreatePartyRegistration, PayloadKind::RequestEvent, PayloadKind::Poll,]
+    );
+    assert_eq!(pair.vtn.registrations(), 1);
+    assert_eq!(pair.store.registration.as_ref().unwrap().ven_id, "ven-1".into());
+}
+
+#[test]
+fn after_a_restart_changed_reports_are_registered_again() {
+    let mut pair = Pair::registered();
+    pair.settings.offers[0].min_period = Span::MINUTE;
+    pair.restart();
+    pair.run(Span::SECOND);
+    assert_eq!(pair.vtn.count(PayloadKind::RegisterReport), 2);
+    pair.settings =
+        Settings { offers: vec![usage_offer()], register_reports_on_start: true, ..Settings::default() };
+    pair.restart();
+    pair.run(Span::SECOND);
+    assert_eq!(pair.vtn.count(PayloadKind::RegisterReport), 3);
+    pair.restart();
+    pair.run(Span::SECOND);
+    assert_eq!(pair.vtn.count(PayloadKind::RegisterReport), 4, "restart = register");
+}
+
+#[test]
+fn the_vtn_may_ask_for_a_re_registration() {
+    let mut pair = Pair::registered();
+    pair.vtn.received.clear();
+    pair.vtn.request_reregistration();
+    pair.run(Span::from_seconds(12));
+    assert_eq!(
+        kinds(&pair)[..5],
+        [
+            PayloadKind::Poll,
+            PayloadKind::Response,
+            PayloadKind::CreatePartyRegistration,
+            PayloadKind::RegisterReport,
+            PayloadKind::RequestEvent,
+        ]
+    );
+    assert_eq!(pair.vtn.registrations(), 1, "the ids stay");
+    pair.assert_lawful();
+}
+
+/// A VTN that has lost its memory says so in one of several ways; the VEN is back without help.
+#[test]
+fn a_vtn_that_forgot_us_gets_a_new_registration() {
+    for unknown in [Unknown::RequestReregistration, Unknown::NotRegistered] {
+        let mut pair = Pair::registered();
+        pair.vtn.add_event(EventBuilder::new("old", pair.now() + Span::HOUR, Span::HOUR));
+        pair.run(Span::MINUTE);
+        pair.vtn.unknown = unknown;
+        pair.vtn.forget_everything();
+        pair.run(Span::from_seconds(12));
+        assert_eq!(pair.vtn.registered(), Some(&"ven-2".into()), "{unknown:?}");
+        assert_eq!(pair.vtn.offered.len(), 1, "the reports are offered anew");
+        assert_eq!(pair.told, ["old end Unregistered"]);
+        assert!(pair.store.events.is_empty(), "everything of the old registration is erased (rule 406)");
+        assert_eq!(pair.store.registration.as_ref().unwrap().ven_id, "ven-2".into());
+    }
+}
+
+/// Rule 407: whatever belonged to the registration is erased, the answer is still given.
+#[test]
+fn the_vtn_may_cancel_the_registration() {
+    let mut pair = Pair::registered();
+    pair.vtn.add_event(EventBuilder::new("e1", pair.now(), Span::HOUR));
+    pair.run(Span::from_seconds(15));
+    pair.vtn.cancel_registration();
+    pair.run(Span::from_seconds(12));
+    assert_eq!(pair.vtn.count(PayloadKind::CanceledPartyRegistration), 1);
+    assert_eq!(pair.told, ["e1 start", "e1 interval 0 = 1", "e1 end Unregistered"]);
+    assert_eq!((pair.store.registration.as_ref(), pair.store.events.len()), (None, 0));
+    let polls = pair.vtn.count(PayloadKind::Poll);
+    pair.run(Span::MINUTE * 50);
+    assert_eq!(pair.vtn.count(PayloadKind::Poll), polls, "an unregistered VEN does not poll");
+    pair.run(Span::MINUTE * 20);
+    assert_eq!(pair.vtn.registered(), Some(&"ven-2".into()), "it registers again after an hour (rule 401)");
+    pair.assert_lawful();
+}
+
+#[test]
+fn a_cancellation_of_another_registration_is_refused() {
+    let mut pair = Pair::registered();
+    pair.vtn.queue(crate::openadr::message::CancelPartyRegistration {
+        request_id: "r".into(),
+        registration_id: "somebody's".into(),
+        ven_id: None,
+    });
+    // The mock would forget us when it sees the answer, so look at what is stored.
+    pair.run(Span::from_seconds(10) + LATENCY * 2);
+    assert!(pair.store.registration.is_some());
+}
+
+#[test]
+fn the_operator_may_end_the_registration() {
+    let mut pair = Pair::registered();
+    pair.input(Input::Unregister);
+    pair.run(Span::DAY);
+    assert_eq!(pair.vtn.registered(), None);
+    assert_eq!(pair.store.registration, None);
+    assert_eq!(
+        pair.vtn.count(PayloadKind::CreatePartyRegistration),
+        1,
+        "it does not register again by itself"
+    );
+}
+
+/// The answer to oadrCreatePartyRegistration is lost: the same request is sent again, and the VTN has made one orphan at most.
+#[test]
+fn a_lost_registration_answer_is_asked_for_again() {
+    let mut pair = Pair::new();
+    pair.vtn.faults.extend([Fault::LoseAnswer, Fault::LoseAnswer, Fault::LoseAnswer]);
+    pair.run(Span::from_seconds(20));
+    assert!(pair.vtn.registered().is_some());
+    assert_eq!(pair.store.registration.as_ref().map(|r| &r.ven_id), pair.vtn.registered());
+}

@@ -1,0 +1,119 @@
+//! Builds events in a line or two.
+
+use crate::openadr::message::{
+    ActivePeriod, Duration, EiEvent, EiTarget, EventDescriptor, EventId, EventSignal, EventStatus, Float,
+    Interval, MarketContext, OadrEvent, PayloadBase, ResponseRequired, SignalId, SignalName, SignalType,
+    StreamPayload, Unit,
+};
+use crate::time::{Span, Timestamp};
+
+/// Makes an event; without more it is a SIMPLE event of level 1.
+#[derive(Clone, Debug)]
+pub struct EventBuilder {
+    event: OadrEvent,
+    steps: Vec<(Span, Float)>,
+}
+
+impl EventBuilder {
+    /// An event of that id that starts then and lasts so long; no length at all: until cancelled (rule 47).
+    #[must_use]
+    pub fn new(id: &str, start: Timestamp, lasts: Span) -> Self {
+        let descriptor = EventDescriptor {
+            event_id: EventId::from(id),
+            modification_number: 0,
+            modification_date_time: None,
+            modification_reason: None,
+            priority: None,
+            market_context: MarketContext::from("http://markets.example.org/dr"),
+            created_date_time: start,
+            status: EventStatus::Far,
+            test_event: None,
+            vtn_comment: None,
+        };
+        let active_period = ActivePeriod {
+            start,
+            duration: Duration::from_span(lasts),
+            start_after: None,
+            notification: Some(Duration::ZERO),
+            ramp_up: None,
+            recovery: None,
+        };
+        let signal = EventSignal {
+            intervals: Vec::new(),
+            target: None,
+            name: SignalName::Simple,
+            signal_type: SignalType::Level,
+            signal_id: SignalId::from("signal-1"),
+            unit: None,
+            current_value: Some(Float::from(0)),
+        };
+        let target = EiTarget::default();
+        let event = EiEvent { descriptor, active_period, signals: vec![signal], baseline: None, target };
+        let event = OadrEvent { event, response_required: ResponseRequired::Always };
+        Self { event, steps: vec![(lasts, Float::from(1))] }
+    }
+
+    /// The same level all the time.
+    #[must_use]
+    pub fn level(self, level: i64) -> Self {
+        let lasts = self.event.event.active_period.duration.nominal();
+        self.steps([(lasts, level)])
+    }
+
+    /// A value for each step.
+    #[must_use]
+    pub fn steps<V: Into<Float>>(mut self, steps: impl IntoIterator<Item = (Span, V)>) -> Self {
+        self.steps = steps.into_iter().map(|(lasts, value)| (lasts, value.into())).collect();
+        self
+    }
+
+    /// Another signal than SIMPLE.
+    #[must_use]
+    pub fn signal(mut self, name: SignalName, signal_type: SignalType, unit: Option<Unit>) -> Self {
+        let signal = &mut self.event.event.signals[0];
+        (signal.name, signal.signal_type, signal.unit) = (name, signal_type, unit);
+        self
+    }
+
+    /// The start is moved by a random time of at most this (rule 30).
+    #[must_use]
+    pub fn start_after(mut self, most: Span) -> Self {
+        self.event.event.active_period.start_after = Some(Duration::from_span(most));
+        self
+    }
+
+    /// In that programme.
+    #[must_use]
+    pub fn market_context(mut self, uri: &str) -> Self {
+        self.event.event.descriptor.market_context = MarketContext::from(uri);
+        self
+    }
+
+    /// No answer is wanted (rule 12).
+    #[must_use]
+    pub const fn never_answered(mut self) -> Self {
+        self.event.response_required = ResponseRequired::Never;
+        self
+    }
+
+    /// The event.
+    #[must_use]
+    pub fn build(mut self) -> OadrEvent {
+        let intervals = self.steps.iter().zip(0..);
+        self.event.event.signals[0].intervals = intervals
+            .map(|((lasts, value), uid)| Interval {
+                start: None,
+                duration: Some(Duration::from_span(*lasts)),
+                uid: Some(uid.to_string()),
+                payloads: vec![StreamPayload::Signal(PayloadBase::Float(*value))],
+            })
+            .collect();
+        self.event
+    }
+}
+
+impl From<EventBuilder> for OadrEvent {
+    fn from(builder: EventBuilder) -> Self {
+        builder.build()
+    }
+}

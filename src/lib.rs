@@ -5,6 +5,8 @@ pub mod handler;
 pub mod mock_vtn;
 pub mod notice;
 mod openadr;
+#[cfg(test)]
+mod test_support;
 pub mod time;
 
 pub use openadr::message;

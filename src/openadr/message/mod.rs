@@ -3,6 +3,8 @@
 //! Nothing here knows of XML. The comments cite the rules of the OpenADR 2.0b profile specification
 //! v1.1 by number; the order of the fields is the order of the schema.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod duration;
 mod event;
 mod id;

@@ -22,6 +22,10 @@ impl<'d> Element<'d> {
         Self { document, id: document.root() }
     }
 
+    pub(super) const fn document(self) -> &'d Document<'d> {
+        self.document
+    }
+
     pub(crate) const fn id(self) -> NodeId {
         self.id
     }

@@ -1,0 +1,5 @@
+//! The codec as a whole.
+
+mod examples;
+mod roundtrip;
+mod schema;

@@ -8,4 +8,6 @@
 //! Everything here is pure: no clock, no dice, no socket.
 
 pub mod message;
+pub(crate) mod signature;
+pub(crate) mod trust;
 pub(crate) mod xml;

@@ -47,6 +47,34 @@ impl<'d> Element<'d> {
         all.find(|a| a.local == name && self.document.attribute_uri(a) == uri).map(|a| &*a.value)
     }
 
+    /// Every element of a document, in its order.
+    pub(crate) fn all(document: &'d Document<'d>) -> impl Iterator<Item = Self> {
+        document.elements().map(move |(id, _)| Self { document, id })
+    }
+
+    /// The values of everything on it that could pass for an id, in whatever namespace and spelling.
+    pub(crate) fn ids(self) -> impl Iterator<Item = &'d str> {
+        let tag = self.document.tag(self.id).into_iter();
+        let attributes = tag.flat_map(|tag| self.document.attributes(tag));
+        attributes
+            .filter(|attribute| attribute.local.eq_ignore_ascii_case("id"))
+            .map(|attribute| &*attribute.value)
+    }
+
+    /// Whether it is `other`, or stands somewhere inside it.
+    pub(crate) fn is_within(self, other: Self) -> bool {
+        std::iter::successors(Some(self.id), |id| self.document.parent(*id)).any(|id| id == other.id)
+    }
+
+    /// Whether anything but elements and texts stands in it, at whatever depth.
+    pub(crate) fn has_comments_or_instructions(self) -> bool {
+        self.document.children(self.id).any(|id| match self.document.node(id).kind {
+            NodeKind::Comment(_) | NodeKind::Instruction { .. } => true,
+            NodeKind::Element(_) => Self { document: self.document, id }.has_comments_or_instructions(),
+            NodeKind::Document | NodeKind::Text(_) => false,
+        })
+    }
+
     /// The child elements, in order, whatever they are called.
     pub(crate) fn elements(self) -> impl Iterator<Item = Self> {
         let document = self.document;

@@ -129,7 +129,7 @@ fn load_control_state(element: Element<'_>) -> Result<LoadControlState, XmlError
 
 fn load_control(element: Element<'_>) -> Result<LoadControl, XmlError> {
     let mut c = element.children()?;
-    let mut optional =
+    let optional =
         |c: &mut Children<'_>, name| c.optional(Ns::Oadr, name).map(Element::value::<Float>).transpose();
     let control = LoadControl {
         min: optional(&mut c, "oadrMin")?,

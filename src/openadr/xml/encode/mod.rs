@@ -27,6 +27,11 @@ impl SignedObject {
     /// The id by which a signature names the object.
     pub(crate) const ID: &'static str = "oadrSignedObject";
 
+    /// The namespaces that the root declares.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = Ns> + '_ {
+        self.used.iter().copied()
+    }
+
     /// The document of a message that is not signed.
     pub(crate) fn unsigned(&self) -> String {
         self.enveloped("", "")

@@ -1,0 +1,102 @@
+//! Makes keys and certificates for tests.
+
+use std::process::Command;
+use std::sync::OnceLock;
+
+use ring::rand::SystemRandom;
+
+use crate::openadr::signature::SigningKey;
+use crate::test_support::peer;
+
+/// The system's random numbers.
+#[expect(clippy::disallowed_methods, reason = "tests may roll dice")]
+pub(super) fn dice() -> SystemRandom {
+    SystemRandom::new()
+}
+
+/// A key with its certificate.
+pub(super) struct Identity {
+    pub(super) key: SigningKey,
+    pub(super) key_pem: String,
+    pub(super) certificate_pem: String,
+}
+
+impl Identity {
+    fn new(key_pem: String, certificate_pem: String) -> Self {
+        let key = SigningKey::from_pem(key_pem.as_bytes(), certificate_pem.as_bytes(), &dice()).unwrap();
+        Self { key, key_pem, certificate_pem }
+    }
+
+    /// A self-signed certificate on P-256.
+    pub(super) fn p256() -> &'static Self {
+        static MADE: OnceLock<Identity> = OnceLock::new();
+        MADE.get_or_init(|| {
+            Self::certified(rcgen::CertificateParams::new(vec!["vtn.example.org".into()]).unwrap())
+        })
+    }
+
+    /// A self-signed certificate with these parameters.
+    pub(super) fn certified(params: rcgen::CertificateParams) -> Self {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self::new(key.serialize_pem(), certificate.pem())
+    }
+
+    /// A self-signed certificate of RSA-2048; ring makes no RSA keys, so the openssl program does.
+    pub(super) fn rsa() -> &'static Self {
+        static MADE: OnceLock<Identity> = OnceLock::new();
+        MADE.get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("cert.pem"));
+            let openssl = peer("openssl").expect("openssl is on every machine that builds this");
+            let made = Command::new(openssl)
+                .args([
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "rsa:2048",
+                    "-nodes",
+                    "-days",
+                    "9999",
+                    "-subj",
+                    "/CN=vtn-rsa",
+                ])
+                .arg("-keyout")
+                .arg(&key)
+                .arg("-out")
+                .arg(&certificate)
+                .output()
+                .unwrap();
+            assert!(made.status.success(), "{made:?}");
+            Self::new(std::fs::read_to_string(key).unwrap(), std::fs::read_to_string(certificate).unwrap())
+        })
+    }
+}
+
+#[test]
+fn keys_of_every_form_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (identity, form) in [(Identity::p256(), "ec"), (Identity::rsa(), "rsa")] {
+        let pkcs8 = folder.path().join("key.pem");
+        std::fs::write(&pkcs8, &identity.key_pem).unwrap();
+        let Some(openssl) = peer("openssl") else { return };
+        let run =
+            |args: &[&str]| Command::new(&openssl).args(args).arg("-in").arg(&pkcs8).output().unwrap().stdout;
+        let traditional = run(&[form, if form == "rsa" { "-traditional" } else { "-no_public" }]);
+        let traditional = if form == "ec" { run(&["ec"]) } else { traditional };
+        let text = String::from_utf8_lossy(&traditional).into_owned();
+        assert!(text.contains("RSA PRIVATE KEY") || text.contains("EC PRIVATE KEY"), "{text}");
+        let certificate = identity.certificate_pem.as_bytes();
+        assert!(SigningKey::from_pem(&traditional, certificate, &dice()).is_ok(), "{text}");
+        let encrypted = run(&["pkcs8", "-topk8", "-passout", "pass:secret"]);
+        let error = SigningKey::from_pem(&encrypted, certificate, &dice()).unwrap_err().to_string();
+        assert!(error.contains("openssl pkcs8"), "{error}");
+    }
+    let (ec, rsa) = (Identity::p256(), Identity::rsa());
+    let error = |key: &str, certificate: &str| {
+        SigningKey::from_pem(key.as_bytes(), certificate.as_bytes(), &dice()).unwrap_err().to_string()
+    };
+    assert!(error(&ec.key_pem, &rsa.certificate_pem).contains("does not belong"));
+    assert!(error("nothing", &rsa.certificate_pem).contains("no private key"));
+    assert!(error(&ec.key_pem, "nothing").contains("no certificate"));
+}

@@ -1,0 +1,247 @@
+//! Checks a signature by the fixed places of an OpenADR message.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use ring::signature::UnparsedPublicKey;
+
+use crate::openadr::trust::Fingerprint;
+use crate::openadr::xml::{Canonicalization, Children, Document, Element, Ns, XmlError, is_ncname};
+use crate::time::Timestamp;
+
+use super::algorithm::{digest_by_uri, signature_by_uri};
+use super::certificate::Trust;
+use super::gate::Refusal;
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+);
+
+/// Prefixes in the list of an exclusive canonicalisation.
+const MOST_PREFIXES: usize = 32;
+
+/// What a good signature covers.
+#[derive(Debug)]
+pub(super) struct Covered {
+    pub(super) signer: Fingerprint,
+    /// The octets of `oadrSignedObject` whose digest matched.
+    pub(super) object: Vec<u8>,
+    pub(super) timestamp: Timestamp,
+    pub(super) nonce: String,
+}
+
+/// Checks the signature of a document; `object` is its `oadrSignedObject`.
+pub(super) fn verify(
+    document: &Document<'_>,
+    signature: Element<'_>,
+    object: Element<'_>,
+    trust: &Trust,
+    now: Timestamp,
+) -> Result<Covered, Refusal> {
+    check_structure(document, signature)?;
+    let parts = Parts::read(signature)?;
+    let believed = trust.choose(&parts.certificates, now)?;
+    let (kind, algorithm) =
+        signature_by_uri(&parts.algorithm).ok_or_else(|| Refusal::Algorithm(parts.algorithm.clone()))?;
+    if kind != believed.kind {
+        return Err(Refusal::KeyMismatch(parts.algorithm));
+    }
+    let octets = parts.method.of_element(document, parts.signed_info.id());
+    UnparsedPublicKey::new(algorithm, &believed.public_key)
+        .verify(&octets, &parts.value)
+        .map_err(|_| Refusal::SignatureValue)?;
+    let replay_protect = only(document, Ns::Dsp, "ReplayProtect")?;
+    let (mut signed_object, mut property) = (None, None);
+    for reference in &parts.references {
+        let target = resolve(document, &reference.id)?;
+        let octets = reference.method.of_element(document, target.id());
+        if ring::digest::digest(reference.digest, &octets).as_ref() != reference.value {
+            return Err(Refusal::Digest(reference.id.clone()));
+        }
+        if target.id() == object.id() {
+            signed_object = Some(octets);
+        } else if replay_protect.is_within(target) && target.is_within(signature) {
+            property = Some(octets);
+        } else {
+            return Err(Refusal::ForeignReference(reference.id.clone()));
+        }
+    }
+    let object = signed_object.ok_or(Refusal::NotCovered("oadrSignedObject"))?;
+    let (timestamp, nonce) = replay_of(&property.ok_or(Refusal::NotCovered("ReplayProtect"))?)?;
+    Ok(Covered { signer: believed.fingerprint, object, timestamp, nonce })
+}
+
+/// One signature, one signed object, no id twice, nothing but elements and texts inside the signature.
+fn check_structure(document: &Document<'_>, signature: Element<'_>) -> Result<(), Refusal> {
+    for (ns, name) in [(Ns::Ds, "Signature"), (Ns::Ds, "SignedInfo"), (Ns::Oadr, "oadrSignedObject")] {
+        only(document, ns, name)?;
+    }
+    if signature.has_comments_or_instructions() {
+        return Err(Refusal::Comment);
+    }
+    let mut ids: Vec<&str> = Element::all(document).flat_map(Element::ids).collect();
+    ids.sort_unstable();
+    match ids.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Refusal::DuplicateId(pair[0].to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// The only element of that name in the whole document.
+fn only<'d>(document: &'d Document<'d>, ns: Ns, name: &'static str) -> Result<Element<'d>, Refusal> {
+    let mut all = Element::all(document).filter(|element| element.is(ns, name));
+    match (all.next(), all.next()) {
+        (Some(one), None) => Ok(one),
+        (found, _) => Err(Refusal::NotExactlyOne { name, more: found.is_some() }),
+    }
+}
+
+/// The element that carries this id.
+fn resolve<'d>(document: &'d Document<'d>, id: &str) -> Result<Element<'d>, Refusal> {
+    let mut all = Element::all(document).filter(|element| element.ids().any(|other| other == id));
+    all.next().ok_or_else(|| Refusal::Dangling(id.to_owned()))
+}
+
+/// The parts of a `ds:Signature`.
+struct Parts<'d> {
+    signed_info: Element<'d>,
+    method: Canonicalization,
+    algorithm: String,
+    references: Vec<Reference>,
+    value: Vec<u8>,
+    certificates: Vec<Vec<u8>>,
+}
+
+struct Reference {
+    id: String,
+    method: Canonicalization,
+    digest: &'static ring::digest::Algorithm,
+    value: Vec<u8>,
+}
+
+impl<'d> Parts<'d> {
+    fn read(signature: Element<'d>) -> Result<Self, Refusal> {
+        let mut c = signature.children()?;
+        let signed_info = c.expect(Ns::Ds, "SignedInfo")?;
+        let value = base64(c.expect(Ns::Ds, "SignatureValue")?)?;
+        let certificates = match c.optional(Ns::Ds, "KeyInfo") {
+            Some(info) => certificates(info)?,
+            None => Vec::new(),
+        };
+        c.at_least_one(Ns::Ds, "Object", |_| Ok(()))?;
+        c.end()?;
+        let mut c = signed_info.children()?;
+        let method = canonicalization(c.expect(Ns::Ds, "CanonicalizationMethod")?)?;
+        let algorithm = c.expect(Ns::Ds, "SignatureMethod")?;
+        let name = uri(algorithm, "Algorithm")?;
+        // Its parameters could only weaken it, as HMACOutputLength does.
+        algorithm.children()?.end()?;
+        let mut references = Vec::new();
+        while let Some(element) = c.optional(Ns::Ds, "Reference") {
+            references.push(Reference::read(element)?);
+            if references.len() > 2 {
+                return Err(Refusal::References(references.len()));
+            }
+        }
+        c.end()?;
+        if references.len() != 2 {
+            return Err(Refusal::References(references.len()));
+        }
+        Ok(Self { signed_info, method, algorithm: name, references, value, certificates })
+    }
+}
+
+impl Reference {
+    fn read(element: Element<'_>) -> Result<Self, Refusal> {
+        let target = uri(element, "URI")?;
+        let id = target
+            .strip_prefix('#')
+            .filter(|id| is_ncname(id))
+            .ok_or(Refusal::ReferenceUri(target.clone()))?;
+        let mut c = element.children()?;
+        let method = match c.optional(Ns::Ds, "Transforms") {
+            Some(transforms) => transforms_of(transforms)?,
+            None => Canonicalization::DEFAULT,
+        };
+        let digest_method = c.expect(Ns::Ds, "DigestMethod")?;
+        digest_method.children()?.end()?;
+        let name = uri(digest_method, "Algorithm")?;
+        let digest = digest_by_uri(&name).ok_or(Refusal::Algorithm(name))?;
+        let value = base64(c.expect(Ns::Ds, "DigestValue")?)?;
+        c.end()?;
+        Ok(Self { id: id.to_owned(), method, digest, value })
+    }
+}
+
+/// One or two canonicalisations, of which the last counts: what comes out of the first is octets again, so they must agree.
+fn transforms_of(element: Element<'_>) -> Result<Canonicalization, Refusal> {
+    let mut methods = Vec::new();
+    let mut c: Children<'_> = element.children()?;
+    while let Some(transform) = c.optional(Ns::Ds, "Transform") {
+        methods.push(canonicalization(transform)?);
+    }
+    c.end()?;
+    match methods.as_slice() {
+        [one] => Ok(one.clone()),
+        [one, two] if one == two => Ok(one.clone()),
+        _ => Err(Refusal::Transforms(methods.len())),
+    }
+}
+
+/// `CanonicalizationMethod` or `Transform`.
+fn canonicalization(element: Element<'_>) -> Result<Canonicalization, Refusal> {
+    let name = uri(element, "Algorithm")?;
+    let mut prefixes = Vec::new();
+    let mut c = element.children()?;
+    if let Some(list) = c.next_if(|element| element.name().1 == "InclusiveNamespaces") {
+        let list = list.attribute(None, "PrefixList").unwrap_or_default();
+        prefixes.extend(list.split_ascii_whitespace().map(str::to_owned));
+    }
+    c.end()?;
+    if prefixes.len() > MOST_PREFIXES {
+        return Err(Refusal::Algorithm(name));
+    }
+    Canonicalization::from_uri(&name, prefixes).ok_or(Refusal::Algorithm(name))
+}
+
+/// Every certificate in a `ds:KeyInfo`; whatever else is in it is a hint that is not needed.
+fn certificates(info: Element<'_>) -> Result<Vec<Vec<u8>>, Refusal> {
+    let data = info.elements().filter(|element| element.is(Ns::Ds, "X509Data"));
+    let all = data.flat_map(Element::elements).filter(|element| element.is(Ns::Ds, "X509Certificate"));
+    all.map(base64).collect()
+}
+
+fn uri(element: Element<'_>, name: &str) -> Result<String, Refusal> {
+    let missing = || Refusal::Unreadable(element.unexpected(&format!("an attribute {name}"), "none"));
+    element.attribute(None, name).map(str::to_owned).ok_or_else(missing)
+}
+
+fn base64(element: Element<'_>) -> Result<Vec<u8>, Refusal> {
+    let text: String = element.text()?.split_ascii_whitespace().collect();
+    BASE64.decode(text).map_err(|_| Refusal::Base64(element.name().1.to_owned()))
+}
+
+/// Timestamp and nonce, from the octets that were digested.
+fn replay_of(octets: &[u8]) -> Result<(Timestamp, String), Refusal> {
+    let document = Document::parse(octets, &crate::openadr::xml::Limits::VTN)?;
+    let protect = only(&document, Ns::Dsp, "ReplayProtect")?;
+    let read = || -> Result<(Timestamp, String), XmlError> {
+        let mut c = protect.children()?;
+        let timestamp = c.expect(Ns::Dsp, "timestamp")?;
+        let text = timestamp.token()?;
+        // A time without zone means another instant to each of us.
+        if !text.split_once('T').is_some_and(|(_, time)| time.contains(['Z', '+', '-'])) {
+            return Err(timestamp.unexpected("a time with its zone", &text));
+        }
+        let nonce = c.expect(Ns::Dsp, "nonce")?;
+        c.end()?;
+        let (at, text) = (timestamp.value()?, nonce.text()?.into_owned());
+        if (1..=128).contains(&text.chars().count()) {
+            Ok((at, text))
+        } else {
+            Err(nonce.unexpected("1 to 128 characters", &format!("{}", text.chars().count())))
+        }
+    };
+    Ok(read()?)
+}

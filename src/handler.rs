@@ -127,3 +127,15 @@ pub enum EndReason {
     /// The registration has ended, from whichever side.
     Unregistered,
 }
+
+impl std::fmt::Display for EndReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Completed => "its time is up",
+            Self::Cancelled => "the VTN cancelled it",
+            Self::ImpliedCancelled => "the VTN speaks of it no more",
+            Self::OptedOut => "it was opted out of",
+            Self::Unregistered => "the registration has ended",
+        })
+    }
+}

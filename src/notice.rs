@@ -282,6 +282,124 @@ pub enum ReportEnd {
     Unregistered,
 }
 
+impl Notice {
+    /// Somebody should look at it.
+    #[must_use]
+    pub const fn is_trouble(&self) -> bool {
+        matches!(
+            self,
+            Self::RegistrationRefused { .. }
+                | Self::VtnAway { .. }
+                | Self::MessageRefused { .. }
+                | Self::MessageRejected { .. }
+                | Self::EventRejected { .. }
+                | Self::ReportRequestRefused { .. }
+                | Self::ReportSkipped { .. }
+                | Self::ReportsDropped { .. }
+                | Self::StoreFailed { .. }
+                | Self::MeterOffline { .. }
+                | Self::MeterRejected { .. }
+        )
+    }
+
+    /// It happens all the time.
+    #[must_use]
+    pub const fn is_routine(&self) -> bool {
+        matches!(self, Self::MeterReading { .. } | Self::ReportOwed { .. })
+    }
+}
+
+impl fmt::Display for Notice {
+    /// One line, for people.
+    #[expect(clippy::too_many_lines, reason = "it is a list, one line for each notice")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registered { ven_id, vtn_id, renewed, poll, .. } => {
+                let again = if *renewed { " again" } else { "" };
+                write!(f, "registered{again} at VTN {vtn_id} as {ven_id}, polling every {poll}")
+            }
+            Self::RegistrationRefused { code, why, retry_in } => {
+                write!(f, "registration refused: {code} {why}; trying again in {retry_in}")
+            }
+            Self::ReregistrationRequested => f.write_str("the VTN wants us to register again"),
+            Self::RegistrationCancelled { by_vtn, retry_in } => {
+                let who = if *by_vtn { "the VTN" } else { "us" };
+                write!(f, "registration cancelled by {who}")?;
+                retry_in.map_or(Ok(()), |retry_in| write!(f, "; trying again in {retry_in}"))
+            }
+            Self::VtnAway { why, retry_in } => write!(f, "VTN is away: {why}; trying again in {retry_in}"),
+            Self::VtnBack { after } => write!(f, "VTN is back after {after}"),
+            Self::MessageRefused { message, why } => write!(f, "VTN refused {message}: {why}"),
+            Self::MessageRejected { why } => write!(f, "message of the VTN rejected: {why}"),
+            Self::StoreFailed { why } => write!(f, "store fails, what promises something waits: {why}"),
+            Self::StoreRecovered => f.write_str("store works again"),
+            Self::MeterOnline { meter } => write!(f, "meter {meter} is online"),
+            Self::MeterOffline { meter, why } => write!(f, "meter {meter} is offline: {why}"),
+            Self::MeterReading { meter, summary } => write!(f, "meter {meter}: {summary}"),
+            Self::MeterRejected { meter, why } => write!(f, "meter {meter} sent no good telegram: {why}"),
+            Self::EventReceived { event_id, modification, modified, start } => {
+                let word = if *modified { "changed" } else { "received" };
+                write!(f, "event {event_id} {word} (version {modification}), starts {start}")
+            }
+            Self::EventRejected { event_id, code, why } => {
+                write!(f, "event {event_id} rejected: {code} {why}")
+            }
+            Self::OptDecided { event_id, modification, opt, by } => {
+                write!(f, "event {event_id}: {opt} to version {modification}, decided by {by}")
+            }
+            Self::OptChanged { event_id, modification, from, to, by } => {
+                write!(f, "event {event_id}: changed from {from} to {to} for version {modification}, by {by}")
+            }
+            Self::OptSent { event_id, modification, opt } => {
+                write!(f, "event {event_id}: VTN has our {opt} to version {modification}")
+            }
+            Self::EventCancelled { event_id, implied } => {
+                write!(f, "event {event_id} cancelled by the VTN")?;
+                if *implied { f.write_str(", which speaks of it no more") } else { Ok(()) }
+            }
+            Self::EventStarted { event_id } => write!(f, "event {event_id} started"),
+            Self::EventInterval { event_id, signal, index, value, resumed } => {
+                write!(f, "event {event_id}: interval {index}, {signal}")?;
+                value.map_or(Ok(()), |value| write!(f, " = {value}"))?;
+                if *resumed { f.write_str(" (resumed)") } else { Ok(()) }
+            }
+            Self::EventEnded { event_id, why } => write!(f, "event {event_id} ended: {why}"),
+            Self::ReportsRegistered { points } => write!(f, "reports registered, {points} data points"),
+            Self::ReportRequested { request_id, points, granularity, back, .. } => {
+                let points: Vec<&str> = points.iter().map(RId::as_str).collect();
+                write!(f, "report {request_id} requested: {}, steps of {granularity}, ", points.join(", "))?;
+                if back.is_zero() { f.write_str("once") } else { write!(f, "every {back}") }
+            }
+            Self::ReportRequestRefused { code, why } => write!(f, "report request refused: {code} {why}"),
+            Self::ReportOwed { request_id, intervals } => {
+                write!(f, "report {request_id} is ready, {intervals} intervals")
+            }
+            Self::ReportDelivered { request_id, report } => {
+                let values = report.reports.iter().flat_map(|report| &report.intervals);
+                let count = values.flat_map(|interval| interval.report_payloads()).count();
+                write!(f, "report {request_id} delivered, {count} values")
+            }
+            Self::ReportSkipped { request_id, from, to } => {
+                write!(f, "report {request_id} leaves out {from} to {to}, which lies too far back")
+            }
+            Self::ReportEnded { request_id, why } => write!(f, "report {request_id} ended: {why}"),
+            Self::ReportsDropped { count } => write!(f, "{count} reports dropped that nobody wants any more"),
+        }
+    }
+}
+
+impl fmt::Display for ReportEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Complete => "everything asked for has been reported",
+            Self::Cancelled => "the VTN cancelled it",
+            Self::RegisteredAnew => "the reports were registered anew",
+            Self::Unknown => "the VTN does not know it any more",
+            Self::Unregistered => "the registration has ended",
+        })
+    }
+}
+
 impl fmt::Display for DecidedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

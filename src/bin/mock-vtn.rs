@@ -1,3 +1,5 @@
-//! The program.
+//! A VTN to test against.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    openadr_ven::mock_vtn_main()
+}

@@ -1,3 +1,5 @@
-//! The program.
+//! A VEN that decides by the rules in its configuration.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    openadr_ven::main_by_rules()
+}

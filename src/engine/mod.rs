@@ -38,6 +38,7 @@ use crate::notice::Notice;
 use crate::openadr::message::{
     EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequestId, ReportSpecifierId,
 };
+use crate::openadr::trust::Verified;
 use crate::time::{Now, Span, Timestamp};
 
 use answers::Answers;
@@ -65,13 +66,6 @@ pub(crate) struct OptTicket {
     event: EventId,
     modification: u32,
     attempt: u64,
-}
-
-impl OptTicket {
-    /// Which event it is for.
-    pub(crate) const fn event(&self) -> &EventId {
-        &self.event
-    }
 }
 
 /// Lets the data of one report in, once.
@@ -103,7 +97,7 @@ pub(crate) enum Input {
     /// A deadline may have passed; also the first input after a start.
     Tick,
     /// The reply to a message; `None` is an empty body.
-    Replied { exchange: ExchangeId, reply: Option<Payload> },
+    Replied { exchange: ExchangeId, reply: Option<Verified<Payload>> },
     /// A message got no usable reply.
     Failed { exchange: ExchangeId, failure: Failure },
     /// The handler has decided.
@@ -231,7 +225,9 @@ impl Engine {
         let mut turn = Turn { now, batch: self.batches, writes: Vec::new(), effects: Vec::new() };
         match input {
             Input::Tick => {}
-            Input::Replied { exchange, reply } => self.replied(&mut turn, exchange, reply),
+            Input::Replied { exchange, reply } => {
+                self.replied(&mut turn, exchange, reply.map(Verified::into_content));
+            }
             Input::Failed { exchange, failure } => self.failed(&mut turn, exchange, &failure),
             Input::Decided { ticket, decision } => {
                 self.events.decided(&mut turn, &ticket, decision);

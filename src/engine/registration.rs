@@ -193,16 +193,15 @@ impl Engine {
 
     fn granted(&mut self, turn: &mut Turn, mut new: RegistrationRecord) {
         let summary = self.settings.offers_summary();
-        let known = match &self.registration {
-            Registration::Renewing { record, forgotten, .. }
-                if record.registration_id == new.registration_id && record.ven_id == new.ven_id =>
-            {
-                let again = *forgotten || self.settings.register_reports_on_start;
-                new.reports_registered = record.reports_registered.clone().filter(|_| !again);
-                true
-            }
-            _ => false,
-        };
+        let mut known = false;
+        if let Registration::Renewing { record, forgotten, .. } = &self.registration
+            && record.registration_id == new.registration_id
+            && record.ven_id == new.ven_id
+        {
+            let again = *forgotten || self.settings.register_reports_on_start;
+            new.reports_registered = record.reports_registered.clone().filter(|_| !again);
+            known = true;
+        }
         if !known {
             self.answers.clear();
             self.erase(turn);
@@ -259,11 +258,10 @@ impl Engine {
             &mut self.registration,
             Registration::Unregistered { next: Some(Span::ZERO), refusals: 0 },
         );
-        self.registration = match state {
-            Registration::Registered { record, .. } => {
-                Registration::Renewing { record, request_id: self.dice.request_id(), forgotten }
-            }
-            other => other,
+        self.registration = if let Registration::Registered { record, .. } = state {
+            Registration::Renewing { record, request_id: self.dice.request_id(), forgotten }
+        } else {
+            state
         };
     }
 

@@ -27,12 +27,7 @@ impl Engine {
         if let Some(Payload::RequestReregistration(_)) = &reply
             && !matches!(what, What::Poll | What::Query | What::Create | What::Leave)
         {
-            turn.notify(Notice::ReregistrationRequested);
-            if matches!(what, What::Answer(_)) {
-                // It was meant for somebody the VTN does not know any more.
-                self.answer_done(turn);
-            }
-            self.renew(true);
+            self.not_known(turn, what);
             return Ok(());
         }
         match (what, reply) {
@@ -137,6 +132,16 @@ impl Engine {
         Ok(())
     }
 
+    /// The VTN does not know us any more, and says so to something else.
+    fn not_known(&mut self, turn: &mut Turn, what: &What) {
+        turn.notify(Notice::ReregistrationRequested);
+        if matches!(what, What::Answer(_)) {
+            // It was meant for somebody the VTN does not know any more.
+            self.answer_done(turn);
+        }
+        self.renew(true);
+    }
+
     /// A message that the VTN had waiting for us.
     fn received(&mut self, turn: &mut Turn, message: Payload) -> Result<(), String> {
         let Some(ven_id) = self.registration.ven_id().cloned() else { return Ok(()) };
@@ -168,7 +173,17 @@ impl Engine {
             }
             // The acceptance of a request that we sent along.
             Payload::CreatedReport(_) => {}
-            other => return Err(unlawful(&What::Poll, Some(&other))),
+            Payload::CreatedEvent(_)
+            | Payload::RequestEvent(_)
+            | Payload::Response(_)
+            | Payload::CanceledReport(_)
+            | Payload::RegisteredReport(_)
+            | Payload::UpdatedReport(_)
+            | Payload::CanceledPartyRegistration(_)
+            | Payload::CreatePartyRegistration(_)
+            | Payload::CreatedPartyRegistration(_)
+            | Payload::QueryRegistration(_)
+            | Payload::Poll(_) => return Err(unlawful(&What::Poll, Some(&message))),
         }
         Ok(())
     }

@@ -324,7 +324,7 @@ impl Reporting {
             match (&running.collecting, running.due(now)) {
                 (Some(collecting), _) => earliest.at(collecting.give_up, Timer::CollectTimeout),
                 (None, Some(due)) if running.record.unconfirmed.is_none() => {
-                    earliest.at_wall(due, Timer::Report)
+                    earliest.at_wall(due, Timer::Report);
                 }
                 (None, _) => {}
             }
@@ -371,7 +371,7 @@ fn lay_out(record: &RequestRecord, offer: &ReportOffer, columns: Vec<Column>, no
             r_id: column.point,
             confidence: None,
             accuracy: None,
-            value: sample.value.unwrap_or(PayloadBase::Float(Float::from(0))),
+            value: sample.value.unwrap_or_else(|| PayloadBase::Float(Float::from(0))),
             data_quality: Some(sample.quality),
         })],
     });

@@ -11,7 +11,7 @@
 //! beyond its end is not reached. Boundary instants belong to what begins there (rule 18).
 
 use crate::handler::ActiveInterval;
-use crate::openadr::message::{ActivePeriod, EiEvent, EventSignal, EventStatus};
+use crate::openadr::message::{ActivePeriod, EiEvent, EventSignal};
 use crate::time::{Span, Timestamp};
 
 /// When an event with this random offset starts (rule 30).
@@ -22,21 +22,6 @@ pub(super) fn start(period: &ActivePeriod, offset: Span) -> Timestamp {
 /// When it ends; `None` for an open end (rule 47).
 pub(super) fn end(period: &ActivePeriod, offset: Span) -> Option<Timestamp> {
     (!period.duration.is_zero()).then(|| period.duration.after(period.start) + offset)
-}
-
-/// The status that follows from the clock (rules 13, 114), for an event that is not cancelled.
-pub(super) fn status(period: &ActivePeriod, offset: Span, now: Timestamp) -> EventStatus {
-    let start = start(period, offset);
-    let ramp_up = period.ramp_up.map_or(Span::ZERO, |d| d.nominal());
-    if end(period, offset).is_some_and(|end| now >= end) {
-        EventStatus::Completed
-    } else if now >= start {
-        EventStatus::Active
-    } else if ramp_up > Span::ZERO && now >= start - ramp_up {
-        EventStatus::Near
-    } else {
-        EventStatus::Far
-    }
 }
 
 /// The interval of a signal that holds at `now`, with its index, if one does.

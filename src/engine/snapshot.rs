@@ -106,6 +106,7 @@ pub(crate) enum Write {
     Delivered(u64),
 }
 
+#[cfg(test)]
 impl Snapshot {
     /// What the store holds after this write.
     pub(crate) fn apply(&mut self, write: &Write) {

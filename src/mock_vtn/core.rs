@@ -251,13 +251,15 @@ impl VtnCore {
         if self.stumbles_over == Some(kind) {
             return Answer::Status(500, None);
         }
-        match request {
-            Payload::QueryRegistration(query) => self.created(query.request_id, false),
-            Payload::CreatePartyRegistration(create) => self.create(create),
-            other => match self.identify(&other) {
-                Ok(()) => self.served(now, other),
-                Err(denial) => denial,
-            },
+        if let Payload::QueryRegistration(query) = request {
+            return self.created(query.request_id, false);
+        }
+        if let Payload::CreatePartyRegistration(create) = request {
+            return self.create(create);
+        }
+        match self.identify(&request) {
+            Ok(()) => self.served(now, request),
+            Err(denial) => denial,
         }
     }
 
@@ -304,8 +306,14 @@ impl VtnCore {
             }
             Payload::Response(_) => Answer::Empty,
             Payload::RegisteredReport(_) | Payload::UpdatedReport(_) => deny(ResponseCode::OK, "OK"),
-            other => {
-                self.violations.push(format!("a ven does not send {}", other.kind()));
+            Payload::DistributeEvent(_)
+            | Payload::CancelReport(_)
+            | Payload::CreateReport(_)
+            | Payload::CreatePartyRegistration(_)
+            | Payload::CreatedPartyRegistration(_)
+            | Payload::RequestReregistration(_)
+            | Payload::QueryRegistration(_) => {
+                self.violations.push(format!("a ven does not send {}", request.kind()));
                 deny(ResponseCode::COMPLIANCE_ERROR, "unexpected message")
             }
         }

@@ -14,6 +14,7 @@ use crate::openadr::message::{
     DataQuality, Duration, EiEvent, Float, OptType, PayloadBase, RId, ReadingType, ReportInterval,
     ReportName, ReportRequest, ReportSpecifier, ReportSpecifierId, ReportType, SpecifierPayload,
 };
+use crate::openadr::trust::Verified;
 use crate::time::{Now, Span, Timestamp};
 
 /// What a handler says to an event; `None`: it never returns.
@@ -238,7 +239,9 @@ impl Pair {
                     return self.later(Input::Failed { exchange, failure });
                 };
                 self.later(match answer {
-                    Answer::Message(reply) => Input::Replied { exchange, reply: Some(*reply) },
+                    Answer::Message(reply) => {
+                        Input::Replied { exchange, reply: Some(Verified::for_test(*reply)) }
+                    }
                     Answer::Empty => Input::Replied { exchange, reply: None },
                     Answer::Status(code, retry_after) => {
                         let retry_after = retry_after.map(|s| Span::from_seconds(s.into()));

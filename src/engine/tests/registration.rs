@@ -50,7 +50,7 @@ fn a_refused_ven_asks_again_later_and_less_and_less_often() {
     pair.vtn.refuse = None;
     pair.run(Span::HOUR * 2);
     assert!(pair.vtn.registered().is_some());
-    assert_eq!(pair.vtn.count(PayloadKind::Poll) > 300, true);
+    assert!(pair.vtn.count(PayloadKind::Poll) > 300);
 }
 
 #[test]

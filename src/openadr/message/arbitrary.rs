@@ -166,7 +166,11 @@ fn payload_base() -> Any<PayloadBase> {
     );
     let status = (any::<bool>(), any::<bool>(), of(state)).prop_map(
         |(online, manual_override, load_control_state)| {
-            PayloadBase::ResourceStatus(ResourceStatus { online, manual_override, load_control_state })
+            PayloadBase::ResourceStatus(Box::new(ResourceStatus {
+                online,
+                manual_override,
+                load_control_state,
+            }))
         },
     );
     prop_oneof![float().prop_map(PayloadBase::Float), status].boxed()

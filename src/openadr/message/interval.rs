@@ -55,7 +55,7 @@ pub enum PayloadBase {
     /// `ei:payloadFloat`.
     Float(Float),
     /// `oadr:oadrPayloadResourceStatus`.
-    ResourceStatus(ResourceStatus),
+    ResourceStatus(Box<ResourceStatus>),
 }
 
 /// `oadr:oadrReportPayload`: the value of one data point.

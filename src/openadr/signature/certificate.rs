@@ -152,6 +152,12 @@ pub(crate) fn common_name(der: &[u8]) -> Option<String> {
     common_name.as_str().ok().map(str::to_owned)
 }
 
+/// Whether a certificate names its subject in the modern way.
+pub(crate) fn has_alternative_names(der: &[u8]) -> bool {
+    let parsed = X509Certificate::from_der(der);
+    parsed.is_ok_and(|(_, certificate)| matches!(certificate.subject_alternative_name(), Ok(Some(_))))
+}
+
 /// Every DNS name of a certificate, and its common name.
 fn names(der: &[u8]) -> Vec<String> {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Vec::new() };

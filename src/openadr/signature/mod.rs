@@ -22,7 +22,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use certificate::{Trust, common_name};
-pub(crate) use gate::{Gate, Policy, Refusal};
-pub(crate) use key::{KeyError, SigningKey};
-pub(crate) use sign::{SignError, sign};
+pub(crate) use certificate::{Trust, common_name, has_alternative_names};
+pub(crate) use gate::{Gate, Policy};
+pub(crate) use key::SigningKey;
+pub(crate) use sign::sign;

@@ -23,12 +23,14 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use canonical::{Canonicalization, Inclusion};
+pub(crate) use canonical::Canonicalization;
+#[cfg(test)]
+pub(crate) use canonical::Inclusion;
 pub(crate) use characters::is_ncname;
 pub(crate) use cursor::{Children, Element};
 pub(crate) use decode::{decode, decode_document, decode_signed_object, envelope};
 pub(crate) use encode::{SignedObject, encode};
-pub(crate) use error::{XmlError, XmlFault};
+pub(crate) use error::XmlError;
 pub(crate) use limits::Limits;
 pub(crate) use names::Ns;
-pub(crate) use tree::{Document, NodeId};
+pub(crate) use tree::Document;

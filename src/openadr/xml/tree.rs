@@ -115,6 +115,7 @@ impl<'a> Document<'a> {
     }
 
     /// The node that stands for the document itself.
+    #[cfg(test)]
     pub(super) const fn document_node() -> NodeId {
         NodeId(0)
     }

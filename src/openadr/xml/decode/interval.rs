@@ -111,7 +111,7 @@ fn payload_base(c: &mut Children<'_>) -> Result<PayloadBase, XmlError> {
             .transpose()?,
     };
     inner.end()?;
-    Ok(PayloadBase::ResourceStatus(status))
+    Ok(PayloadBase::ResourceStatus(Box::new(status)))
 }
 
 fn load_control_state(element: Element<'_>) -> Result<LoadControlState, XmlError> {

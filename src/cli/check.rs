@@ -1,0 +1,26 @@
+//! `ven check`: every fault of a configuration at once.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::config::Config;
+use crate::daemon::Prepared;
+
+pub(super) fn check(path: &Path) -> anyhow::Result<()> {
+    let config = Config::load(path)?;
+    let prepared = Prepared::new(&config)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}: no faults found", path.display())?;
+    writeln!(out, "VTN          {}", config.vtn.url)?;
+    if let Some(key) = &prepared.key {
+        writeln!(out, "fingerprint  {} (tell it to your utility)", key.fingerprint())?;
+    }
+    for meter in &config.meters {
+        writeln!(out, "meter        {} on {}", meter.name, meter.port.display())?;
+    }
+    for report in &config.reports {
+        let points: Vec<&str> = report.points.iter().map(|point| point.r_id.as_str()).collect();
+        writeln!(out, "report       {}: {}", report.specifier, points.join(", "))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! The command line: one file for each subcommand.
+
+mod certs;
+mod check;
+mod demo;
+mod fingerprint;
+mod mock_vtn;
+mod run;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::daemon::DynHandler;
+use crate::handler::EventHandler;
+
+pub use self::mock_vtn::mock_vtn_main;
+
+/// An OpenADR 2.0b VEN: takes part in demand response for a building, a charger, a home.
+#[derive(Debug, Parser)]
+#[command(name = "ven", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take part: register, poll, decide, report, until it is told to stop.
+    Run {
+        /// The configuration.
+        #[arg(long, short, default_value = "ven.toml")]
+        config: PathBuf,
+    },
+    /// Say everything that is wrong with a configuration and the files that it names.
+    Check {
+        /// The configuration.
+        #[arg(long, short, default_value = "ven.toml")]
+        config: PathBuf,
+    },
+    /// Print the fingerprint of a certificate, by which the other side knows it.
+    Fingerprint {
+        /// The certificate, as PEM.
+        certificate: PathBuf,
+    },
+    /// Certificates for tests.
+    Certs {
+        #[command(subcommand)]
+        command: CertsCommand,
+    },
+    /// See it all happen: certificates, a VTN, a meter and a VEN, made on the spot.
+    Demo {
+        /// End after this time, as 30s; without it, go on until Ctrl-C.
+        #[arg(long = "for", value_parser = humantime::parse_duration)]
+        lasting: Option<std::time::Duration>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CertsCommand {
+    /// Make an authority, and certificates of a VTN and a VEN under it.
+    Init {
+        /// An empty folder, or one that does not exist yet.
+        folder: PathBuf,
+        /// RSA of 2048 bits instead of EC on P-256; needs the openssl program.
+        #[arg(long)]
+        rsa: bool,
+    },
+}
+
+/// The whole `ven` program, deciding with this handler: the `main` of a user's own crate.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use openadr_ven::{handler::{Change, Decision, EventHandler}, message::{EiEvent, OptType}};
+/// struct Always;
+///
+/// impl EventHandler for Always {
+///     async fn on_event(&self, _event: Arc<EiEvent>, _change: Change) -> Decision {
+///         OptType::OptIn.into()
+///     }
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     openadr_ven::main(Always)
+/// }
+/// ```
+#[must_use]
+pub fn main(handler: impl EventHandler) -> ExitCode {
+    with(Some(Arc::new(handler)))
+}
+
+/// The whole `ven` program, deciding by the rules of its configuration.
+#[must_use]
+pub fn main_by_rules() -> ExitCode {
+    with(None)
+}
+
+fn with(handler: Option<Arc<dyn DynHandler>>) -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Run { config } => run::run(&config, handler),
+        Command::Check { config } => check::check(&config),
+        Command::Fingerprint { certificate } => fingerprint::fingerprint(&certificate),
+        Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),
+        Command::Demo { lasting } => demo::demo(lasting, handler),
+    };
+    exit_code(outcome)
+}
+
+fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell where even this fails.
+            drop(writeln!(std::io::stderr(), "error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs to stderr; `RUST_LOG` says how much.
+fn log(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Until Ctrl-C or the service manager's SIGTERM.
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        outcome = tokio::signal::ctrl_c() => outcome,
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,21 @@
+//! `ven run`: takes part until it is told to stop.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::daemon::{DynHandler, Ven};
+
+pub(super) fn run(config: &Path, handler: Option<Arc<dyn DynHandler>>) -> anyhow::Result<()> {
+    let config = Config::load(config)?;
+    super::log("info");
+    super::runtime()?.block_on(async {
+        let ven = Ven::builder(config).dyn_handler(handler).start().await?;
+        // No service manager, nobody to tell.
+        drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+        super::told_to_stop().await?;
+        tracing::info!("stopping; the registration stays");
+        ven.stop().await;
+        Ok(())
+    })
+}

@@ -1,0 +1,78 @@
+//! Says what is wrong with a configuration: what, where, and what to do.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFault {
+    /// The line in the file, where it is about one.
+    pub line: Option<usize>,
+    /// The setting, as `tls.key` or `meter[0].source`; empty where it is about the file as a whole.
+    pub key: String,
+    /// What is wrong, and what was expected.
+    pub what: String,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    /// The file.
+    pub file: PathBuf,
+    /// At least one.
+    pub faults: Vec<ConfigFault>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, fault) in self.faults.iter().enumerate() {
+            if at > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{}", self.file.display())?;
+            if let Some(line) = fault.line {
+                write!(f, ":{line}")?;
+            }
+            if !fault.key.is_empty() {
+                write!(f, ": {}", fault.key)?;
+            }
+            write!(f, ": {}", fault.what)?;
+        }
+        Ok(())
+    }
+}
+
+/// The candidate that is nearest to a text, if any is near enough to be a slip of the finger.
+pub(super) fn nearest<'c>(text: &str, candidates: &[&'c str]) -> Option<&'c str> {
+    let scored = candidates.iter().map(|candidate| (distance(text, candidate), *candidate));
+    let (distance, candidate) = scored.min()?;
+    (distance <= candidate.len().max(text.len()) / 3 + 1).then_some(candidate)
+}
+
+/// How many letters must be put in, left out or changed to make one of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{distance, nearest};
+
+    #[test]
+    fn slips_of_the_finger_are_recognised() {
+        assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("a", "a")), (3, 3, 0));
+        assert_eq!(nearest("fingerprint", &["vtn_fingerprint", "verify"]), Some("vtn_fingerprint"));
+        assert_eq!(nearest("urll", &["url", "mode"]), Some("url"));
+        assert_eq!(nearest("zzzzzz", &["url", "mode"]), None);
+    }
+}

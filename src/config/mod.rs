@@ -1,0 +1,178 @@
+//! Reads the TOML file: every fault at once, each with its line and what to do about it.
+
+mod fault;
+mod read;
+mod reader;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use fault::{ConfigError, ConfigFault};
+
+use crate::metering::Quantity;
+use crate::openadr::message::{MarketContext, OptType, RId, ReportName, ReportSpecifierId, VenId};
+use crate::openadr::trust::Fingerprint;
+use crate::rules::Rule;
+use crate::time::Span;
+
+/// Everything that a VEN is told; see the examples in `examples/config`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) file: PathBuf,
+    /// Where each setting stands, for faults that are found later.
+    pub(crate) lines: BTreeMap<String, usize>,
+    pub(crate) ven: VenSection,
+    pub(crate) vtn: VtnSection,
+    pub(crate) tls: TlsSection,
+    pub(crate) signature: SignatureSection,
+    pub(crate) handler: HandlerSection,
+    /// What is answered for an event that the store cannot keep; `None`: nothing.
+    pub(crate) opt_when_full: Option<OptType>,
+    pub(crate) meters: Vec<MeterSection>,
+    pub(crate) reports: Vec<ReportSection>,
+}
+
+/// `[ven]`: who we are.
+#[derive(Clone, Debug)]
+pub(crate) struct VenSection {
+    pub(crate) name: String,
+    pub(crate) id: Option<VenId>,
+    /// The folder of the store.
+    pub(crate) state: PathBuf,
+    /// Register the reports after every restart.
+    pub(crate) register_on_start: bool,
+}
+
+/// `[vtn]`: with whom we speak.
+#[derive(Clone, Debug)]
+pub(crate) struct VtnSection {
+    pub(crate) url: String,
+    pub(crate) market_contexts: Vec<MarketContext>,
+    pub(crate) poll_default: Span,
+    pub(crate) poll_min: Span,
+    pub(crate) poll_max: Span,
+    /// `None`: not before a restart.
+    pub(crate) register_after_cancel: Option<Span>,
+}
+
+/// `[tls]`: the connection.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsSection {
+    /// `None`: what the operating system trusts.
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) allow_common_name: bool,
+}
+
+/// `[signature]`: the messages.
+#[derive(Clone, Debug)]
+pub(crate) struct SignatureSection {
+    pub(crate) sign: bool,
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) verify: Verify,
+    pub(crate) trust: TrustSection,
+    /// How old a message may be.
+    pub(crate) window: Span,
+}
+
+/// What is demanded of the VTN's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verify {
+    Require,
+    IfPresent,
+    Never,
+}
+
+/// By what the VTN's signature is known.
+#[derive(Clone, Debug)]
+pub(crate) enum TrustSection {
+    Pinned(Vec<Fingerprint>),
+    Chain { ca: PathBuf, name: String },
+}
+
+/// `[handler]`: how it is decided.
+#[derive(Clone, Debug)]
+pub(crate) struct HandlerSection {
+    pub(crate) default: OptType,
+    pub(crate) timeout: Span,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// `[[meter]]`: a meter on a serial line.
+#[derive(Clone, Debug)]
+pub(crate) struct MeterSection {
+    pub(crate) name: String,
+    pub(crate) port: PathBuf,
+    pub(crate) baud: u32,
+    /// 7E1 instead of 8N1.
+    pub(crate) seven_even: bool,
+    /// What its clock is ahead of UTC in winter.
+    pub(crate) clock_base: Span,
+}
+
+/// `[[report]]`: what can be reported.
+#[derive(Clone, Debug)]
+pub(crate) struct ReportSection {
+    pub(crate) name: ReportName,
+    pub(crate) specifier: ReportSpecifierId,
+    pub(crate) points: Vec<PointSection>,
+    pub(crate) min_period: Span,
+    pub(crate) max_period: Span,
+    pub(crate) kept: Span,
+}
+
+/// One data point of a report.
+#[derive(Clone, Debug)]
+pub(crate) struct PointSection {
+    pub(crate) r_id: RId,
+    pub(crate) meter: String,
+    pub(crate) quantity: Quantity,
+}
+
+impl Config {
+    /// Reads a file; paths in it are relative to its folder. Environment variables `VEN__SECTION__KEY` go before it.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |what: String| ConfigError {
+            file: file.to_owned(),
+            faults: vec![ConfigFault { line: None, key: String::new(), what }],
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+        let overrides = environment().map_err(|error| unreadable(error.to_string()))?;
+        Self::from_text(&text, file, overrides)
+    }
+
+    /// Reads a text as if it stood in that file, without the environment.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once.
+    pub fn from_toml(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        Self::from_text(text, file, BTreeMap::new())
+    }
+
+    fn from_text(text: &str, file: &Path, overrides: BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        read::config(text, file, overrides).map_err(|faults| ConfigError { file: file.to_owned(), faults })
+    }
+
+    /// A fault of a setting that was found wrong after reading.
+    pub(crate) fn fault(&self, key: &str, what: impl Into<String>) -> ConfigFault {
+        ConfigFault { line: self.lines.get(key).copied(), key: key.to_owned(), what: what.into() }
+    }
+}
+
+/// What the environment overrides, by `section.key`.
+fn environment() -> Result<BTreeMap<String, String>, config::ConfigError> {
+    use config::Source as _;
+    let source = config::Environment::with_prefix("VEN").prefix_separator("__").separator("__");
+    let text = |(key, value): (String, config::Value)| value.into_string().map(|text| (key, text));
+    source.collect()?.into_iter().map(text).collect()
+}

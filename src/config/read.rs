@@ -1,0 +1,320 @@
+//! Reads each section of the file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use crate::metering::Quantity;
+use crate::openadr::message::{MarketContext, OptType, RId, ReportName, ReportSpecifierId};
+use crate::openadr::trust::Fingerprint;
+use crate::rules::{Condition, Rule};
+use crate::time::Span;
+
+use super::fault::ConfigFault;
+use super::reader::{Found, Reader, Section};
+use super::{
+    Config, HandlerSection, MeterSection, PointSection, ReportSection, SignatureSection, TlsSection,
+    TrustSection, VenSection, Verify, VtnSection,
+};
+
+const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
+
+pub(super) fn config(
+    text: &str,
+    file: &Path,
+    overrides: BTreeMap<String, String>,
+) -> Result<Config, Vec<ConfigFault>> {
+    let reader = Reader::new(text, overrides);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let line = error.span().map(|span| reader.line(span.start));
+        reader.fault(line, "", error.message());
+    }
+    if !errors.is_empty() {
+        // What comes after a broken line would be blamed wrongly.
+        return Err(reader.finish().0);
+    }
+    let folder = file.parent().unwrap_or_else(|| Path::new("")).to_owned();
+    let root = Section::root(&reader, table.get_ref());
+    let ven = ven(root.section("ven"), &folder);
+    let vtn = vtn(root.section("vtn"));
+    let tls = tls(root.section("tls"), &folder);
+    let signature = signature(root.section("signature"), &folder, tls.as_ref());
+    let handler = handler(root.section("handler"));
+    let opt_when_full = store(root.section("store"));
+    let meters: Vec<_> = root.sections("meter").into_iter().filter_map(meter).collect();
+    let reports = reports(root.sections("report"), &meters);
+    check_names(&root, &meters, &reports);
+    root.end();
+    let (faults, lines) = reader.finish();
+    match (ven, vtn, tls, signature) {
+        (Some(ven), Some(vtn), Some(tls), Some(signature)) if faults.is_empty() => Ok(Config {
+            file: file.to_owned(),
+            lines,
+            ven,
+            vtn,
+            tls,
+            signature,
+            handler,
+            opt_when_full,
+            meters,
+            reports,
+        }),
+        _ => Err(faults),
+    }
+}
+
+fn or<T>(found: Option<Found<T>>, default: T) -> T {
+    found.map_or(default, |found| found.value)
+}
+
+fn ven(section: Section<'_, '_>, folder: &Path) -> Option<VenSection> {
+    let name = section.required("name", "give this VEN a name of your choice, as name = \"my-ven\"");
+    let id = section.text("id").map(|found| found.value.into());
+    let advice = "name the folder that keeps the VEN's memory, as state = \"/var/lib/ven\"";
+    let state = section.required("state", advice);
+    let register_on_start = or(section.choice("restart", &[("resume", false), ("register", true)]), false);
+    section.end();
+    Some(VenSection { name: name?.value, id, state: folder.join(state?.value), register_on_start })
+}
+
+fn vtn(section: Section<'_, '_>) -> Option<VtnSection> {
+    let url = section.required("url", "your utility tells you, as url = \"https://vtn.example.org\"");
+    section.choice("mode", &[("pull", ())]);
+    let market_contexts = section.texts("market_contexts").into_iter();
+    let market_contexts = market_contexts.map(|found| MarketContext::from(found.value.as_str())).collect();
+    let poll_default = or(section.span("poll_default"), Span::from_seconds(10));
+    let poll_min = or(section.span("poll_min"), Span::SECOND);
+    let poll_max = section.span("poll_max");
+    if let Some(poll_max) = poll_max.as_ref().filter(|found| found.value < poll_min) {
+        section.reader.fault(poll_max.line, &poll_max.key, "is shorter than poll_min");
+    }
+    let register_after_cancel = match section.text("register_after_cancel") {
+        Some(found) if found.value == "never" => None,
+        Some(_) => section.span("register_after_cancel").map(|found| found.value),
+        None => Some(Span::HOUR),
+    };
+    section.end();
+    let poll_max = or(poll_max, Span::DAY);
+    Some(VtnSection {
+        url: url?.value,
+        market_contexts,
+        poll_default,
+        poll_min,
+        poll_max,
+        register_after_cancel,
+    })
+}
+
+fn tls(section: Section<'_, '_>, folder: &Path) -> Option<TlsSection> {
+    let ca =
+        section.required("ca", "name the file with the certificate that signed the VTN's, or \"system\"");
+    let cert = section.required("cert", "name the file with your certificate, as cert = \"ven.pem\"");
+    let key = section.required("key", "name the file with its private key, as key = \"ven.key\"");
+    let allow_common_name =
+        or(section.choice("server_name", &[("verify", false), ("allow-cn", true)]), false);
+    section.end();
+    let ca = ca?.value;
+    Some(TlsSection {
+        ca: (ca != "system").then(|| folder.join(ca)),
+        cert: folder.join(cert?.value),
+        key: folder.join(key?.value),
+        allow_common_name,
+    })
+}
+
+fn signature(section: Section<'_, '_>, folder: &Path, tls: Option<&TlsSection>) -> Option<SignatureSection> {
+    let sign = or(section.boolean("sign"), true);
+    let words = [("require", Verify::Require), ("if-present", Verify::IfPresent), ("never", Verify::Never)];
+    let verify = or(section.choice("verify", &words), Verify::Require);
+    let path = |found: Found<String>| folder.join(found.value);
+    let (cert, key) = (section.text("cert").map(path), section.text("key").map(path));
+    let mut pins = Vec::new();
+    for found in section.texts("vtn_fingerprint") {
+        match found.value.parse::<Fingerprint>() {
+            Ok(pin) => pins.push(pin),
+            Err(error) => section.reader.fault(found.line, &found.key, error.to_string()),
+        }
+    }
+    let (ca, name) = (section.text("ca"), section.text("vtn_name"));
+    let pinned = section.has("vtn_fingerprint");
+    let trust = match (ca, name) {
+        (Some(ca), Some(name)) if !pinned => {
+            Some(TrustSection::Chain { ca: folder.join(ca.value), name: name.value })
+        }
+        (Some(ca), Some(_)) => {
+            section.reader.fault(ca.line, &ca.key, "stands beside vtn_fingerprint; take one of them out");
+            None
+        }
+        (Some(ca), None) => {
+            let what = "needs vtn_name beside it: every VEN of the same authority has a chain to it, so a chain alone \
+                        proves nothing";
+            section.reader.fault(ca.line, &ca.key, what);
+            None
+        }
+        (None, Some(name)) => {
+            section.reader.fault(name.line, &name.key, "needs ca beside it");
+            None
+        }
+        (None, None) if !pinned && verify != Verify::Never => {
+            let advice = "is missing; your utility tells you, or run: ven fingerprint VTN-CERTIFICATE";
+            section.fault("vtn_fingerprint", advice);
+            None
+        }
+        (None, None) => Some(TrustSection::Pinned(pins)),
+    };
+    let window = or(section.span("window"), Span::MINUTE * 5);
+    section.end();
+    let (cert, key) = (cert.or_else(|| Some(tls?.cert.clone()))?, key.or_else(|| Some(tls?.key.clone()))?);
+    Some(SignatureSection { sign, cert, key, verify, trust: trust?, window })
+}
+
+fn handler(section: Section<'_, '_>) -> HandlerSection {
+    section.choice("kind", &[("rules", ())]);
+    let default = or(section.choice("default", OPTS), OptType::OptOut);
+    let timeout = or(section.span("timeout"), Span::from_seconds(3));
+    let rules = section.sections("rule").into_iter().filter_map(rule).collect();
+    section.end();
+    HandlerSection { default, timeout, rules }
+}
+
+fn rule(section: Section<'_, '_>) -> Option<Rule> {
+    let when = section.required("when", "say when it applies, as when = \"level <= 2\"");
+    let opt = section.choice("opt", OPTS);
+    if opt.is_none() {
+        section.fault("opt", "is missing or wrong; expected opt = \"optIn\" or opt = \"optOut\"");
+    }
+    let when = when?;
+    let condition = match Condition::new(&when.value) {
+        Ok(condition) => Some(condition),
+        Err(error) => {
+            section.reader.fault(when.line, &when.key, error.to_string());
+            None
+        }
+    };
+    section.end();
+    Some(Rule { when: condition?, opt: opt?.value })
+}
+
+fn store(section: Section<'_, '_>) -> Option<OptType> {
+    let words = [("optOut", Some(OptType::OptOut)), ("optIn", Some(OptType::OptIn)), ("silent", None)];
+    let opt = or(section.choice("when_full", &words), Some(OptType::OptOut));
+    section.end();
+    opt
+}
+
+fn meter(section: Section<'_, '_>) -> Option<MeterSection> {
+    let name = section.required("name", "give the meter a name of your choice, as name = \"main\"");
+    let source = section.required("source", "name its port, as source = \"serial:/dev/ttyUSB0\"");
+    section.choice("protocol", &[("dsmr", ())]);
+    let baud = or(section.number("baud"), 115_200);
+    let seven_even = or(section.choice("line", &[("8N1", false), ("7E1", true)]), false);
+    let clock_base = or(section.span("clock_base"), Span::HOUR);
+    let port = source.and_then(|found| {
+        let path = found.value.strip_prefix("serial:").filter(|path| !path.is_empty()).map(PathBuf::from);
+        if path.is_none() {
+            let what = format!("expected \"serial:/dev/...\", found \"{}\"", found.value);
+            section.reader.fault(found.line, &found.key, what);
+        }
+        path
+    });
+    section.end();
+    Some(MeterSection { name: name?.value, port: port?, baud, seven_even, clock_base })
+}
+
+/// The reports of the file; where it names none, every meter's energy and power.
+fn reports(sections: Vec<Section<'_, '_>>, meters: &[MeterSection]) -> Vec<ReportSection> {
+    if !sections.is_empty() || meters.is_empty() {
+        return sections.into_iter().map(report).collect();
+    }
+    let quantities = [Quantity::ImportEnergy, Quantity::ExportEnergy, Quantity::NetPower];
+    let points = meters.iter().flat_map(|meter| quantities.map(|quantity| point(&meter.name, quantity)));
+    let specifier = ReportSpecifierId::from(ReportName::TelemetryUsage.as_str());
+    vec![ReportSection {
+        name: ReportName::TelemetryUsage,
+        specifier,
+        points: points.collect(),
+        min_period: MIN_PERIOD,
+        max_period: Span::HOUR,
+        kept: Span::DAY,
+    }]
+}
+
+/// How often the slowest meters speak.
+const MIN_PERIOD: Span = Span::from_seconds(10);
+
+fn point(meter: &str, quantity: Quantity) -> PointSection {
+    PointSection { r_id: RId::new(format!("{meter}.{quantity}")), meter: meter.to_owned(), quantity }
+}
+
+fn report(section: Section<'_, '_>) -> ReportSection {
+    let words = [("TELEMETRY_USAGE", "TELEMETRY_USAGE")];
+    let name = or(section.choice("name", &words), "TELEMETRY_USAGE");
+    let specifier = section.text("specifier").map_or_else(|| name.to_owned(), |found| found.value);
+    let min_period = or(section.span("min_period"), MIN_PERIOD);
+    let max_period = section.span("max_period");
+    let kept = or(section.span("kept"), Span::DAY);
+    if min_period < Span::SECOND {
+        section.fault("min_period", "is shorter than a second, which no meter reaches");
+    }
+    if let Some(max) = max_period.as_ref().filter(|max| max.value < min_period || max.value > kept) {
+        section.reader.fault(max.line, &max.key, "is not between min_period and kept (rule 312)");
+    }
+    let points: Vec<_> = section.sections("points").into_iter().filter_map(report_point).collect();
+    if points.is_empty() {
+        let advice = "has none; expected points = [ { quantity = \"import_energy\", meter = \"main\" } ]";
+        section.fault("points", advice);
+    }
+    section.end();
+    let max_period = or(max_period, Span::HOUR.max(min_period).min(kept));
+    let name = ReportName::from_token(name);
+    ReportSection { name, specifier: specifier.into(), points, min_period, max_period, kept }
+}
+
+fn report_point(section: Section<'_, '_>) -> Option<PointSection> {
+    let words: Vec<(String, Quantity)> =
+        Quantity::ALL.iter().map(|quantity| (quantity.to_string(), *quantity)).collect();
+    let words: Vec<(&str, Quantity)> = words.iter().map(|(word, value)| (word.as_str(), *value)).collect();
+    section.required("quantity", "say what is reported, as quantity = \"import_energy\"");
+    let quantity = section.choice("quantity", &words);
+    let meter = section.required("meter", "name the meter that it comes from");
+    let id = section.text("id");
+    section.end();
+    let mut point = point(&meter?.value, quantity?.value);
+    if let Some(id) = id {
+        point.r_id = RId::from(id.value);
+    }
+    Some(point)
+}
+
+/// Names that must be unique, and names that must exist.
+fn check_names(root: &Section<'_, '_>, meters: &[MeterSection], reports: &[ReportSection]) {
+    let fault = |key: String, what: String| {
+        let line = root.reader.line_of(&key);
+        root.reader.fault(line, &key, what);
+    };
+    for (at, meter) in meters.iter().enumerate() {
+        if meters[..at].iter().any(|other| other.name == meter.name) {
+            fault(format!("meter[{at}].name"), format!("\"{}\" stands twice", meter.name));
+        }
+        if meters[..at].iter().any(|other| other.port == meter.port) {
+            fault(format!("meter[{at}].source"), "is read by another meter already".into());
+        }
+    }
+    for (at, report) in reports.iter().enumerate() {
+        if reports[..at].iter().any(|other| other.specifier == report.specifier) {
+            fault(format!("report[{at}].specifier"), format!("\"{}\" stands twice", report.specifier));
+        }
+        for (nth, point) in report.points.iter().enumerate() {
+            if !meters.iter().any(|meter| meter.name == point.meter) {
+                let what = format!("there is no [[meter]] with name = \"{}\"", point.meter);
+                fault(format!("report[{at}].points[{nth}].meter"), what);
+            }
+            if report.points[..nth].iter().any(|other| other.r_id == point.r_id) {
+                let what = format!("\"{}\" stands twice; give one of them another id", point.r_id);
+                fault(format!("report[{at}].points[{nth}].id"), what);
+            }
+        }
+    }
+}

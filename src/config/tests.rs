@@ -1,0 +1,169 @@
+//! Files that are right, and files that are wrong in many ways at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Config, TrustSection, Verify};
+use crate::openadr::message::OptType;
+use crate::time::Span;
+
+const SMALLEST: &str = r#"
+[ven]
+name = "my-ven"
+state = "state"
+
+[vtn]
+url = "https://vtn.example.org"
+
+[tls]
+ca = "ca.pem"
+cert = "/etc/ven.pem"
+key = "ven.key"
+
+[signature]
+vtn_fingerprint = "AA:BB:CC:DD:EE:FF:00:11:22:33"
+"#;
+
+fn read(text: &str) -> Result<Config, String> {
+    Config::from_toml(text, Path::new("/etc/ven/ven.toml")).map_err(|error| error.to_string())
+}
+
+#[test]
+fn ten_lines_are_enough() {
+    let config = read(SMALLEST).unwrap();
+    assert_eq!(config.ven.state, Path::new("/etc/ven/state"), "relative to the file");
+    assert_eq!(config.tls.cert, Path::new("/etc/ven.pem"));
+    assert_eq!(config.signature.cert, config.tls.cert, "one certificate for both");
+    assert_eq!((config.signature.sign, config.signature.verify), (true, Verify::Require));
+    assert_eq!((config.handler.default, config.handler.timeout), (OptType::OptOut, Span::from_seconds(3)));
+    assert!(config.meters.is_empty() && config.reports.is_empty());
+}
+
+#[test]
+fn a_meter_alone_makes_a_report() {
+    let config =
+        read(&format!("{SMALLEST}\n[[meter]]\nname = \"main\"\nsource = \"serial:/dev/ttyUSB0\"")).unwrap();
+    let points: Vec<_> = config.reports[0].points.iter().map(|point| point.r_id.as_str()).collect();
+    assert_eq!(points, ["main.import_energy", "main.export_energy", "main.net_power"]);
+    assert_eq!(config.meters[0].baud, 115_200);
+}
+
+#[test]
+fn every_section_is_read() {
+    let text = r#"
+ven = { name = "v", id = "0012", state = "/s", restart = "register" }
+vtn = { url = "https://h", market_contexts = "http://m", poll_min = "2s", register_after_cancel = "never" }
+tls = { ca = "system", cert = "c", key = "k", server_name = "allow-cn" }
+signature = { sign = false, verify = "if-present", ca = "signers.pem", vtn_name = "vtn.example.org", window = "1min" }
+store = { when_full = "silent" }
+meter = [ { name = "old", source = "serial:/dev/old", baud = 9_600, line = "7E1", protocol = "dsmr" } ]
+handler = { kind = "rules", default = "optIn", timeout = "500ms", rule = [ { when = "price > 0.5", opt = "optOut" } ] }
+[[report]]
+specifier = "mine"
+min_period = "1s"
+max_period = "15min"
+points = [ { quantity = "net_energy", meter = "old", id = "r1" } ]
+"#;
+    let config = read(text).unwrap();
+    assert!(config.ven.register_on_start && config.tls.allow_common_name && config.tls.ca.is_none());
+    assert_eq!(config.ven.id.as_ref().map(|id| id.as_str()), Some("0012"));
+    assert_eq!((config.vtn.poll_min, config.vtn.register_after_cancel), (Span::from_seconds(2), None));
+    assert!(matches!(&config.signature.trust, TrustSection::Chain { name, .. } if name == "vtn.example.org"));
+    assert_eq!((config.opt_when_full, config.handler.rules.len()), (None, 1));
+    assert!(config.meters[0].seven_even && config.meters[0].baud == 9600);
+    assert_eq!(config.reports[0].points[0].r_id.as_str(), "r1");
+}
+
+#[test]
+fn every_fault_is_named_at_once_with_line_and_advice() {
+    let text = r#"[ven]
+nmae = "my-ven"
+state = 5
+[vtn]
+url = "https://h"
+mode = "push"
+poll_min = "fast"
+[tls]
+ca = "ca.pem"
+cert = "ven.pem"
+[signature]
+sign = "yes"
+vtn_fingerprint = "AA:BB"
+[handler]
+rule = [ { when = "levle <= 2", opt = "in" } ]
+[[meter]]
+name = "main"
+source = "usb"
+[[report]]
+points = [ { quantity = "energy", meter = "main" }, { quantity = "net_power", meter = "mian" } ]
+[colour]
+"#;
+    let error = read(text).unwrap_err();
+    for expected in [
+        "ven.toml:2: ven.nmae: is not known; did you mean \"name\"?",
+        "ven.name: is missing",
+        "ven.toml:3: ven.state: expected a text in quotes, found integer",
+        "ven.toml:6: vtn.mode: expected one of \"pull\", found \"push\"",
+        "ven.toml:7: vtn.poll_min: expected a length of time",
+        "tls.key: is missing; name the file with its private key",
+        "ven.toml:12: signature.sign: expected true or false, found string",
+        "ven.toml:13: signature.vtn_fingerprint: \"AA:BB\" is not a fingerprint",
+        "ven.toml:15: handler.rule[0].when: speaks of \"levle\"",
+        "ven.toml:15: handler.rule[0].opt: expected one of \"optIn\", \"optOut\", found \"in\"",
+        "ven.toml:18: meter[0].source: expected \"serial:/dev/...\", found \"usb\"",
+        "ven.toml:20: report[0].points[0].quantity: expected one of \"import_energy\"",
+        "ven.toml:21: colour: is not known",
+    ] {
+        assert!(error.contains(expected), "{expected}\nis not in\n{error}");
+    }
+}
+
+#[test]
+fn a_chain_alone_is_no_identity() {
+    let with = |lines: &str| {
+        read(&SMALLEST.replace("vtn_fingerprint = \"AA:BB:CC:DD:EE:FF:00:11:22:33\"", lines)).unwrap_err()
+    };
+    assert!(with("").contains("signature.vtn_fingerprint: is missing; your utility tells you"));
+    assert!(with("ca = \"x.pem\"").contains("needs vtn_name beside it"));
+    assert!(with("vtn_name = \"x\"").contains("needs ca beside it"));
+}
+
+#[test]
+fn names_must_be_unique_and_exist() {
+    let meters = "[[meter]]\nname = \"a\"\nsource = \"serial:/dev/x\"\n";
+    let report = "[[report]]\npoints = [ { quantity = \"net_power\", meter = \"b\" } ]\n";
+    let error = read(&format!("{SMALLEST}{meters}{meters}{report}{report}")).unwrap_err();
+    for expected in [
+        "\"a\" stands twice",
+        "is read by another meter",
+        "there is no [[meter]] with name = \"b\"",
+        "\"TELEMETRY_USAGE\" stands twice",
+    ] {
+        assert!(error.contains(expected), "{expected}\nis not in\n{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_with_its_line() {
+    let error = read("[ven]\nname = \"unfinished").unwrap_err();
+    assert!(error.contains("ven.toml:2"), "{error}");
+}
+
+#[test]
+fn the_environment_goes_before_the_file() {
+    let overrides = BTreeMap::from([
+        ("vtn.url".to_owned(), "https://other.example.org".to_owned()),
+        ("signature.sign".to_owned(), "false".to_owned()),
+        ("handler.timeout".to_owned(), "1min".to_owned()),
+    ]);
+    let config = Config::from_text(SMALLEST, Path::new("ven.toml"), overrides).unwrap();
+    assert_eq!(config.vtn.url, "https://other.example.org");
+    assert!(!config.signature.sign);
+    assert_eq!(config.handler.timeout, Span::MINUTE);
+    let wrong = BTreeMap::from([("signature.sign".to_owned(), "perhaps".to_owned())]);
+    let error = Config::from_text(SMALLEST, Path::new("ven.toml"), wrong).unwrap_err();
+    assert!(
+        error.to_string().contains("signature.sign: expected true or false, found \"perhaps\""),
+        "{error}"
+    );
+}

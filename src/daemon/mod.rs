@@ -1,0 +1,29 @@
+//! Touches the world: clocks, dice, files, sockets, the serial port, the user's handler.
+//!
+//! ```text
+//! meter_port -> meter_task ┐                    ┌-> courier -> transport -> VTN
+//!                          ├-> ven_task (engine) ├-> handler_seat -> EventHandler
+//! VTN -> courier ----------┘        |            └-> notices
+//!                                 writer -> store
+//! ```
+//!
+//! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
+//! database.
+
+pub(crate) mod clock;
+mod courier;
+pub(crate) mod entropy;
+mod handler_seat;
+mod meter_port;
+mod meter_task;
+mod meters;
+mod prepare;
+mod store;
+pub(crate) mod transport;
+mod ven;
+mod ven_task;
+mod writer;
+
+pub(crate) use handler_seat::DynHandler;
+pub(crate) use prepare::Prepared;
+pub use ven::{StartError, Ven, VenBuilder, VenHandle};

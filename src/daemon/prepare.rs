@@ -1,0 +1,191 @@
+//! Loads what the configuration names: certificates, keys, trust; every fault at once.
+
+use std::path::Path;
+
+use crate::config::{Config, ConfigError, ConfigFault, ReportSection, TrustSection, Verify};
+use crate::engine::{PointOffer, ReportOffer, Settings};
+use crate::openadr::signature::{Gate, Policy, SigningKey, Trust};
+use crate::openadr::xml::Limits;
+
+use super::entropy;
+use super::meter_port::{Framing, PortSettings};
+use super::meter_task::MeterSettings;
+use super::transport::{PullClient, simple_root, tls};
+
+/// A configuration whose files are loaded and fit together.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) client: PullClient,
+    pub(crate) key: Option<SigningKey>,
+    pub(crate) gate: Gate,
+    pub(crate) settings: Settings,
+    pub(crate) meters: Vec<MeterSettings>,
+}
+
+/// The faults found so far.
+struct Faults<'c> {
+    config: &'c Config,
+    found: Vec<ConfigFault>,
+}
+
+impl Faults<'_> {
+    /// The value, or a note of what is wrong with that setting.
+    fn check<T, E: std::fmt::Display>(
+        &mut self,
+        key: &str,
+        path: Option<&Path>,
+        outcome: Result<T, E>,
+    ) -> Option<T> {
+        match outcome {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let file = path.map_or_else(String::new, |path| format!("{}: ", path.display()));
+                self.found.push(self.config.fault(key, format!("{file}{error}")));
+                None
+            }
+        }
+    }
+
+    fn file(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
+        self.check(key, Some(path), std::fs::read(path))
+    }
+}
+
+impl Prepared {
+    /// Loads everything.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once.
+    pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
+        let mut faults = Faults { config, found: Vec::new() };
+        let root = faults.check("vtn.url", None, simple_root(&config.vtn.url));
+        let tls = client_tls(&mut faults);
+        let key = signing_key(&mut faults);
+        let policy = policy(&mut faults);
+        match (root, tls, key, policy) {
+            (Some(root), Some(tls), Some(key), Some(policy)) if faults.found.is_empty() => {
+                let limits = Limits::VEN;
+                Ok(Self {
+                    client: PullClient::new(root, tls, limits.bytes),
+                    gate: Gate::new(policy, config.signature.window, limits),
+                    settings: settings(config, key.is_some()),
+                    key,
+                    meters: meters(config),
+                })
+            }
+            _ => Err(ConfigError { file: config.file.clone(), faults: faults.found }),
+        }
+    }
+}
+
+fn client_tls(faults: &mut Faults<'_>) -> Option<rustls::ClientConfig> {
+    let section = &faults.config.tls;
+    let roots = match &section.ca {
+        None => Some(tls::Roots::System),
+        Some(path) => {
+            let pem = faults.file("tls.ca", path);
+            let pem = pem.and_then(|pem| {
+                faults.check("tls.ca", Some(path), tls::certificates(&pem).map(|_| ())).map(|()| pem)
+            });
+            pem.map(tls::Roots::Pem)
+        }
+    };
+    let (cert, key) = (faults.file("tls.cert", &section.cert), faults.file("tls.key", &section.key));
+    let (roots, cert, key) = (roots?, cert?, key?);
+    // Says more about a key that does not fit than TLS does.
+    faults.check("tls.key", Some(&section.key), SigningKey::from_pem(&key, &cert, &entropy::dice()))?;
+    let names = if section.allow_common_name {
+        tls::NameCheck::OrCommonName
+    } else {
+        tls::NameCheck::AlternativeName
+    };
+    faults.check("tls.cert", Some(&section.cert), tls::client(&roots, &cert, &key, names))
+}
+
+/// `Some(None)`: messages go unsigned.
+fn signing_key(faults: &mut Faults<'_>) -> Option<Option<SigningKey>> {
+    let section = &faults.config.signature;
+    if !section.sign {
+        return Some(None);
+    }
+    // Unreadable files that are also those of TLS are named once.
+    let tls = &faults.config.tls;
+    if section.cert == tls.cert && section.key == tls.key && !faults.found.is_empty() {
+        return None;
+    }
+    let cert = faults.file("signature.cert", &section.cert);
+    let key = faults.file("signature.key", &section.key);
+    let key = SigningKey::from_pem(&key?, &cert?, &entropy::dice());
+    faults.check("signature.key", Some(&section.key), key).map(Some)
+}
+
+fn policy(faults: &mut Faults<'_>) -> Option<Policy> {
+    let section = &faults.config.signature;
+    let trust = match &section.trust {
+        TrustSection::Pinned(pins) => Trust::Pinned(pins.clone()),
+        TrustSection::Chain { ca, name } => {
+            let pem = faults.file("signature.ca", ca)?;
+            let roots = faults.check("signature.ca", Some(ca), tls::certificates(&pem))?;
+            Trust::Chain { roots, name: name.clone() }
+        }
+    };
+    Some(match section.verify {
+        Verify::Require => Policy::Require(trust),
+        Verify::IfPresent => Policy::IfPresent(trust),
+        Verify::Never => Policy::TlsOnly,
+    })
+}
+
+fn settings(config: &Config, signs: bool) -> Settings {
+    Settings {
+        ven_name: Some(config.ven.name.clone()),
+        ven_id: config.ven.id.clone(),
+        xml_signature: signs,
+        poll_default: config.vtn.poll_default,
+        poll_min: config.vtn.poll_min,
+        poll_max: config.vtn.poll_max,
+        decision_timeout: config.handler.timeout,
+        default_opt: config.handler.default,
+        opt_when_full: config.opt_when_full,
+        market_contexts: config.vtn.market_contexts.clone(),
+        offers: config.reports.iter().map(offer).collect(),
+        register_after_cancel: config.vtn.register_after_cancel,
+        register_reports_on_start: config.ven.register_on_start,
+        ..Settings::default()
+    }
+}
+
+fn offer(report: &ReportSection) -> ReportOffer {
+    let point = |point: &crate::config::PointSection| PointOffer {
+        r_id: point.r_id.clone(),
+        resource: Some(point.meter.as_str().into()),
+        report_type: point.quantity.report_type(),
+        unit: Some(point.quantity.unit()),
+        reading_type: point.quantity.reading_type(),
+        interval_data: point.quantity.is_energy(),
+    };
+    ReportOffer {
+        specifier: report.specifier.clone(),
+        name: report.name.clone(),
+        points: report.points.iter().map(point).collect(),
+        min_period: report.min_period,
+        max_period: report.max_period,
+        kept: report.kept,
+    }
+}
+
+fn meters(config: &Config) -> Vec<MeterSettings> {
+    let keep = config.reports.iter().map(|report| report.kept).max().unwrap_or(crate::time::Span::DAY);
+    let meter = |meter: &crate::config::MeterSection| MeterSettings {
+        name: meter.name.clone(),
+        port: PortSettings {
+            path: meter.port.clone(),
+            baud: meter.baud,
+            framing: if meter.seven_even { Framing::SevenEven } else { Framing::EightNone },
+        },
+        clock_base: meter.clock_base,
+        keep,
+    };
+    config.meters.iter().map(meter).collect()
+}

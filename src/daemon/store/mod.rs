@@ -1,0 +1,134 @@
+//! Keeps what must survive a power cut.
+//!
+//! A thread owns the database; everybody else sends it orders and waits for the word that they are on the disk.
+//!
+//! **Invariant (persist, then speak):** [`StoreHandle::commit`] returns after the writes are durable, never before.
+
+mod records;
+mod sqlite;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::engine::{Snapshot, Write};
+use crate::metering::Reading;
+use crate::time::Timestamp;
+
+pub(crate) use sqlite::Sqlite;
+
+/// What a store must be able to do; small, so that another database can stand behind it.
+pub(crate) trait Store: Send {
+    /// Everything that was committed.
+    fn load(&mut self) -> Result<Snapshot, StoreError>;
+    /// All of these or none of them, durable on return.
+    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError>;
+    /// Adds readings of a meter, and forgets those before `oldest`.
+    fn put_readings(
+        &mut self,
+        meter: &str,
+        readings: &[Reading],
+        oldest: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// The readings of a meter, oldest first.
+    fn readings(&mut self, meter: &str) -> Result<Vec<Reading>, StoreError>;
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("{0}")]
+    Database(#[from] rusqlite::Error),
+    #[error("{path}: {source}")]
+    File { path: String, source: std::io::Error },
+    #[error("{path} was written by a newer version of this program (schema {found}, known up to {known})")]
+    TooNew { path: String, found: u32, known: u32 },
+    #[error("stored {what} cannot be read back: {why}")]
+    Unreadable { what: String, why: String },
+    #[error("the store's thread has ended")]
+    Gone,
+}
+
+enum Order {
+    Commit(Vec<Write>, oneshot::Sender<Result<(), StoreError>>),
+    PutReadings {
+        meter: String,
+        readings: Vec<Reading>,
+        oldest: Timestamp,
+        done: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Readings(String, oneshot::Sender<Result<Vec<Reading>, StoreError>>),
+}
+
+/// Orders for the store's thread.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreHandle {
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl StoreHandle {
+    /// Opens the store of a VEN, reads what is in it, and starts its thread.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be opened or what is in it not be read.
+    pub(crate) fn open(path: &Path, ven_key: &str) -> Result<(Self, Snapshot), StoreError> {
+        let mut store = Sqlite::open(path, ven_key)?;
+        let snapshot = store.load()?;
+        Ok((Self::start(Box::new(store)), snapshot))
+    }
+
+    /// Starts the thread; it ends when the last handle is dropped.
+    pub(crate) fn start(mut store: Box<dyn Store>) -> Self {
+        let (orders, mut waiting) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            while let Some(order) = waiting.blocking_recv() {
+                obey(store.as_mut(), order);
+            }
+        });
+        Self { orders }
+    }
+
+    /// Commits these writes; when this returns, they are on the disk.
+    pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        self.order(|done| Order::Commit(writes, done)).await
+    }
+
+    /// Adds readings of a meter, and forgets those before `oldest`.
+    pub(crate) async fn put_readings(
+        &self,
+        meter: &str,
+        readings: Vec<Reading>,
+        oldest: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.order(|done| Order::PutReadings { meter: meter.to_owned(), readings, oldest, done }).await
+    }
+
+    /// The readings of a meter, oldest first.
+    pub(crate) async fn readings(&self, meter: &str) -> Result<Vec<Reading>, StoreError> {
+        self.order(|done| Order::Readings(meter.to_owned(), done)).await
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Order,
+    ) -> Result<T, StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.orders.send(order(done)).map_err(|_| StoreError::Gone)?;
+        answer.await.map_err(|_| StoreError::Gone)?
+    }
+}
+
+/// Whoever does not wait for the answer any more does not miss it.
+fn obey(store: &mut dyn Store, order: Order) {
+    match order {
+        Order::Commit(writes, done) => drop(done.send(store.commit(&writes))),
+        Order::PutReadings { meter, readings, oldest, done } => {
+            drop(done.send(store.put_readings(&meter, &readings, oldest)));
+        }
+        Order::Readings(meter, done) => drop(done.send(store.readings(&meter))),
+    }
+}

@@ -1,0 +1,246 @@
+//! Keeps it in SQLite: one file, readable with the `sqlite3` shell.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, Row, Transaction, params};
+
+use crate::engine::{EventRecord, OwedReport, RequestRecord, Snapshot, Write};
+use crate::metering::Reading;
+use crate::openadr::message::{Decimal, ReportRequestId};
+use crate::time::{Span, Timestamp};
+
+use super::records::{self, opt_text};
+use super::{Store, StoreError};
+
+/// The steps from an empty file to the present schema; a step that has been released is never changed.
+const MIGRATIONS: &[&str] = &[include_str!("0001.sql")];
+
+/// A SQLite file with the rows of one VEN.
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    connection: Connection,
+    ven: String,
+}
+
+impl Sqlite {
+    /// Opens or makes the file; other VENs may have rows in it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be opened, is no database, or was written by a newer version.
+    pub(crate) fn open(path: &Path, ven: &str) -> Result<Self, StoreError> {
+        let connection = Connection::open(path).map_err(|error| named(path, &error))?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(|error| named(path, &error))?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let mut store = Self { connection, ven: ven.to_owned() };
+        store.migrate(path)?;
+        Ok(store)
+    }
+
+    fn migrate(&mut self, path: &Path) -> Result<(), StoreError> {
+        let found: u32 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+        if found > known {
+            return Err(StoreError::TooNew { path: path.display().to_string(), found, known });
+        }
+        for (version, step) in (1_u32..).zip(MIGRATIONS).skip(found as usize) {
+            let transaction = self.connection.transaction()?;
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", version)?;
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+
+    fn rows<T>(
+        &self,
+        query: &str,
+        mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(query)?;
+        let mut rows = statement.query(params![self.ven])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            all.push(read(row)?);
+        }
+        Ok(all)
+    }
+}
+
+/// SQLite's own words do not say which file.
+fn named(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let why = std::io::Error::other(error.to_string());
+    StoreError::File { path: path.display().to_string(), source: why }
+}
+
+impl Store for Sqlite {
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        let registration = self.rows("SELECT * FROM registration WHERE ven = ?", records::registration)?;
+        let events = self.rows("SELECT * FROM event WHERE ven = ?", records::event)?;
+        let requests = self.rows("SELECT * FROM report_request WHERE ven = ?", records::request)?;
+        let owed = self.rows("SELECT * FROM owed_report WHERE ven = ?", records::owed)?;
+        Ok(Snapshot {
+            registration: registration.into_iter().next(),
+            events: events.into_iter().map(|record| (record.event.id().clone(), record)).collect(),
+            requests: requests.into_iter().map(|record| (record.id.clone(), record)).collect(),
+            owed: owed.into_iter().map(|report| (report.sequence, report)).collect(),
+        })
+    }
+
+    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        for write in writes {
+            apply(&transaction, &self.ven, write)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn put_readings(
+        &mut self,
+        meter: &str,
+        readings: &[Reading],
+        oldest: Timestamp,
+    ) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut put = transaction.prepare_cached(
+                "INSERT OR REPLACE INTO reading (ven, meter, at_us, serial, import_wh, export_wh, import_w, export_w, quality)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?;
+            let text = |value: Option<Decimal>| value.map(|value| value.to_string());
+            for reading in readings {
+                put.execute(params![
+                    self.ven,
+                    meter,
+                    reading.at.micros(),
+                    reading.meter,
+                    text(reading.import),
+                    text(reading.export),
+                    text(reading.power_import),
+                    text(reading.power_export),
+                    reading.quality.as_str(),
+                ])?;
+            }
+            transaction.execute(
+                "DELETE FROM reading WHERE ven = ? AND meter = ? AND at_us < ?",
+                params![self.ven, meter, oldest.micros()],
+            )?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn readings(&mut self, meter: &str) -> Result<Vec<Reading>, StoreError> {
+        let query = "SELECT * FROM reading WHERE ven = ? ORDER BY at_us";
+        let all = self.rows(query, |row| Ok((row.get::<_, String>("meter")?, records::reading(row)?)))?;
+        Ok(all.into_iter().filter(|(of, _)| of == meter).map(|(_, reading)| reading).collect())
+    }
+}
+
+fn apply(transaction: &Transaction<'_>, ven: &str, write: &Write) -> Result<(), StoreError> {
+    match write {
+        Write::Registration(None) => {
+            transaction.execute("DELETE FROM registration WHERE ven = ?", params![ven])?;
+        }
+        Write::Registration(Some(record)) => {
+            transaction.execute(
+                "INSERT OR REPLACE INTO registration (ven, registration_id, ven_id, vtn_id, poll_freq_us, reports_registered)
+                 VALUES (?, ?, ?, ?, ?, ?)",
+                params![
+                    ven,
+                    record.registration_id.as_str(),
+                    record.ven_id.as_str(),
+                    record.vtn_id.as_str(),
+                    record.poll_freq.map(Span::micros),
+                    record.reports_registered,
+                ],
+            )?;
+        }
+        Write::Event(record) => put_event(transaction, ven, record)?,
+        Write::ForgetEvent(id) => {
+            transaction
+                .execute("DELETE FROM event WHERE ven = ? AND event_id = ?", params![ven, id.as_str()])?;
+        }
+        Write::Request(record) => put_request(transaction, ven, record)?,
+        Write::ForgetRequest(id) => forget_request(transaction, ven, id)?,
+        Write::Owe(report) => put_owed(transaction, ven, report)?,
+        Write::Delivered(sequence) => {
+            let query = "DELETE FROM owed_report WHERE ven = ? AND sequence = ?";
+            transaction.execute(query, params![ven, sequence.cast_signed()])?;
+        }
+    }
+    Ok(())
+}
+
+fn put_event(transaction: &Transaction<'_>, ven: &str, record: &EventRecord) -> Result<(), StoreError> {
+    let event = &record.event;
+    let decision = record.decision.as_ref();
+    let refusal = decision.and_then(|decision| decision.refusal.as_ref());
+    transaction.prepare_cached(include_str!("put_event.sql"))?.execute(params![
+        ven,
+        event.id().as_str(),
+        event.modification(),
+        event.descriptor.status.as_str(),
+        event.descriptor.market_context.as_str(),
+        event.active_period.start.to_string(),
+        record.offset.micros(),
+        record.response_required.as_str(),
+        record.request_id.as_str(),
+        opt_text(decision),
+        decision.map(|decision| decision.modification),
+        decision.map(|decision| records::decided_by(decision.by)),
+        refusal.map(|(code, _)| code.number()),
+        refusal.map(|(_, why)| why.as_str()),
+        record.started,
+        record.stop.map(|(at, _)| at.micros()),
+        record.stop.map(|(_, why)| records::end_reason(why)),
+        record.ended,
+        record.end_owed.map(records::end_reason),
+        records::event_xml(record),
+    ])?;
+    Ok(())
+}
+
+fn put_request(transaction: &Transaction<'_>, ven: &str, record: &RequestRecord) -> Result<(), StoreError> {
+    let points: Vec<&str> = record.points.iter().map(crate::openadr::message::RId::as_str).collect();
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO report_request (ven, report_request_id, specifier_id, points, granularity_us, back_us,
+                 end_us, reported_to, reported_to_us, closing, unconfirmed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            ven,
+            record.id.as_str(),
+            record.specifier.as_str(),
+            serde_json::to_string(&points).unwrap_or_default(),
+            record.granularity.micros(),
+            record.back.micros(),
+            record.end.map(Timestamp::micros),
+            record.reported_to.to_string(),
+            record.reported_to.micros(),
+            record.closing,
+            record.unconfirmed.as_ref().map(crate::openadr::message::RequestId::as_str),
+        ])?;
+    Ok(())
+}
+
+fn forget_request(transaction: &Transaction<'_>, ven: &str, id: &ReportRequestId) -> Result<(), StoreError> {
+    let query = "DELETE FROM report_request WHERE ven = ? AND report_request_id = ?";
+    transaction.execute(query, params![ven, id.as_str()])?;
+    Ok(())
+}
+
+fn put_owed(transaction: &Transaction<'_>, ven: &str, owed: &OwedReport) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO owed_report (ven, sequence, request_id, xml) VALUES (?, ?, ?, ?)",
+        )?
+        .execute(params![
+            ven,
+            owed.sequence.cast_signed(),
+            owed.update.request_id.as_str(),
+            records::update_xml(owed)
+        ])?;
+    Ok(())
+}

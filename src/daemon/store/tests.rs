@@ -1,0 +1,206 @@
+//! What is stored comes back the same, and only what was stored.
+
+use std::path::Path;
+
+use proptest::prelude::{ProptestConfig, Strategy, any, proptest};
+use proptest::test_runner::TestCaseError;
+
+use super::{Sqlite, Store as _, StoreError, StoreHandle};
+use crate::engine::{
+    DecisionRecord, EventRecord, OwedReport, RegistrationRecord, RequestRecord, Snapshot, Write,
+};
+use crate::handler::EndReason;
+use crate::metering::Reading;
+use crate::notice::DecidedBy;
+use crate::openadr::message::arbitrary::payload_of;
+use crate::openadr::message::{DataQuality, OptType, Payload, PayloadKind, ResponseCode, UpdateReport};
+use crate::time::{Span, Timestamp};
+
+fn registration() -> RegistrationRecord {
+    RegistrationRecord {
+        registration_id: "r 1".into(),
+        ven_id: "0012".into(),
+        vtn_id: "vtn".into(),
+        poll_freq: Some(Span::from_millis(1500)),
+        reports_registered: Some("offers".into()),
+    }
+}
+
+fn request(id: &str) -> RequestRecord {
+    RequestRecord {
+        id: id.into(),
+        specifier: "usage".into(),
+        points: vec!["a,b".into(), "\"c\"".into()],
+        granularity: Span::MINUTE,
+        back: Span::HOUR,
+        end: Some(Timestamp::from_micros(77)),
+        reported_to: Timestamp::from_seconds(60),
+        closing: true,
+        unconfirmed: Some("q".into()),
+    }
+}
+
+/// Records around generated messages.
+fn writes() -> impl Strategy<Value = Vec<Write>> {
+    let events = payload_of(PayloadKind::DistributeEvent);
+    let reports = payload_of(PayloadKind::UpdateReport);
+    (events, reports, any::<i32>(), any::<bool>(), 0_usize..5).prop_map(
+        |(events, report, number, flag, pick)| {
+            let (Payload::DistributeEvent(events), Payload::UpdateReport(update)) = (events, report) else {
+                unreachable!("asked for these kinds")
+            };
+            let by = [
+                DecidedBy::Handler,
+                DecidedBy::Default,
+                DecidedBy::Person,
+                DecidedBy::Check,
+                DecidedBy::FullStore,
+            ];
+            let why = [
+                EndReason::Completed,
+                EndReason::Cancelled,
+                EndReason::ImpliedCancelled,
+                EndReason::OptedOut,
+                EndReason::Unregistered,
+            ];
+            let record = |event: crate::openadr::message::OadrEvent| EventRecord {
+                event: std::sync::Arc::new(event.event),
+                response_required: event.response_required,
+                request_id: events.request_id.clone(),
+                offset: Span::from_micros(number.into()),
+                decision: flag.then(|| DecisionRecord {
+                    opt: OptType::OptIn,
+                    modification: number.unsigned_abs(),
+                    by: by[pick],
+                    refusal: (pick > 2).then(|| (ResponseCode::TARGET_MISMATCH, "it's \"not\" ours".into())),
+                }),
+                started: flag,
+                stop: flag.then_some((Timestamp::from_micros(number.into()), why[pick])),
+                ended: !flag,
+                end_owed: flag.then_some(why[4 - pick]),
+            };
+            let mut writes: Vec<_> = events.events.iter().cloned().map(record).map(Write::Event).collect();
+            writes.push(Write::Registration(Some(registration())));
+            writes.push(Write::Request(request("p1")));
+            // The venID is set when the report is sent.
+            let update = UpdateReport { ven_id: None, ..update };
+            writes.push(Write::Owe(OwedReport { sequence: u64::from(number.unsigned_abs()), update }));
+            writes
+        },
+    )
+}
+
+fn snapshot_of(writes: &[Write]) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    for write in writes {
+        snapshot.apply(write);
+    }
+    snapshot
+}
+
+fn open(folder: &Path) -> Sqlite {
+    Sqlite::open(&folder.join("ven.db"), "ven-a").unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_record_comes_back_the_same(writes in writes()) {
+        let folder = tempfile::tempdir()?;
+        open(folder.path()).commit(&writes).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        assert_eq!(open(folder.path()).load().unwrap(), snapshot_of(&writes));
+    }
+}
+
+#[test]
+fn records_are_replaced_and_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    store
+        .commit(&[
+            Write::Registration(Some(registration())),
+            Write::Request(request("p1")),
+            Write::Request(RequestRecord { end: None, unconfirmed: None, ..request("p1") }),
+            Write::Request(request("p2")),
+            Write::ForgetRequest("p2".into()),
+            Write::Registration(None),
+        ])
+        .unwrap();
+    let loaded = store.load().unwrap();
+    assert_eq!(loaded.registration, None);
+    assert_eq!(loaded.requests.len(), 1);
+    assert_eq!(loaded.requests[&"p1".into()].end, None);
+}
+
+#[test]
+fn vens_in_one_file_do_not_see_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    open(folder.path()).commit(&[Write::Registration(Some(registration()))]).unwrap();
+    let mut other = Sqlite::open(&folder.path().join("ven.db"), "ven-b").unwrap();
+    assert_eq!(other.load().unwrap(), Snapshot::default());
+    other.commit(&[Write::Registration(None)]).unwrap();
+    assert!(open(folder.path()).load().unwrap().registration.is_some());
+}
+
+#[test]
+fn readings_are_kept_exactly_until_they_are_too_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let reading = |seconds: i64| Reading {
+        at: Timestamp::from_seconds(seconds),
+        meter: Some("E1".into()),
+        import: Some("1234567.890123456789".parse().unwrap()),
+        export: None,
+        power_import: Some("0".parse().unwrap()),
+        power_export: Some("-1.5".parse().unwrap()),
+        quality: DataQuality::Good,
+    };
+    let all: Vec<_> = (0..10).map(reading).collect();
+    let mut store = open(folder.path());
+    store.put_readings("main", &all, Timestamp::EPOCH).unwrap();
+    store.put_readings("other", &all[..1], Timestamp::EPOCH).unwrap();
+    assert_eq!(open(folder.path()).readings("main").unwrap(), all);
+    store.put_readings("main", &[reading(10)], Timestamp::from_seconds(8)).unwrap();
+    assert_eq!(store.readings("main").unwrap(), [reading(8), reading(9), reading(10)]);
+    assert_eq!(store.readings("other").unwrap().len(), 1);
+}
+
+#[test]
+fn files_that_are_no_store_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ven.db");
+    std::fs::write(
+        &path,
+        "this is a text, and it is longer than the header of a database by far: ".repeat(20),
+    )
+    .unwrap();
+    let error = Sqlite::open(&path, "a").unwrap_err().to_string();
+    assert!(error.contains("ven.db") && error.contains("not a database"), "{error}");
+    let newer = folder.path().join("newer.db");
+    rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let error = Sqlite::open(&newer, "a").unwrap_err();
+    assert!(matches!(error, StoreError::TooNew { found: 99, .. }), "{error}");
+    let error = Sqlite::open(&folder.path().join("no/such/folder.db"), "a").unwrap_err().to_string();
+    assert!(error.contains("no/such/folder.db"), "{error}");
+}
+
+#[test]
+fn a_row_that_was_damaged_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    store.commit(&[Write::Registration(Some(registration())), Write::Request(request("p1"))]).unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("ven.db")).unwrap();
+    connection.execute("UPDATE report_request SET points = 'nonsense'", []).unwrap();
+    let error = store.load().unwrap_err().to_string();
+    assert!(error.contains("points of a report request"), "{error}");
+}
+
+#[tokio::test]
+async fn the_thread_commits_what_it_is_told_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (handle, snapshot) = StoreHandle::open(&folder.path().join("ven.db"), "ven-a").unwrap();
+    assert_eq!(snapshot, Snapshot::default());
+    handle.commit(vec![Write::Registration(Some(registration()))]).await.unwrap();
+    assert!(open(folder.path()).load().unwrap().registration.is_some(), "on the disk already");
+    assert!(handle.readings("main").await.unwrap().is_empty());
+}

@@ -1,0 +1,6 @@
+//! Carries messages to the VTN and replies back.
+
+mod pull_client;
+pub(crate) mod tls;
+
+pub(crate) use pull_client::{PullClient, simple_root};

@@ -1,0 +1,174 @@
+//! Posts messages to the VTN's services (section 9.1 of the profile).
+//!
+//! One connection is kept and used again. Nothing is ever sent twice by the transport itself: whether a message is repeated is
+//! for the engine to decide, which knows whether that is harmless.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::http::uri::{InvalidUri, PathAndQuery, Scheme};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::engine::Failure;
+use crate::openadr::message::Service;
+use crate::time::Span;
+
+/// For a request and its whole answer.
+const DEADLINE: Duration = Duration::from_secs(15);
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// Shorter than what servers and routers usually allow, so that a dead connection is seldom tried.
+const IDLE: Duration = Duration::from_secs(55);
+/// The path of every VTN (rule 511).
+const SIMPLE: &str = "/OpenADR2/Simple/2.0b";
+
+/// Posts to one VTN.
+#[derive(Clone, Debug)]
+pub(crate) struct PullClient {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    root: String,
+    largest_reply: usize,
+}
+
+impl PullClient {
+    /// For the VTN at `root` (see [`simple_root`]); replies beyond `largest_reply` bytes are refused.
+    pub(crate) fn new(root: String, tls: rustls::ClientConfig, largest_reply: usize) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_DEADLINE));
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(1)
+            .build(connector);
+        Self { client, root, largest_reply }
+    }
+
+    /// Sends a message, and returns the body of the answer; an empty body is `None`.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no answer in time, its status is not 200, or it is too large.
+    pub(crate) async fn post(&self, service: Service, message: String) -> Result<Option<Bytes>, Failure> {
+        match tokio::time::timeout(DEADLINE, self.exchange(service, message)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::Unreachable(format!("no answer within {} s", DEADLINE.as_secs()))),
+        }
+    }
+
+    async fn exchange(&self, service: Service, message: String) -> Result<Option<Bytes>, Failure> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}/{service}", self.root))
+            .header(CONTENT_TYPE, "application/xml")
+            .body(Full::new(Bytes::from(message)))
+            .map_err(|error| Failure::Unreachable(error.to_string()))?;
+        let response =
+            self.client.request(request).await.map_err(|error| Failure::Unreachable(causes(&error)))?;
+        if response.status() != StatusCode::OK {
+            return Err(refusal(&response));
+        }
+        let body = Limited::new(response.into_body(), self.largest_reply).collect().await;
+        let body = body.map_err(|error| match error.downcast_ref::<http_body_util::LengthLimitError>() {
+            Some(_) => Failure::Rejected(format!("reply is larger than {} bytes", self.largest_reply)),
+            None => Failure::Unreachable(causes(error.as_ref())),
+        })?;
+        let bytes = body.to_bytes();
+        Ok((!bytes.iter().all(u8::is_ascii_whitespace)).then_some(bytes))
+    }
+}
+
+fn refusal<B>(response: &Response<B>) -> Failure {
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Failure::Status { code: response.status().as_u16(), retry_after: seconds.map(Span::from_seconds) }
+}
+
+/// An error with everything that led to it: the outermost says only "client error".
+fn causes(error: &dyn Error) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+        cause = error.source();
+    }
+    texts.join(": ")
+}
+
+/// Why a URL is not that of a VTN.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadUrl {
+    #[error("it is not a URL: {0}")]
+    Unreadable(#[from] InvalidUri),
+    #[error("expected https://HOST[:PORT][/PATH]")]
+    NotHttps,
+    #[error("expected a path that ends in {SIMPLE}, or none at all, found {0}")]
+    WrongPath(String),
+}
+
+/// Everything before the name of the service: of a base address, or of the full path in either spelling of its end.
+///
+/// # Errors
+///
+/// Where it is no https URL, or leads somewhere else.
+pub(crate) fn simple_root(url: &str) -> Result<String, BadUrl> {
+    let uri: Uri = url.trim().parse()?;
+    let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+        return Err(BadUrl::NotHttps);
+    };
+    if *scheme != Scheme::HTTPS {
+        return Err(BadUrl::NotHttps);
+    }
+    let path = uri.path_and_query().map_or("", PathAndQuery::as_str).trim_end_matches('/');
+    if path.contains(['?', '#']) || path.contains("/Simple/") && !path.ends_with(SIMPLE) {
+        return Err(BadUrl::WrongPath(path.to_owned()));
+    }
+    let path = path.strip_suffix(SIMPLE).unwrap_or(path);
+    Ok(format!("https://{authority}{path}{SIMPLE}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::simple_root;
+
+    #[test]
+    fn every_spelling_of_a_vtn_leads_to_its_services() {
+        let root = "https://vtn.example.org:8443/OpenADR2/Simple/2.0b";
+        for url in [
+            "https://vtn.example.org:8443",
+            "https://vtn.example.org:8443/",
+            " https://vtn.example.org:8443/OpenADR2/Simple/2.0b",
+            "https://vtn.example.org:8443/OpenADR2/Simple/2.0b/",
+        ] {
+            assert_eq!(simple_root(url).unwrap(), root, "{url}");
+        }
+        let prefixed = simple_root("https://h/dr/").unwrap();
+        assert_eq!(prefixed, "https://h/dr/OpenADR2/Simple/2.0b", "a path in front is kept");
+    }
+
+    #[test]
+    fn other_urls_are_refused_with_advice() {
+        for (url, why) in [
+            ("http://vtn.example.org", "expected https://HOST"),
+            ("vtn.example.org", "expected https://HOST"),
+            ("https://vtn.example.org/OpenADR2/Simple/2.0b/EiEvent", "ends in /OpenADR2/Simple/2.0b"),
+            ("https://vtn.example.org/OpenADR2/Simple/2.0a", "ends in /OpenADR2/Simple/2.0b"),
+            ("https://vtn.example.org/?x=1", "ends in"),
+            ("https://", "it is not a URL"),
+        ] {
+            let error = simple_root(url).unwrap_err().to_string();
+            assert!(error.contains(why), "{url}: {error}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Sets up TLS: who we are, whom we trust, and by which name.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+use crate::openadr::signature::{common_name, has_alternative_names};
+
+/// Whom we trust.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Roots {
+    /// The certificates in this PEM text.
+    Pem(Vec<u8>),
+    /// What the operating system trusts.
+    System,
+}
+
+/// How the VTN's certificate must name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameCheck {
+    /// By a subject alternative name, as the standards of the web want it.
+    AlternativeName,
+    /// By the common name where there is no alternative name at all, as many test certificates do.
+    OrCommonName,
+}
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsError {
+    #[error("there is no certificate in it; expected a block -----BEGIN CERTIFICATE-----")]
+    NoCertificate,
+    #[error("there is no private key in it; expected a block -----BEGIN PRIVATE KEY-----")]
+    NoKey,
+    #[error("the operating system offers no trusted certificates: {0}")]
+    NoSystemRoots(String),
+    #[error("{}", in_plain_words(.0))]
+    Rustls(#[from] rustls::Error),
+    #[error("{0}")]
+    Verifier(#[from] rustls::server::VerifierBuilderError),
+}
+
+/// Faults of certificates that rustls names for programmers only.
+fn in_plain_words(error: &rustls::Error) -> String {
+    let text = error.to_string();
+    let hint = if text.contains("UnsupportedCertVersion") {
+        "; the certificate is X.509 version 1, which is refused: have it issued anew as version 3"
+    } else if text.contains("KeyMismatch") || text.contains("inconsistent") {
+        "; the private key does not belong to the certificate"
+    } else {
+        ""
+    };
+    format!("{text}{hint}")
+}
+
+/// The certificates in a PEM text.
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    all.ok().filter(|all| !all.is_empty()).ok_or(TlsError::NoCertificate)
+}
+
+fn identity(
+    certificate: &[u8],
+    key: &[u8],
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    Ok((certificates(certificate)?, PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey)?))
+}
+
+fn store(roots: &Roots) -> Result<Arc<RootCertStore>, TlsError> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Roots::Pem(pem) => {
+            for certificate in certificates(pem)? {
+                store.add(certificate)?;
+            }
+        }
+        Roots::System => {
+            let found = rustls_native_certs::load_native_certs();
+            if found.certs.is_empty() {
+                let why: Vec<_> = found.errors.iter().map(ToString::to_string).collect();
+                return Err(TlsError::NoSystemRoots(why.join("; ")));
+            }
+            store.add_parsable_certificates(found.certs);
+        }
+    }
+    Ok(Arc::new(store))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// TLS as a client that shows its certificate.
+///
+/// # Errors
+///
+/// Where a certificate or key cannot be used.
+pub(crate) fn client(
+    roots: &Roots,
+    certificate: &[u8],
+    key: &[u8],
+    names: NameCheck,
+) -> Result<ClientConfig, TlsError> {
+    let (chain, key) = identity(certificate, key)?;
+    let roots = store(roots)?;
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let config = match names {
+        NameCheck::AlternativeName => {
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build()?;
+            builder.with_webpki_verifier(verifier).with_client_auth_cert(chain, key)?
+        }
+        NameCheck::OrCommonName => {
+            let algorithms = ring::default_provider().signature_verification_algorithms;
+            let verifier = Arc::new(OrCommonName { roots, algorithms });
+            let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+            builder.with_client_auth_cert(chain, key)?
+        }
+    };
+    Ok(config)
+}
+
+/// TLS as a server that demands a certificate under these roots.
+///
+/// # Errors
+///
+/// Where a certificate or key cannot be used.
+pub(crate) fn server(roots: &Roots, certificate: &[u8], key: &[u8]) -> Result<ServerConfig, TlsError> {
+    let (chain, key) = identity(certificate, key)?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(store(roots)?, provider()).build()?;
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(builder.with_client_cert_verifier(verifier).with_single_cert(chain, key)?)
+}
+
+/// Checks everything that is usually checked, but takes the common name where there is no alternative name.
+#[derive(Debug)]
+struct OrCommonName {
+    roots: Arc<RootCertStore>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for OrCommonName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
+        if has_alternative_names(end_entity) {
+            verify_server_name(&certificate, server_name)?;
+        } else if !common_name(end_entity)
+            .is_some_and(|name| name.eq_ignore_ascii_case(&server_name.to_str()))
+        {
+            return Err(CertificateError::NotValidForName.into());
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,186 @@
+//! Starts a VEN, and gives the program that embeds it a handle.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, ConfigError};
+use crate::engine::{Engine, Input};
+use crate::handler::EventHandler;
+use crate::notice::Notice;
+use crate::openadr::message::{EventId, OptType};
+use crate::rules::RulesHandler;
+
+use super::clock::Clock;
+use super::courier::Courier;
+use super::entropy;
+use super::handler_seat::{DynHandler, HandlerSeat};
+use super::meter_task::MeterTask;
+use super::meters::{Meters, PointSource};
+use super::prepare::Prepared;
+use super::store::{StoreError, StoreHandle};
+use super::ven_task::VenTask;
+use super::writer::Writer;
+
+/// The file of the store, in `[ven] state`.
+const STORE: &str = "ven.db";
+/// Notices that a slow listener may be behind before it misses some, and is told so.
+const BACKLOG: usize = 1024;
+/// Orders that may wait for a meter.
+const ORDERS: usize = 64;
+
+/// A virtual end node: the client end of demand response.
+#[derive(Debug)]
+pub struct Ven;
+
+impl Ven {
+    /// Begins with a configuration.
+    #[must_use]
+    pub fn builder(config: Config) -> VenBuilder {
+        VenBuilder { config, handler: None }
+    }
+}
+
+/// Takes what a VEN needs before it starts.
+pub struct VenBuilder {
+    config: Config,
+    handler: Option<Arc<dyn DynHandler>>,
+}
+
+/// Why a VEN cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration, or a file that it names.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The folder of the store, or the store.
+    #[error("store: {0}")]
+    Store(String),
+    /// The system.
+    #[error("system: {0}")]
+    System(String),
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl VenBuilder {
+    /// Decides with this instead of the rules in the configuration.
+    #[must_use]
+    pub fn handler(mut self, handler: impl EventHandler) -> Self {
+        self.handler = Some(Arc::new(handler));
+        self
+    }
+
+    pub(crate) fn dyn_handler(mut self, handler: Option<Arc<dyn DynHandler>>) -> Self {
+        self.handler = handler;
+        self
+    }
+
+    /// Starts the VEN on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Where something that the configuration names cannot be used. That the VTN is away is no error.
+    pub async fn start(self) -> Result<VenHandle, StartError> {
+        let config = self.config;
+        let prepared = Prepared::new(&config)?;
+        let state = &config.ven.state;
+        let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
+        std::fs::create_dir_all(state).map_err(unusable)?;
+        let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name)?;
+        let clock = Clock::start();
+        let (inputs, waiting) = mpsc::unbounded_channel();
+        let (notices, _) = broadcast::channel(BACKLOG);
+        let (messages, outbox) = mpsc::unbounded_channel();
+        let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
+        let handler = self.handler.unwrap_or_else(|| Arc::new(rules));
+        let seat = HandlerSeat::new(handler, inputs.clone())
+            .map_err(|error| StartError::System(error.to_string()))?;
+        let mut orders = BTreeMap::new();
+        for settings in prepared.meters {
+            let stored = store.readings(&settings.name).await?;
+            let (order, waiting) = mpsc::channel(ORDERS);
+            orders.insert(settings.name.clone(), order);
+            let meter = MeterTask::new(settings, clock, store.clone(), stored, notices.clone());
+            tokio::spawn(meter.run(waiting));
+        }
+        let mut meters = Meters::new(orders, sources(&config), inputs.clone());
+        for request in snapshot.requests.values() {
+            meters.expect_step(request.granularity);
+        }
+        let courier = Courier { client: prepared.client, key: prepared.key, gate: prepared.gate, clock };
+        tokio::spawn(courier.run(outbox, inputs.clone()));
+        let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
+        let engine = Engine::new(prepared.settings, snapshot, seed);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = VenTask {
+            engine,
+            clock,
+            store,
+            seat,
+            meters,
+            messages,
+            notices: notices.clone(),
+            writer: Writer::default(),
+        };
+        let task = tokio::spawn(task.run(waiting, async {
+            // Dropping the handle stops the VEN too.
+            drop(stopped.await);
+        }));
+        Ok(VenHandle { inputs, notices, stop: Some(stop), task })
+    }
+}
+
+/// Which meter each data point comes from.
+fn sources(
+    config: &Config,
+) -> BTreeMap<(crate::openadr::message::ReportSpecifierId, crate::openadr::message::RId), PointSource> {
+    let points =
+        config.reports.iter().flat_map(|report| report.points.iter().map(move |point| (report, point)));
+    points
+        .map(|(report, point)| {
+            let source = PointSource { meter: point.meter.clone(), quantity: point.quantity };
+            ((report.specifier.clone(), point.r_id.clone()), source)
+        })
+        .collect()
+}
+
+/// A VEN that runs; it stops when this is dropped.
+#[derive(Debug)]
+pub struct VenHandle {
+    inputs: mpsc::UnboundedSender<Input>,
+    notices: broadcast::Sender<Notice>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl VenHandle {
+    /// Everything that happens from now on. A listener that is more than a thousand notices behind misses the oldest, and is told how many.
+    #[must_use]
+    pub fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
+    }
+
+    /// Changes the decision about an event, in a person's name; nothing happens where the event is not known or over.
+    pub fn opt(&self, event: EventId, opt: OptType) {
+        drop(self.inputs.send(Input::Opt { event, opt }));
+    }
+
+    /// Ends the registration; the VEN goes on running, unregistered.
+    pub fn unregister(&self) {
+        drop(self.inputs.send(Input::Unregister));
+    }
+
+    /// Stops the VEN and waits until everything is stored. The registration stays.
+    pub async fn stop(mut self) {
+        self.stop.take();
+        drop((&mut self.task).await);
+    }
+}

@@ -1,0 +1,159 @@
+//! Runs one engine: feeds it what happens, does what it says.
+//!
+//! **Invariant (one mouth):** nobody else calls [`Engine::handle`].
+
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::pin::Pin;
+
+use tokio::sync::{broadcast, mpsc};
+
+use crate::engine::{Effect, Engine, ExchangeId, Input};
+use crate::notice::Notice;
+use crate::openadr::message::Payload;
+use crate::time::{Now, Span};
+
+use super::clock::Clock;
+use super::handler_seat::HandlerSeat;
+use super::meters::Meters;
+use super::store::{StoreError, StoreHandle};
+use super::writer::{Released, Writer};
+
+/// The wall clock may be set at any time; this often at least it is looked at again.
+const LOOK_AGAIN: Span = Span::from_seconds(10);
+
+type Commit = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+/// An engine and everything that serves it.
+pub(crate) struct VenTask {
+    pub(crate) engine: Engine,
+    pub(crate) clock: Clock,
+    pub(crate) store: StoreHandle,
+    pub(crate) seat: HandlerSeat,
+    pub(crate) meters: Meters,
+    pub(crate) messages: mpsc::UnboundedSender<(ExchangeId, Payload)>,
+    pub(crate) notices: broadcast::Sender<Notice>,
+    pub(crate) writer: Writer,
+}
+
+impl VenTask {
+    /// Runs until every sender of inputs is gone or `stop` says so.
+    pub(crate) async fn run(
+        mut self,
+        mut inputs: mpsc::UnboundedReceiver<Input>,
+        stop: impl Future<Output = ()>,
+    ) {
+        tokio::pin!(stop);
+        let mut commit: Option<Commit> = None;
+        self.feed(Input::Tick);
+        loop {
+            let now = self.clock.now();
+            if commit.is_none()
+                && let Some(writes) = self.writer.next_commit(now.since_start)
+            {
+                let store = self.store.clone();
+                commit = Some(Box::pin(async move { store.commit(writes).await }));
+            }
+            let wake = self.clock.instant(self.wake_at(now));
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                outcome = committed(&mut commit) => {
+                    commit = None;
+                    let released = self.writer.answered(outcome, self.clock.now().since_start);
+                    self.release(released);
+                }
+                input = inputs.recv() => match input {
+                    Some(input) => self.feed(input),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(wake) => self.feed(Input::Tick),
+            }
+        }
+        self.finish(commit).await;
+    }
+
+    /// What was decided is still stored; what it promises is done after the next start.
+    async fn finish(mut self, commit: Option<Commit>) {
+        if let Some(commit) = commit {
+            let released = self.writer.answered(commit.await, self.clock.now().since_start);
+            self.release(released);
+        }
+        if let Some(writes) = self.writer.next_commit(self.clock.now().since_start)
+            && let Err(error) = self.store.commit(writes).await
+        {
+            tracing::error!("the last changes were not stored: {error}");
+        }
+        self.meters.finish().await;
+    }
+
+    fn wake_at(&self, now: Now) -> Span {
+        let engine = self.engine.next_deadline(now).map(|(at, _)| at);
+        let deadlines = [engine, self.writer.retry_at(), Some(now.since_start + LOOK_AGAIN)];
+        deadlines.into_iter().flatten().min().unwrap_or(now.since_start)
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let batch = self.engine.handle(self.clock.now(), input);
+            let released = self.writer.take(batch);
+            inputs.extend(self.perform(released));
+        }
+    }
+
+    fn release(&mut self, released: Released) {
+        for input in self.perform(released) {
+            self.feed(input);
+        }
+    }
+
+    /// Does the effects, and returns what the engine must be told about the store.
+    fn perform(&mut self, released: Released) -> Vec<Input> {
+        for effect in released.effects {
+            self.effect(effect);
+        }
+        let mut inputs = Vec::new();
+        if let Some((batches, why)) = released.failed {
+            let failed = |batch| Input::PersistFailed { batch, why: why.clone() };
+            inputs.extend(batches.into_iter().map(failed));
+        }
+        inputs.extend(released.recovered.map(|batch| Input::Persisted { batch }));
+        inputs
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            // The courier ends after this task only.
+            Effect::Send { exchange, payload } => drop(self.messages.send((exchange, payload))),
+            Effect::Offer { ticket, event, change, within } => self.seat.offer(ticket, event, change, within),
+            Effect::Announce { told, event, what } => self.seat.announce(told, event, what),
+            Effect::Collect { ticket, wish } => self.meters.collect(ticket, wish),
+            Effect::Notify(notice) => {
+                if let Notice::ReportRequested { granularity, .. } = &notice {
+                    self.meters.expect_step(*granularity);
+                }
+                tell(&self.notices, notice);
+            }
+        }
+    }
+}
+
+/// Logs a notice and passes it on; that nobody listens is no fault.
+pub(crate) fn tell(notices: &broadcast::Sender<Notice>, notice: Notice) {
+    if notice.is_trouble() {
+        tracing::warn!("{notice}");
+    } else if notice.is_routine() {
+        tracing::debug!("{notice}");
+    } else {
+        tracing::info!("{notice}");
+    }
+    drop(notices.send(notice));
+}
+
+async fn committed(commit: &mut Option<Commit>) -> Result<(), StoreError> {
+    match commit {
+        Some(commit) => commit.await,
+        None => pending().await,
+    }
+}

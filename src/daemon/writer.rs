@@ -1,0 +1,226 @@
+//! Holds effects back until what they promise is stored.
+//!
+//! ```text
+//! batch -> (no writes, nothing waiting) -> released at once
+//!       -> queue -> one transaction for all that wait -> stored -> released in order
+//!                                                     -> failed -> notices released, the rest dropped; tried again
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::engine::{Batch, Effect, Write};
+use crate::openadr::message::{EventId, ReportRequestId};
+use crate::time::Span;
+
+use super::store::StoreError;
+
+const FIRST_RETRY: Span = Span::SECOND;
+const LONGEST_RETRY: Span = Span::from_seconds(30);
+
+/// Which record a write is about; a later write makes an earlier one superfluous.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Registration,
+    Event(EventId),
+    Request(ReportRequestId),
+    Owed(u64),
+}
+
+fn key(write: &Write) -> Key {
+    match write {
+        Write::Registration(_) => Key::Registration,
+        Write::Event(record) => Key::Event(record.event.id().clone()),
+        Write::ForgetEvent(id) => Key::Event(id.clone()),
+        Write::Request(record) => Key::Request(record.id.clone()),
+        Write::ForgetRequest(id) => Key::Request(id.clone()),
+        Write::Owe(report) => Key::Owed(report.sequence),
+        Write::Delivered(sequence) => Key::Owed(*sequence),
+    }
+}
+
+/// What is to be done after a batch, or after the store has answered.
+#[derive(Debug, Default)]
+pub(crate) struct Released {
+    pub(crate) effects: Vec<Effect>,
+    /// The batches that the engine must be told were not stored, and why.
+    pub(crate) failed: Option<(Vec<u64>, String)>,
+    /// The store takes everything again, up to this batch.
+    pub(crate) recovered: Option<u64>,
+}
+
+/// The batches that wait for the store.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    queue: VecDeque<Batch>,
+    /// The last batch of the transaction on its way.
+    committing: Option<u64>,
+    /// What could not be stored, newest state of each record.
+    owed: BTreeMap<Key, Write>,
+    /// The last batch whose writes are in `owed`.
+    failed_to: Option<u64>,
+    /// When it is tried again, and how long it is waited after that.
+    retry: Option<(Span, Span)>,
+}
+
+impl Writer {
+    /// Takes what an input has led to.
+    pub(crate) fn take(&mut self, batch: Batch) -> Released {
+        if self.failed_to.is_some() {
+            return self.take_while_failing(batch);
+        }
+        if batch.persist.is_empty() && self.queue.is_empty() {
+            return Released { effects: batch.then, ..Released::default() };
+        }
+        self.queue.push_back(batch);
+        Released::default()
+    }
+
+    /// While the store fails, what needs no store goes on.
+    fn take_while_failing(&mut self, batch: Batch) -> Released {
+        if batch.persist.is_empty() {
+            return Released { effects: batch.then, ..Released::default() };
+        }
+        let number = batch.number;
+        let effects = self.give_up(batch);
+        Released { effects, failed: Some((vec![number], "the store still fails".into())), recovered: None }
+    }
+
+    /// Keeps the writes for later; what others may know they still learn.
+    fn give_up(&mut self, batch: Batch) -> Vec<Effect> {
+        self.failed_to = Some(batch.number);
+        self.owed.extend(batch.persist.into_iter().map(|write| (key(&write), write)));
+        batch.then.into_iter().filter(|effect| matches!(effect, Effect::Notify(_))).collect()
+    }
+
+    /// The next transaction, if one is due and none is on its way.
+    pub(crate) fn next_commit(&mut self, now: Span) -> Option<Vec<Write>> {
+        if self.committing.is_some() {
+            return None;
+        }
+        if let Some(to) = self.failed_to {
+            if self.retry.is_some_and(|(at, _)| at > now) {
+                return None;
+            }
+            self.committing = Some(to);
+            return Some(self.owed.values().cloned().collect());
+        }
+        self.committing = Some(self.queue.back()?.number);
+        Some(self.queue.iter().flat_map(|batch| batch.persist.iter().cloned()).collect())
+    }
+
+    /// When a failed transaction is tried again.
+    pub(crate) fn retry_at(&self) -> Option<Span> {
+        self.retry.map(|(at, _)| at).filter(|_| self.committing.is_none())
+    }
+
+    /// The store has answered.
+    pub(crate) fn answered(&mut self, outcome: Result<(), StoreError>, now: Span) -> Released {
+        let Some(to) = self.committing.take() else { return Released::default() };
+        match outcome {
+            Ok(()) => self.stored(to),
+            Err(error) => self.failed(&error, now),
+        }
+    }
+
+    fn stored(&mut self, to: u64) -> Released {
+        if let Some(failed_to) = self.failed_to {
+            // More may have come while it was on its way.
+            if failed_to > to {
+                self.retry = None;
+                return Released::default();
+            }
+            (self.failed_to, self.retry) = (None, None);
+            self.owed.clear();
+            return Released { recovered: Some(to), ..Released::default() };
+        }
+        let waits = |batch: &Batch| batch.number > to && !batch.persist.is_empty();
+        let ready = self.queue.iter().position(waits).unwrap_or(self.queue.len());
+        let effects = self.queue.drain(..ready).flat_map(|batch| batch.then).collect();
+        Released { effects, ..Released::default() }
+    }
+
+    fn failed(&mut self, error: &StoreError, now: Span) -> Released {
+        let wait = self.retry.map_or(FIRST_RETRY, |(_, wait)| (wait * 2).min(LONGEST_RETRY));
+        self.retry = Some((now + wait, wait));
+        let mut released = Released::default();
+        let mut numbers = Vec::new();
+        for batch in std::mem::take(&mut self.queue) {
+            numbers.push(batch.number);
+            released.effects.extend(self.give_up(batch));
+        }
+        if !numbers.is_empty() {
+            released.failed = Some((numbers, error.to_string()));
+        }
+        released
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Released, Writer};
+    use crate::engine::{Batch, Effect, Write};
+    use crate::notice::Notice;
+    use crate::openadr::message::EventId;
+    use crate::time::Span;
+
+    use crate::daemon::store::StoreError;
+
+    fn batch(number: u64, writes: usize) -> Batch {
+        let forget = |at| Write::ForgetEvent(EventId::new(format!("{number}-{at}")));
+        let then = vec![
+            Effect::Notify(Notice::ReportsDropped { count: usize::try_from(number).unwrap() }),
+            Effect::Notify(Notice::StoreRecovered),
+        ];
+        Batch { number, persist: (0..writes).map(forget).collect(), then }
+    }
+
+    fn numbers(released: &Released) -> Vec<usize> {
+        let mut numbers = Vec::new();
+        for effect in &released.effects {
+            if let Effect::Notify(Notice::ReportsDropped { count }) = effect {
+                numbers.push(*count);
+            }
+        }
+        numbers
+    }
+
+    #[test]
+    fn effects_wait_for_the_store_and_keep_their_order() {
+        let mut writer = Writer::default();
+        assert_eq!(numbers(&writer.take(batch(1, 0))), [1], "nothing to store: at once");
+        assert!(numbers(&writer.take(batch(2, 1))).is_empty());
+        assert!(numbers(&writer.take(batch(3, 0))).is_empty(), "behind one that waits");
+        assert_eq!(writer.next_commit(Span::ZERO).unwrap().len(), 1);
+        assert!(numbers(&writer.take(batch(4, 2))).is_empty());
+        assert!(numbers(&writer.take(batch(5, 0))).is_empty());
+        assert!(writer.next_commit(Span::ZERO).is_none(), "one transaction at a time");
+        assert_eq!(numbers(&writer.answered(Ok(()), Span::ZERO)), [2, 3]);
+        assert_eq!(writer.next_commit(Span::ZERO).unwrap().len(), 2);
+        assert_eq!(numbers(&writer.answered(Ok(()), Span::ZERO)), [4, 5]);
+        assert!(writer.next_commit(Span::ZERO).is_none());
+    }
+
+    #[test]
+    fn what_could_not_be_stored_is_tried_again_and_nothing_of_it_happens() {
+        let mut writer = Writer::default();
+        writer.take(batch(1, 1));
+        writer.next_commit(Span::ZERO).unwrap();
+        writer.take(batch(2, 1));
+        let released = writer.answered(Err(StoreError::Gone), Span::ZERO);
+        assert_eq!(released.failed.as_ref().unwrap().0, [1, 2]);
+        assert_eq!(numbers(&released), [1, 2], "notices are told");
+        assert_eq!(writer.take(batch(3, 1)).failed.unwrap().0, [3]);
+        assert_eq!(numbers(&writer.take(batch(4, 0))), [4], "what needs no store goes on");
+        assert!(writer.next_commit(Span::from_millis(999)).is_none());
+        assert_eq!(writer.retry_at(), Some(Span::SECOND));
+        assert_eq!(writer.next_commit(Span::SECOND).unwrap().len(), 3, "all that is owed");
+        writer.answered(Err(StoreError::Gone), Span::SECOND);
+        assert_eq!(writer.retry_at(), Some(Span::from_seconds(3)), "the wait doubles");
+        writer.next_commit(Span::from_seconds(3)).unwrap();
+        writer.take(batch(5, 1));
+        assert_eq!(writer.answered(Ok(()), Span::from_seconds(3)).recovered, None, "batch 5 is not in it");
+        assert_eq!(writer.next_commit(Span::from_seconds(3)).unwrap().len(), 4);
+        assert_eq!(writer.answered(Ok(()), Span::from_seconds(3)).recovered, Some(5));
+        assert_eq!(numbers(&writer.take(batch(6, 0))), [6]);
+    }
+}

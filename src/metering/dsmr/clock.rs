@@ -1,0 +1,83 @@
+//! Turns a meter's local time into UTC.
+
+use crate::time::{Span, Timestamp};
+
+/// Reads `YYMMDDhhmmssX`, X = S (summer) or W (winter), and the other forms that meters use; `base` is what the meter's clock is
+/// ahead of UTC in winter.
+///
+/// The flag decides, not a table of zones: Swedish meters stay in winter time all year, and in autumn an hour comes twice. Without a
+/// flag (DSMR 3) the rule of the European Union does.
+///
+/// Nothing where it is no date: `632525252525S` means "no value".
+pub(super) fn utc(text: &str, base: Span) -> Option<Timestamp> {
+    let (digits, flag) = match text.as_bytes() {
+        [.., flag @ (b'S' | b'W')] => (&text[..text.len() - 1], Some(*flag)),
+        _ => (text, None),
+    };
+    let digits: String = digits.chars().filter(|c| !matches!(c, '-' | ':' | ' ' | 'T')).collect();
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let (year, rest) = match digits.len() {
+        12 => (2000 + digits[..2].parse::<i32>().ok()?, &digits[2..]),
+        14 => (digits[..4].parse().ok()?, &digits[4..]),
+        _ => return None,
+    };
+    let mut parts = [0; 5];
+    for (part, at) in parts.iter_mut().zip((0..10).step_by(2)) {
+        *part = rest[at..at + 2].parse::<u32>().ok()?;
+    }
+    let [month, day, hour, minute, second] = parts;
+    let local = Timestamp::from_calendar((year, month, day), (hour, minute, second))?;
+    let winter = local - base;
+    let summer = match flag {
+        Some(flag) => flag == b'S',
+        None => is_summer(winter - Span::HOUR, year)?,
+    };
+    Some(if summer { winter - Span::HOUR } else { winter })
+}
+
+/// From the last Sunday of March to that of October, each at 01:00 UTC (directive 2000/84/EC).
+fn is_summer(at: Timestamp, year: i32) -> Option<bool> {
+    let change = |month| {
+        let last = Timestamp::from_calendar((year, month, 31), (1, 0, 0))?;
+        // 1970-01-01 was a Thursday.
+        let weekday = (last.seconds().div_euclid(86_400) + 4).rem_euclid(7);
+        Some(last - Span::DAY * weekday)
+    };
+    Some(change(3)? <= at && at < change(10)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+    use crate::time::Span;
+
+    fn t(text: &str) -> Option<String> {
+        utc(text, Span::HOUR).map(|at| at.to_string())
+    }
+
+    #[test]
+    fn the_flag_decides() {
+        assert_eq!(t("220206150000W").unwrap(), "2022-02-06T14:00:00Z");
+        assert_eq!(t("220706150000W").unwrap(), "2022-07-06T14:00:00Z", "Sweden");
+        assert_eq!(t("221030023000S").unwrap(), "2022-10-30T00:30:00Z");
+        assert_eq!(t("221030023000W").unwrap(), "2022-10-30T01:30:00Z", "the hour that comes twice");
+    }
+
+    #[test]
+    fn without_a_flag_the_rule_of_the_union_does() {
+        assert_eq!(t("090212160000").unwrap(), "2009-02-12T15:00:00Z");
+        assert_eq!(t("160707190000").unwrap(), "2016-07-07T17:00:00Z");
+        assert_eq!(t("160327030000").unwrap(), "2016-03-27T01:00:00Z");
+        assert_eq!(t("160327015959").unwrap(), "2016-03-27T00:59:59Z");
+        assert_eq!(t("20160707 19:00:00").unwrap(), "2016-07-07T17:00:00Z");
+    }
+
+    #[test]
+    fn what_is_no_date_is_no_time() {
+        for text in ["", "632525252525S", "000000000000W", "2202061500W", "22020615000xW", "220206150000X"] {
+            assert_eq!(t(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Reads numbers with their units, exactly.
+
+use crate::openadr::message::Decimal;
+
+/// A number and the unit behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Measured {
+    pub(super) value: Decimal,
+    /// As the meter writes it; empty where it writes none.
+    pub(super) unit: String,
+}
+
+impl Measured {
+    /// Reads `000123.456*kWh`, also with the unit glued on, padded, or without any.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (number, unit) = text.split_once('*').unwrap_or_else(|| {
+            let end = text
+                .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | '+'))
+                .unwrap_or(text.len());
+            text.split_at(end)
+        });
+        let number = number.trim();
+        if !number.bytes().any(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let value = Decimal::from_str_exact(number).ok()?;
+        Some(Self { value, unit: unit.trim().to_owned() })
+    }
+
+    /// In Wh, W, V, A, m3...; without a unit, an energy with decimals is in kWh, as those are.
+    pub(super) fn in_base_unit(&self, energy: bool) -> Option<Decimal> {
+        let factor = match self.unit.to_ascii_lowercase().as_str() {
+            "" if energy && self.value.scale() > 0 => 1_000,
+            "" | "wh" | "w" | "var" | "varh" | "va" | "vah" | "v" | "a" | "hz" | "s" | "m3" => 1,
+            "kwh" | "kw" | "kvar" | "kvarh" | "kva" | "kvah" => 1_000,
+            // Prefixes differ in nothing but their case, and no meter measures in milliwatts.
+            "mwh" | "mw" => 1_000_000,
+            _ => return None,
+        };
+        self.value.checked_mul(Decimal::from(factor)).map(|value| value.normalize())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Measured;
+
+    #[test]
+    fn numbers_stay_exact_whatever_the_unit() {
+        for (text, base) in [
+            ("000123.456*kWh", "123456"),
+            ("00052185.7825309*kWh", "52185782.5309"),
+            ("0.123kWh", "123"),
+            (" 006545766*Wh ", "6545766"),
+            ("00123.5", "123500"),
+            ("00123", "123"),
+            ("-063*A", "-63"),
+            ("1.5*MWh", "1500000"),
+            ("000747*varh", "747"),
+        ] {
+            let base_unit = Measured::parse(text).unwrap().in_base_unit(true).unwrap();
+            assert_eq!(base_unit.to_string(), base, "{text}");
+        }
+        for text in ["", "*kWh", "abc", "1.2.3*kWh", "-", "1e5*kWh5"] {
+            assert!(Measured::parse(text).is_none_or(|m| m.in_base_unit(true).is_none()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Knows what smart meters say, and turns it into values for reports.
+//!
+//! ```text
+//! bytes -> frame -> Telegram -> Reading -> Series -> Value (of a report's interval)
+//! ```
+//!
+//! Everything here is pure. Numbers are exact decimals from the first byte to the last.
+
+mod dsmr;
+mod obis;
+mod quantity;
+mod reading;
+mod register;
+mod series;
+mod simulator;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use dsmr::P1Decoder;
+pub(crate) use quantity::Quantity;
+pub(crate) use reading::Reading;
+pub(crate) use series::{Series, Value};
+pub(crate) use simulator::Simulator;

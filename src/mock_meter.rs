@@ -1,0 +1,169 @@
+//! A smart meter to test against: DSMR P1 on a pseudo-terminal.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::pty::openpty;
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+
+use crate::daemon::clock::Clock;
+use crate::metering::Simulator;
+use crate::openadr::message::Decimal;
+use crate::time::{Span, Timestamp};
+
+/// A meter that sends telegrams until it is dropped.
+///
+/// Its port is a link in a folder of the caller's, so that it keeps its name when it is unplugged and plugged in again.
+#[derive(Debug)]
+pub struct MockMeter {
+    shared: Arc<Shared>,
+    path: PathBuf,
+}
+
+#[derive(Debug)]
+struct Shared {
+    line: Mutex<Option<Line>>,
+    written: Mutex<Vec<Written>>,
+    stopped: std::sync::atomic::AtomicBool,
+}
+
+/// Both ends of the pseudo-terminal; holding the far end keeps it alive while nobody has it open.
+#[derive(Debug)]
+struct Line {
+    near: File,
+    _far: OwnedFd,
+}
+
+/// What a telegram said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its clock.
+    pub at: Timestamp,
+    /// Register of energy taken from the grid, in Wh.
+    pub import: Decimal,
+    /// Register of energy given to the grid, in Wh.
+    pub export: Decimal,
+    /// Power taken from the grid, in W; negative: given to it.
+    pub net_power: Decimal,
+    /// The meter was plugged in, so that it reached the line.
+    pub plugged: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl MockMeter {
+    /// Starts a meter of DSMR 5 that sends a telegram at every whole multiple of `every`; its port is `folder/name`.
+    ///
+    /// # Errors
+    ///
+    /// Where the system has no pseudo-terminals, or the link cannot be made.
+    pub fn start(folder: &Path, name: &str, every: Duration) -> io::Result<Self> {
+        let path = folder.join(name);
+        let shared = Arc::new(Shared {
+            line: Mutex::new(Some(plug_in(&path)?)),
+            written: Mutex::new(Vec::new()),
+            stopped: std::sync::atomic::AtomicBool::new(false),
+        });
+        let (meter, clock) = (shared.clone(), Clock::start());
+        std::thread::spawn(move || meter.run(clock, Span::from_std(every)));
+        Ok(Self { shared, path })
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Everything that was sent, oldest first.
+    #[must_use]
+    pub fn written(&self) -> Vec<Written> {
+        lock(&self.shared.written).clone()
+    }
+
+    /// Puts any bytes on the line, as noise does.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not plugged in.
+    pub fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        match lock(&self.shared.line).as_mut() {
+            Some(line) => line.near.write_all(bytes),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Pulls the plug: the port is gone, and who has it open notices.
+    pub fn unplug(&self) {
+        lock(&self.shared.line).take();
+        drop(std::fs::remove_file(&self.path));
+    }
+
+    /// Plugs it in again under the same name.
+    ///
+    /// # Errors
+    ///
+    /// As [`MockMeter::start`].
+    pub fn plug_in(&self) -> io::Result<()> {
+        let line = plug_in(&self.path)?;
+        *lock(&self.shared.line) = Some(line);
+        Ok(())
+    }
+}
+
+impl Drop for MockMeter {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.unplug();
+    }
+}
+
+fn plug_in(path: &Path) -> io::Result<Line> {
+    let pair = openpty(None, None)?;
+    // Otherwise the system would echo, and turn line ends, until somebody opens it as a serial port.
+    let mut settings = tcgetattr(&pair.slave)?;
+    cfmakeraw(&mut settings);
+    tcsetattr(&pair.slave, SetArg::TCSANOW, &settings)?;
+    let target = nix::unistd::ttyname(&pair.slave)?;
+    // What an earlier meter left behind.
+    drop(std::fs::remove_file(path));
+    std::os::unix::fs::symlink(target, path)?;
+    // A meter does not wait for a reader: what nobody takes is lost.
+    nix::fcntl::fcntl(&pair.master, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+    Ok(Line { near: File::from(pair.master), _far: pair.slave })
+}
+
+impl Shared {
+    fn run(&self, clock: Clock, every: Span) {
+        let mut next = clock.now().wall.floor_to(every) + every;
+        let mut simulator = Simulator::v5(next);
+        while !self.stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            let wait = next - clock.now().wall;
+            if wait > Span::ZERO {
+                std::thread::sleep(wait.min(Span::from_millis(200)).to_std());
+                continue;
+            }
+            let telegram = simulator.telegram(next);
+            let plugged = match lock(&self.line).as_mut() {
+                Some(line) => line.near.write_all(&telegram).is_ok(),
+                None => false,
+            };
+            let reading = simulator.reading();
+            let value = |value: Option<Decimal>| value.unwrap_or_default();
+            lock(&self.written).push(Written {
+                at: next,
+                import: value(reading.import),
+                export: value(reading.export),
+                net_power: value(reading.power_import) - value(reading.power_export),
+                plugged,
+            });
+            next += every;
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Serves a [`VtnCore`] over mutual TLS with signed messages.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::daemon::clock::Clock;
+use crate::daemon::entropy;
+use crate::daemon::transport::tls;
+use crate::openadr::message::{Payload, Service};
+use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, sign};
+use crate::openadr::trust::Fingerprint;
+use crate::openadr::xml::{Limits, encode};
+use crate::time::Span;
+
+use super::core::{Answer, VtnCore};
+
+/// Where a VTN serves, and who it is.
+#[derive(Clone, Debug)]
+pub struct MockVtnSettings {
+    /// Port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// Signed the certificates of the VENs.
+    pub ca: PathBuf,
+    /// Our certificate.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Sign what we send.
+    pub sign: bool,
+    /// Demand messages signed with this certificate; `None`: believe the TLS connection.
+    pub ven_fingerprint: Option<String>,
+}
+
+/// What happens to connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Link {
+    /// They are served.
+    #[default]
+    Up,
+    /// They are cut as soon as they are made, and those that stand at once.
+    Reset,
+    /// They are taken, and nothing is ever said.
+    Stalled,
+}
+
+/// A VTN that serves; it stops when this is dropped.
+#[derive(Debug)]
+pub struct MockVtn {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    link: watch::Sender<Link>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    core: Mutex<VtnCore>,
+    served: Notify,
+    gate: Mutex<Gate>,
+    key: Option<SigningKey>,
+    clock: Clock,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What a panicking test left behind may still be looked at.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+impl MockVtn {
+    /// Starts to serve on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be used or the address is taken.
+    pub async fn start(core: VtnCore, settings: &MockVtnSettings) -> io::Result<Self> {
+        let (ca, cert, key) = (read(&settings.ca)?, read(&settings.cert)?, read(&settings.key)?);
+        let tls = tls::server(&tls::Roots::Pem(ca), &cert, &key).map_err(io::Error::other)?;
+        let signer = SigningKey::from_pem(&key, &cert, &entropy::dice()).map_err(io::Error::other)?;
+        let policy = match &settings.ven_fingerprint {
+            None => Policy::TlsOnly,
+            Some(text) => {
+                let pin = text.parse::<Fingerprint>().map_err(io::Error::other)?;
+                Policy::Require(Trust::Pinned(vec![pin]))
+            }
+        };
+        let shared = Arc::new(Shared {
+            core: Mutex::new(core),
+            served: Notify::new(),
+            gate: Mutex::new(Gate::new(policy, Span::MINUTE * 5, Limits::VTN)),
+            key: settings.sign.then_some(signer),
+            clock: Clock::start(),
+        });
+        let listener = TcpListener::bind(settings.listen).await?;
+        let address = listener.local_addr()?;
+        let (link, watching) = watch::channel(Link::Up);
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let task = tokio::spawn(accept(listener, acceptor, shared.clone(), watching));
+        Ok(Self { shared, address, link, task })
+    }
+
+    /// The base address for `[vtn] url`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.address.port())
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Looks at what the VTN knows, or changes it.
+    pub fn with<T>(&self, look: impl FnOnce(&mut VtnCore) -> T) -> T {
+        look(&mut lock(&self.shared.core))
+    }
+
+    /// The time at the VTN.
+    #[must_use]
+    pub fn now(&self) -> crate::time::Timestamp {
+        self.shared.clock.now().wall
+    }
+
+    /// Waits until something holds of what the VTN knows; `false` where it does not in that time.
+    pub async fn until(&self, within: Duration, mut holds: impl FnMut(&mut VtnCore) -> bool) -> bool {
+        let wait = async {
+            loop {
+                let served = self.shared.served.notified();
+                if self.with(&mut holds) {
+                    return;
+                }
+                served.await;
+            }
+        };
+        tokio::time::timeout(within, wait).await.is_ok()
+    }
+
+    /// Cuts or stalls connections, or serves them again.
+    pub fn set_link(&self, link: Link) {
+        self.link.send_replace(link);
+    }
+
+    /// Stops to serve; what it knows is handed back, and its port is free.
+    pub async fn stop(self) -> VtnCore {
+        self.task.abort();
+        let shared = self.shared.clone();
+        drop(self);
+        tokio::task::yield_now().await;
+        std::mem::replace(&mut *lock(&shared.core), VtnCore::new("stopped", Span::SECOND))
+    }
+}
+
+impl Drop for MockVtn {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    shared: Arc<Shared>,
+    mut link: watch::Receiver<Link>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            changed = link.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                if *link.borrow_and_update() != Link::Up {
+                    connections.abort_all();
+                }
+                continue;
+            }
+            Some(_) = connections.join_next() => continue,
+        };
+        let Ok((stream, _)) = accepted else { continue };
+        let state = *link.borrow();
+        match state {
+            Link::Up => {
+                connections.spawn(serve(stream, acceptor.clone(), shared.clone()));
+            }
+            Link::Reset => {
+                // Data that nobody reads make the system send a reset instead of a polite end.
+                drop(stream.set_zero_linger());
+            }
+            Link::Stalled => {
+                connections.spawn(async move {
+                    std::future::pending::<()>().await;
+                    drop(stream);
+                });
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
+    drop(stream.set_nodelay(true));
+    let stream = match acceptor.accept(stream).await {
+        Ok(stream) => stream,
+        Err(error) => return tracing::info!("mock vtn: a connection failed: {error}"),
+    };
+    let service = service_fn(move |request| {
+        let shared = shared.clone();
+        async move { Ok::<_, std::convert::Infallible>(respond(&shared, request).await) }
+    });
+    let mut connection = hyper::server::conn::http1::Builder::new();
+    connection.timer(TokioTimer::new());
+    if let Err(error) = connection.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!("mock vtn: a connection ended: {error}");
+    }
+}
+
+async fn respond(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.method() != Method::POST {
+        return status(StatusCode::METHOD_NOT_ALLOWED, None);
+    }
+    let service = request.uri().path().strip_prefix("/OpenADR2/Simple/2.0b/").and_then(Service::from_token);
+    let Some(service) = service else { return status(StatusCode::NOT_FOUND, None) };
+    let body = Limited::new(request.into_body(), Limits::VTN.bytes).collect().await;
+    let Ok(body) = body else { return status(StatusCode::PAYLOAD_TOO_LARGE, None) };
+    let now = shared.clock.now().wall;
+    let opened = lock(&shared.gate).open(&body.to_bytes(), now);
+    let message = match opened {
+        Ok(verified) => verified.into_content(),
+        Err(why) => {
+            lock(&shared.core).violations.push(why.to_string());
+            shared.served.notify_waiters();
+            return status(StatusCode::FORBIDDEN, None);
+        }
+    };
+    let answer = lock(&shared.core).handle(now, service, message);
+    shared.served.notify_waiters();
+    match answer {
+        Answer::Message(payload) => written(shared, &payload),
+        Answer::Empty => Response::new(Full::default()),
+        Answer::Status(code, retry_after) => {
+            status(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), retry_after)
+        }
+    }
+}
+
+fn written(shared: &Shared, payload: &Payload) -> Response<Full<Bytes>> {
+    let text = match &shared.key {
+        None => encode(payload).unsigned(),
+        Some(key) => match sign(payload, key, shared.clock.now().wall, &entropy::dice()) {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::error!("mock vtn: {error}");
+                return status(StatusCode::INTERNAL_SERVER_ERROR, None);
+            }
+        },
+    };
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/xml"));
+    response
+}
+
+fn status(code: StatusCode, retry_after: Option<u32>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = code;
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}

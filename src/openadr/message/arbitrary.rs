@@ -29,7 +29,9 @@ fn request_id() -> Any<RequestId> {
 }
 
 fn uri() -> Any<MarketContext> {
-    "http://[a-z]{1,8}\\.example\\.org/[a-zA-Z0-9%&=?;/._-]{0,12}".prop_map(MarketContext::from).boxed()
+    "http://[a-z]{1,8}\\.example\\.org/([a-zA-Z0-9&=?;/._-]|%[0-9A-F]{2}){0,12}"
+        .prop_map(MarketContext::from)
+        .boxed()
 }
 
 fn extension() -> Any<String> {

@@ -1,4 +1,5 @@
 //! Finds what tests need and a machine may lack.
+#![expect(clippy::print_stderr, reason = "a test that skips says so")]
 
 use std::path::PathBuf;
 

@@ -19,7 +19,7 @@ use crate::time::Span;
 const SCRIPT: &str = r#"
 [[step]]
 at = "1s"
-request_report = { id = "usage-every-5s", specifier = "TELEMETRY_USAGE", granularity = "5s", back = "5s", points = ["main.import_energy", "main.net_power"] }
+request_report = { id = "usage-every-5s", specifier = "TELEMETRY_USAGE", granularity = "5s", back = "5s", points = ["main.import_energy", "main.export_energy", "main.net_power"] }
 
 [[step]]
 at = "3s"
@@ -65,6 +65,7 @@ name = "TELEMETRY_USAGE"
 min_period = "1s"
 points = [
   {{ quantity = "import_energy", meter = "main" }},
+  {{ quantity = "export_energy", meter = "main" }},
   {{ quantity = "net_power", meter = "main" }},
 ]
 "#,

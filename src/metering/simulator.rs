@@ -138,12 +138,11 @@ impl Simulator {
     }
 }
 
-/// In W, positive: from the grid. A kettle now and then, and the sun for ten minutes of every half hour.
+/// In W, positive: from the grid. A car charges all the time, and for five minutes of every half hour the sun gives more than that.
 fn power(at: Timestamp) -> i64 {
     let second = at.seconds();
-    let kettle = if second.rem_euclid(90) < 20 { 2_200 } else { 0 };
-    let sun = if second.rem_euclid(1_800) < 600 { 1_500 } else { 0 };
-    280 + second.rem_euclid(60) * 3 + kettle - sun
+    let sun = if second.rem_euclid(1_800) < 300 { 15_000 } else { 0 };
+    7_200 + second.rem_euclid(60) * 10 - sun
 }
 
 /// `YYMMDDhhmmssW`: this meter stays in winter time.

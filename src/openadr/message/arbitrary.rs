@@ -410,6 +410,7 @@ fn create_party_registration() -> Any<CreatePartyRegistration> {
 }
 
 /// Any message of this kind.
+#[expect(clippy::too_many_lines, reason = "it is a list, a few lines for each message")]
 pub(crate) fn payload_of(kind: PayloadKind) -> Any<Payload> {
     let ven = || of(id::<VenId>());
     let pending = || vec(id::<ReportRequestId>(), 0..3);

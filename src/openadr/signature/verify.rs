@@ -158,7 +158,7 @@ impl Reference {
         let id = target
             .strip_prefix('#')
             .filter(|id| is_ncname(id))
-            .ok_or(Refusal::ReferenceUri(target.clone()))?;
+            .ok_or_else(|| Refusal::ReferenceUri(target.clone()))?;
         let mut c = element.children()?;
         let method = match c.optional(Ns::Ds, "Transforms") {
             Some(transforms) => transforms_of(transforms)?,

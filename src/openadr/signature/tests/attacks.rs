@@ -180,7 +180,8 @@ fn a_comment_in_the_signed_object_changes_nothing() {
 #[test]
 fn only_the_expected_certificate_is_believed() {
     let ours = Identity::p256();
-    let foreign = Identity::certified(rcgen::CertificateParams::new(vec!["vtn.example.org".into()]).unwrap());
+    let foreign =
+        Identity::certified(&rcgen::CertificateParams::new(vec!["vtn.example.org".into()]).unwrap());
     refused(&signed(&poll(), &foreign), "is not the one that is pinned");
     // The foreign signature under our certificate.
     let certificate = |text: &str| part(text, "<ds:X509Certificate>", "</ds:X509Certificate>").to_owned();
@@ -203,7 +204,7 @@ fn a_certificate_is_believed_only_while_it_is_valid() {
     let mut params = rcgen::CertificateParams::new(vec!["vtn.example.org".into()]).unwrap();
     params.not_before = rcgen::date_time_ymd(2029, 1, 1);
     params.not_after = rcgen::date_time_ymd(2030, 1, 1);
-    let expired = Identity::certified(params);
+    let expired = Identity::certified(&params);
     let refusal = gate(&expired).open(signed(&poll(), &expired).as_bytes(), now()).unwrap_err().to_string();
     assert!(refusal.contains("is valid from 2029-01-01T00:00:00Z to 2030-01-01T00:00:00Z only"), "{refusal}");
 }

@@ -31,12 +31,12 @@ impl Identity {
     pub(super) fn p256() -> &'static Self {
         static MADE: OnceLock<Identity> = OnceLock::new();
         MADE.get_or_init(|| {
-            Self::certified(rcgen::CertificateParams::new(vec!["vtn.example.org".into()]).unwrap())
+            Self::certified(&rcgen::CertificateParams::new(vec!["vtn.example.org".into()]).unwrap())
         })
     }
 
     /// A self-signed certificate with these parameters.
-    pub(super) fn certified(params: rcgen::CertificateParams) -> Self {
+    pub(super) fn certified(params: &rcgen::CertificateParams) -> Self {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let certificate = params.self_signed(&key).unwrap();
         Self::new(key.serialize_pem(), certificate.pem())

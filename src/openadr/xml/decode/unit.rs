@@ -15,16 +15,10 @@ pub(super) fn optional(c: &mut Children<'_>) -> Result<Option<Unit>, XmlError> {
 }
 
 fn is_unit(ns: Ns, name: &str) -> bool {
-    match ns {
-        Ns::Power => power_kind(name).is_some() || name == "voltage",
-        Ns::Oadr => {
-            let others = ["current", "frequency", "temperature", "Therm", "pulseCount", "customUnit"];
-            CurrencyPer::from_token(name).is_some()
-                || others.contains(&name)
-                || name == "oadrGBDataDescription"
-        }
-        _ => false,
-    }
+    let others =
+        ["current", "frequency", "temperature", "Therm", "pulseCount", "customUnit", "oadrGBDataDescription"];
+    (ns == Ns::Power && (power_kind(name).is_some() || name == "voltage"))
+        || (ns == Ns::Oadr && (CurrencyPer::from_token(name).is_some() || others.contains(&name)))
 }
 
 /// Power or energy of which kind: `power:powerReal` to `power:energyReactive`.

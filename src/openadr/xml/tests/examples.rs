@@ -16,7 +16,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn read(path: &Path) -> Result<Payload, XmlError> {
-    decode_document(&std::fs::read(path).unwrap(), &Limits::VEN)
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    decode_document(&bytes, &Limits::VEN)
 }
 
 fn is_of_a_later_service(path: &Path) -> bool {

@@ -1,10 +1,19 @@
 //! What tests from outside need: a folder with certificates, a VTN, and a `ven` process whose log can be waited for.
-#![expect(dead_code, clippy::unwrap_used, reason = "each test takes what it needs, and may fail by panicking")]
+#![expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test takes what it needs, and may fail by panicking"
+)]
+
+pub(crate) mod dice;
+pub(crate) mod ledger;
+pub(crate) mod telemetry;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use openadr_ven::mock_vtn::{KeyKind, MockVtn, MockVtnSettings, TestCertificates, VtnCore};
@@ -12,27 +21,27 @@ use openadr_ven::time::Span;
 use tempfile::TempDir;
 
 /// Long enough for a busy machine; nothing waits so long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder with everything that a VEN and a VTN need.
-pub struct House {
-    pub folder: TempDir,
-    pub certificates: TestCertificates,
+pub(crate) struct House {
+    pub(crate) folder: TempDir,
+    pub(crate) certificates: TestCertificates,
 }
 
 impl House {
-    pub fn new(kind: KeyKind) -> Self {
+    pub(crate) fn new(kind: KeyKind) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let certificates = TestCertificates::create(&folder.path().join("certs"), kind).unwrap();
         Self { folder, certificates }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// A configuration for the VTN at that address; `more` is appended.
-    pub fn configuration(&self, url: &str, more: &str) -> String {
+    pub(crate) fn configuration(&self, url: &str, more: &str) -> String {
         format!(
             r#"[ven]
 name = "test-ven"
@@ -54,13 +63,13 @@ vtn_fingerprint = "{}"
     }
 
     /// Writes the configuration, and returns its path.
-    pub fn configure(&self, url: &str, more: &str) -> PathBuf {
+    pub(crate) fn configure(&self, url: &str, more: &str) -> PathBuf {
         let path = self.path("ven.toml");
         std::fs::write(&path, self.configuration(url, more)).unwrap();
         path
     }
 
-    pub fn vtn_settings(&self) -> MockVtnSettings {
+    pub(crate) fn vtn_settings(&self) -> MockVtnSettings {
         MockVtnSettings {
             listen: ([127, 0, 0, 1], 0).into(),
             ca: self.certificates.path("ca.pem"),
@@ -72,72 +81,92 @@ vtn_fingerprint = "{}"
     }
 
     /// A mock VTN that wants to be polled so often.
-    pub async fn vtn(&self, poll: Span) -> MockVtn {
+    pub(crate) async fn vtn(&self, poll: Span) -> MockVtn {
         MockVtn::start(VtnCore::new("mock-vtn", poll), &self.vtn_settings()).await.unwrap()
     }
 }
 
 /// A process whose output is collected; it is killed when this is dropped.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     log: Arc<(Mutex<Vec<String>>, Condvar)>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
     /// Starts a program; what it writes to stdout and stderr is its log.
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let streams: [Box<dyn std::io::Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
-        for stream in streams {
+        let read = |stream| {
             let log = log.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
                     log.0.lock().unwrap().push(line);
                     log.1.notify_all();
                 }
-            });
-        }
-        Self { child, log }
+            })
+        };
+        let readers = streams.into_iter().map(read).collect();
+        Self { child, log, readers }
     }
 
     /// `ven run` with that configuration.
-    pub fn ven(configuration: &Path) -> Self {
-        Self::start(Command::new(env!("CARGO_BIN_EXE_ven")).args(["run", "--config"]).arg(configuration))
+    pub(crate) fn ven(configuration: &Path) -> Self {
+        Self::ven_logging(configuration, "info")
     }
 
-    pub fn log(&self) -> Vec<String> {
+    /// The same with another `RUST_LOG`.
+    pub(crate) fn ven_logging(configuration: &Path, level: &str) -> Self {
+        Self::start(ven(configuration).env("RUST_LOG", level))
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
         self.log.0.lock().unwrap().clone()
     }
 
     /// Waits until a line of the log, from `after` on, contains that text; returns the number of the line behind it.
-    pub fn wait_for(&self, text: &str, after: usize) -> usize {
+    pub(crate) fn wait_for(&self, text: &str, after: usize) -> usize {
+        self.wait_within(text, after, PATIENCE).unwrap_or_else(|| {
+            panic!("\"{text}\" did not come; the log:\n{}", self.log().join("\n"));
+        })
+    }
+
+    /// The same, but `None` where the line does not come in that time.
+    pub(crate) fn wait_within(&self, text: &str, after: usize, within: Duration) -> Option<usize> {
         let (lines, news) = &*self.log;
         let found = |lines: &Vec<String>| lines.iter().skip(after).position(|line| line.contains(text));
         let lines = lines.lock().unwrap();
-        let (lines, _) = news.wait_timeout_while(lines, PATIENCE, |lines| found(lines).is_none()).unwrap();
-        let Some(at) = found(&lines) else {
-            panic!("\"{text}\" did not come; the log:\n{}", lines.join("\n"));
-        };
-        after + at + 1
+        let (lines, _) = news.wait_timeout_while(lines, within, |lines| found(lines).is_none()).unwrap();
+        found(&lines).map(|at| after + at + 1)
     }
 
-    /// `kill -9`.
-    pub fn kill(mut self) {
+    /// Whether it still runs.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// `kill -9`; returns everything that it had logged.
+    pub(crate) fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        for reader in std::mem::take(&mut self.readers) {
+            reader.join().unwrap();
+        }
+        self.log()
     }
 
     /// SIGTERM, and waits for a good end.
-    pub fn terminate(mut self) {
+    pub(crate) fn terminate(mut self) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}; the log:\n{}", self.log().join("\n"));
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }
@@ -149,16 +178,25 @@ impl Drop for Process {
     }
 }
 
+/// `ven run` with that configuration, not yet started.
+pub(crate) fn ven(configuration: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ven"));
+    command.args(["run", "--config"]).arg(configuration).env("NO_COLOR", "1");
+    command
+}
+
 /// A program that tests compare with, from the tests' Python environment or the system; under `CI=true` nothing may be missing.
-pub fn peer(name: &str) -> Option<PathBuf> {
+pub(crate) fn peer(name: &str) -> Option<PathBuf> {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin").join(name);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::iter::once(venv).chain(std::env::split_paths(&path).map(|dir| dir.join(name)));
     let found = found.into_iter().find(|file| file.is_file());
     if found.is_none() {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{name} is missing; tests/run installs it");
+        assert!(
+            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+            "{name} is missing; tests/run installs it"
+        );
         eprintln!("skipped: {name} is missing; tests/run installs it");
     }
     found
 }
-

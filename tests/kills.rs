@@ -143,8 +143,18 @@ impl Scene {
                 tokio::task::block_in_place(|| process.wait_within(text, 0, LONGEST_LIFE));
             }
         }
-        let pause = Duration::from_micros(self.dice.below(most * 1000));
-        tokio::time::sleep(pause).await;
+        // At once is sooner than the shortest pause: before what was said or sent is stored.
+        if matches!(moment, Moment::AfterStart) || self.dice.below(3) > 0 {
+            let pause = Duration::from_micros(self.dice.below(most * 1000));
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Now and then nobody starts it again for a while.
+    async fn leave_dead(&mut self) {
+        if self.dice.below(12) == 0 {
+            tokio::time::sleep(Duration::from_millis(self.dice.below(3000))).await;
+        }
     }
 
     /// The VTN does something.
@@ -299,6 +309,7 @@ async fn kills_at_random_moments_lose_nothing_and_repeat_nothing() {
     let mut scene = Scene::new().await;
     for _ in 0..kills() {
         scene.round().await;
+        scene.leave_dead().await;
     }
     let end = scene.calm().await;
     scene.judge_registration();
@@ -313,4 +324,33 @@ async fn kills_at_random_moments_lose_nothing_and_repeat_nothing() {
     );
     eprintln!("{reports}");
     eprintln!("from start to the first message: median {median}, longest {longest}");
+}
+
+/// Kills while it registers leave at most one orphan each, and once the registration is stored it is kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_while_it_registers_leave_one_orphan_at_most() {
+    let mut dice = Dice::seeded();
+    for _ in 0..kills().div_ceil(5) {
+        let house = House::new(KeyKind::P256);
+        let vtn = house.vtn(Span::SECOND).await;
+        let configuration = house.configure(&vtn.url(), "");
+        let kind = dice.one_of(&[PayloadKind::QueryRegistration, PayloadKind::CreatePartyRegistration]);
+        let process = Process::ven(&configuration);
+        assert!(vtn.until(PATIENCE, |core| core.count(kind) > 0).await);
+        if dice.below(2) == 0 {
+            tokio::time::sleep(Duration::from_micros(dice.below(10_000))).await;
+        }
+        let log = tokio::task::block_in_place(|| process.kill());
+        let stored = log.iter().any(|line| line.contains("registered at VTN"));
+        let before = vtn.with(|core| core.registrations());
+        let process = Process::ven(&configuration);
+        tokio::task::block_in_place(|| process.wait_for("registered", 0));
+        tokio::task::block_in_place(|| process.kill());
+        let after = vtn.with(|core| core.registrations());
+        assert!(after <= before + u32::from(!stored), "a stored registration is kept");
+        let process = Process::ven(&configuration);
+        tokio::task::block_in_place(|| process.wait_for("registered again", 0));
+        assert_eq!(vtn.with(|core| core.registrations()), after, "a stored registration is kept");
+        assert_eq!(vtn.with(|core| core.violations.clone()), Vec::<String>::new());
+    }
 }

@@ -54,7 +54,9 @@ pub(crate) struct Wanted {
 pub(crate) struct Sum {
     pub(crate) good: usize,
     pub(crate) placeholders: usize,
+    /// Where a telegram is missing.
     pub(crate) estimated: usize,
+    pub(crate) estimated_good: usize,
     pub(crate) repeated_reports: usize,
 }
 
@@ -109,6 +111,7 @@ impl Ledger {
                     .map(|(_, cell)| *cell)
                     .collect();
                 assert_whole(wish, point, &of_it);
+                self.assert_adds_up(&of_it, wish.granularity);
                 for cell in of_it {
                     self.assert_true(cell, wish.granularity, &mut sum);
                 }
@@ -132,6 +135,7 @@ impl Ledger {
             sum.placeholders += 1;
         } else {
             sum.estimated += 1;
+            sum.estimated_good += usize::from(cell.quality == DataQuality::Good);
             let (Some(low), Some(high)) = (low, high) else { panic!("nothing was read around {cell:?}") };
             let (low, high) = (&self.written[&low], &self.written[&high]);
             if power {
@@ -141,6 +145,22 @@ impl Ledger {
                 let most = register(cell, high) - register(cell, low);
                 let possible = cell.value >= Decimal::ZERO && cell.value <= most;
                 assert!(possible, "more than the {most} around it: {cell:?}");
+            }
+        }
+    }
+
+    /// Whatever is estimated between two telegrams that were read, together it is what the meter counted.
+    fn assert_adds_up(&self, cells: &[&Cell], step: Span) {
+        let mut since: Option<(Timestamp, Decimal)> = None;
+        for cell in cells.iter().filter(|cell| cell.point != "main.net_power") {
+            if self.stored.contains(&cell.start) {
+                since = Some((cell.start, Decimal::ZERO));
+            }
+            since = since.filter(|_| !cell.is_placeholder()).map(|(from, sum)| (from, sum + cell.value));
+            let end = cell.start + step;
+            if let Some((from, sum)) = since.filter(|_| self.stored.contains(&end)) {
+                let counted = register(cell, &self.written[&end]) - register(cell, &self.written[&from]);
+                assert_eq!(sum, counted, "{} of {} from {from} to {end}", cell.point, cell.request);
             }
         }
     }

@@ -5,6 +5,7 @@
     reason = "each test takes what it needs, and may fail by panicking"
 )]
 
+pub(crate) mod authority;
 pub(crate) mod dice;
 pub(crate) mod ledger;
 pub(crate) mod telemetry;

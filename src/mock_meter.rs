@@ -1,13 +1,15 @@
 //! A smart meter to test against: DSMR P1 on a pseudo-terminal.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::pty::openpty;
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 
 use crate::daemon::clock::Clock;
@@ -35,7 +37,7 @@ struct Shared {
 #[derive(Debug)]
 struct Line {
     near: File,
-    _far: OwnedFd,
+    _far: File,
 }
 
 /// What a telegram said.
@@ -125,18 +127,21 @@ impl Drop for MockMeter {
 }
 
 fn plug_in(path: &Path) -> io::Result<Line> {
-    let pair = openpty(None, None)?;
+    // Closed in programs that are started meanwhile: else they would keep the line alive when it is unplugged.
+    // And a meter does not wait for a reader: what nobody takes is lost.
+    let near = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    grantpt(&near)?;
+    unlockpt(&near)?;
+    let target = ptsname_r(&near)?;
+    let far = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(&target)?;
     // Otherwise the system would echo, and turn line ends, until somebody opens it as a serial port.
-    let mut settings = tcgetattr(&pair.slave)?;
+    let mut settings = tcgetattr(&far)?;
     cfmakeraw(&mut settings);
-    tcsetattr(&pair.slave, SetArg::TCSANOW, &settings)?;
-    let target = nix::unistd::ttyname(&pair.slave)?;
+    tcsetattr(&far, SetArg::TCSANOW, &settings)?;
     // What an earlier meter left behind.
     drop(std::fs::remove_file(path));
     std::os::unix::fs::symlink(target, path)?;
-    // A meter does not wait for a reader: what nobody takes is lost.
-    nix::fcntl::fcntl(&pair.master, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-    Ok(Line { near: File::from(pair.master), _far: pair.slave })
+    Ok(Line { near: OwnedFd::from(near).into(), _far: far })
 }
 
 impl Shared {

@@ -18,6 +18,10 @@ use super::ven_task::tell;
 
 /// Readings are stored this often at least; what a power cut takes is less.
 const FLUSH_EVERY: Span = Span::from_seconds(300);
+/// A store that has failed is tried again after this.
+const RETRY_AFTER: Span = Span::from_seconds(5);
+/// Readings that wait for a store that fails: a day of one a second, and some.
+const MOST_UNSAVED: usize = 100_000;
 /// A pause after which a telegram that has begun will not go on.
 const QUIET: Duration = Duration::from_secs(5);
 /// A line on which nothing good was heard for so long is dead.
@@ -66,6 +70,8 @@ pub(crate) struct MeterTask {
     /// Read and not stored.
     unsaved: Vec<Reading>,
     saved_at: Timestamp,
+    /// The store has failed: when it is tried again.
+    retry_at: Option<Span>,
     steps: BTreeSet<Span>,
     waiting: Vec<(Collect, Span)>,
     health: Health,
@@ -102,6 +108,7 @@ impl MeterTask {
             series,
             unsaved: Vec::new(),
             saved_at: now.wall,
+            retry_at: None,
             steps: BTreeSet::new(),
             waiting: Vec::new(),
             health: Health { online: None, heard_at: now.since_start, bytes: 0 },
@@ -145,6 +152,7 @@ impl MeterTask {
                     self.steps.insert(step);
                 }
                 Event::Order(Some(Order::Finish(done))) => {
+                    self.retry_at = None;
                     self.flush().await;
                     // Whoever wanted to know may be gone.
                     done.send(()).ok();
@@ -155,7 +163,7 @@ impl MeterTask {
             }
             self.answer();
             self.check_silence();
-            if self.clock.now().wall - self.saved_at >= FLUSH_EVERY {
+            if self.retry_at.is_some() || self.clock.now().wall - self.saved_at >= FLUSH_EVERY {
                 self.flush().await;
             }
         }
@@ -164,7 +172,7 @@ impl MeterTask {
     fn wake_at(&self) -> Span {
         let patience = self.waiting.iter().map(|(_, until)| *until);
         let regular = self.clock.now().since_start + SILENCE;
-        patience.chain([regular]).min().unwrap_or(regular)
+        patience.chain(self.retry_at).chain([regular]).min().unwrap_or(regular)
     }
 
     /// Takes every telegram that is complete.
@@ -200,17 +208,34 @@ impl MeterTask {
         }
     }
 
+    /// Stores what was read; what the store does not take is kept, and tried again.
     async fn flush(&mut self) {
-        let now = self.clock.now().wall;
-        self.saved_at = now;
-        let readings = std::mem::take(&mut self.unsaved);
-        if readings.is_empty() {
+        let now = self.clock.now();
+        if self.retry_at.is_some_and(|at| now.since_start < at) {
             return;
         }
-        let oldest = now - self.settings.keep;
-        if let Err(error) = self.store.put_readings(&self.settings.name, readings, oldest).await {
-            // The engine tells of a store that fails; the series still has them in memory.
-            tracing::warn!(meter = self.settings.name, "readings were not stored: {error}");
+        self.saved_at = now.wall;
+        if self.unsaved.is_empty() {
+            return;
+        }
+        let (meter, oldest) = (&self.settings.name, now.wall - self.settings.keep);
+        match self.store.put_readings(meter, self.unsaved.clone(), oldest).await {
+            Ok(()) => {
+                self.unsaved.clear();
+                if self.retry_at.take().is_some() {
+                    tracing::info!(meter, "readings are stored again");
+                }
+            }
+            Err(error) => {
+                if self.retry_at.is_none() {
+                    tracing::warn!(meter, "readings are not stored, and kept in memory: {error}");
+                }
+                self.retry_at = Some(now.since_start + RETRY_AFTER);
+                let too_many = self.unsaved.len().saturating_sub(MOST_UNSAVED);
+                if self.unsaved.drain(..too_many).count() > 0 {
+                    tracing::warn!(meter, "{too_many} readings were dropped that were never stored");
+                }
+            }
         }
     }
 

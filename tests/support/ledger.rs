@@ -94,13 +94,14 @@ impl Ledger {
 
     /// Judges all reports of a kind: nothing missing, nothing said twice in two ways, nothing invented.
     pub(crate) fn assert_reports(&self, reports: &[Report], wanted: &[Wanted], kills: usize) -> Sum {
-        let mut sum = Sum { repeated_reports: repeated(reports, kills), ..Sum::default() };
-        let all = cells(reports);
+        let (once, repeated_reports) = without_repetitions(reports, kills);
+        let mut sum = Sum { repeated_reports, ..Sum::default() };
+        let all = cells(once);
         let mut by_place: BTreeMap<(&str, &str, Timestamp), &Cell> = BTreeMap::new();
         for cell in &all {
             let place = (cell.request.as_str(), cell.point.as_str(), cell.start);
             let before = by_place.insert(place, cell);
-            assert!(before.is_none_or(|before| before == cell), "{before:?} was said before {cell:?}");
+            assert_eq!(before, None, "only the report in flight may come again; this came before {cell:?}");
         }
         for wish in wanted {
             for point in POINTS {
@@ -179,10 +180,12 @@ fn register(cell: &Cell, telegram: &Written) -> Decimal {
 }
 
 /// A report comes again only where the one before it was in flight at a kill, and then unchanged.
-fn repeated(reports: &[Report], kills: usize) -> usize {
-    let repeated = reports.windows(2).filter(|two| two[0] == two[1]).count();
+fn without_repetitions(reports: &[Report], kills: usize) -> (Vec<&Report>, usize) {
+    let mut once: Vec<&Report> = reports.iter().collect();
+    once.dedup();
+    let repeated = reports.len() - once.len();
     assert!(repeated <= kills, "{repeated} reports came twice, at {kills} kills");
-    repeated
+    (once, repeated)
 }
 
 /// No interval is missing.

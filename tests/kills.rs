@@ -16,12 +16,11 @@ use openadr_ven::time::{Span, Timestamp};
 use support::dice::Dice;
 use support::ledger::{Ledger, Run, Wanted};
 use support::telemetry::{meter_section, wish};
-use support::{House, PATIENCE, Process};
+use support::{House, PATIENCE, Process, tell};
 
 /// A moment that is counted from something waits so long for it.
 const LONGEST_LIFE: Duration = Duration::from_millis(2500);
 
-/// From what the moment of a kill is counted.
 const REQUESTS: [PayloadKind; 7] = [
     PayloadKind::CreatePartyRegistration,
     PayloadKind::RequestEvent,
@@ -42,12 +41,12 @@ const LINES: [&str; 8] = [
     "meter main: ",
 ];
 
-/// When a VEN is killed.
+/// From what the moment of a kill is counted.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
-    AfterStart,
-    AfterRequest(PayloadKind),
-    AfterLine(&'static str),
+    Start,
+    Request(PayloadKind),
+    Line(&'static str),
 }
 
 /// What the VTN has asked for.
@@ -128,23 +127,23 @@ impl Scene {
 
     async fn wait(&mut self, process: &Process) {
         let (moment, most) = match self.dice.below(100) {
-            0..35 => (Moment::AfterStart, 300),
-            35..50 => (Moment::AfterStart, 3000),
-            50..75 => (Moment::AfterRequest(self.dice.one_of(&REQUESTS)), 30),
-            _ => (Moment::AfterLine(self.dice.one_of(&LINES)), 30),
+            0..35 => (Moment::Start, 300),
+            35..50 => (Moment::Start, 3000),
+            50..75 => (Moment::Request(self.dice.one_of(&REQUESTS)), 30),
+            _ => (Moment::Line(self.dice.one_of(&LINES)), 30),
         };
         match moment {
-            Moment::AfterStart => {}
-            Moment::AfterRequest(kind) => {
+            Moment::Start => {}
+            Moment::Request(kind) => {
                 let before = self.vtn.with(|core| core.count(kind));
                 self.vtn.until(LONGEST_LIFE, |core| core.count(kind) > before).await;
             }
-            Moment::AfterLine(text) => {
+            Moment::Line(text) => {
                 tokio::task::block_in_place(|| process.wait_within(text, 0, LONGEST_LIFE));
             }
         }
         // At once is sooner than the shortest pause: before what was said or sent is stored.
-        if matches!(moment, Moment::AfterStart) || self.dice.below(3) > 0 {
+        if matches!(moment, Moment::Start) || self.dice.below(3) > 0 {
             let pause = Duration::from_micros(self.dice.below(most * 1000));
             tokio::time::sleep(pause).await;
         }
@@ -318,12 +317,10 @@ async fn kills_at_random_moments_lose_nothing_and_repeat_nothing() {
     let dead = ledger.assert_no_reading_lost(&scene.runs);
     let reports = scene.judge_reports(&ledger, end);
     let ((median, longest), kills) = (scene.first_words(), scene.runs.len());
-    eprintln!(
-        "{kills} kills in {}, of them {dead} dead; {opts} versions answered",
-        end - scene.runs[0].started
-    );
-    eprintln!("{reports}");
-    eprintln!("from start to the first message: median {median}, longest {longest}");
+    let lasted = end - scene.runs[0].started;
+    tell(&format!("{kills} kills in {lasted}, of them {dead} dead; {opts} versions answered"));
+    tell(&reports);
+    tell(&format!("from start to the first message: median {median}, longest {longest}"));
 }
 
 /// Kills while it registers leave at most one orphan each, and once the registration is stored it is kept.

@@ -11,7 +11,7 @@ use openadr_ven::mock_vtn::{KeyKind, MockVtn};
 use openadr_ven::time::{Span, Timestamp};
 
 use support::telemetry::{Cell, cells, meter_section, wish};
-use support::{House, PATIENCE, Process};
+use support::{House, PATIENCE, Process, tell};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A port that is back is found within this.
@@ -89,7 +89,7 @@ async fn an_unplugged_meter_leaves_placeholders_and_is_found_again() {
     let plugged = scene.vtn.now();
     wait_for(&process, "meter main is online", offline);
     let took = scene.vtn.now() - plugged;
-    eprintln!("data again {took} after it was plugged in");
+    tell(&format!("data again {took} after it was plugged in"));
     assert!(took <= FOUND_WITHIN, "{took}; the log:\n{}", process.log().join("\n"));
     scene.good_from(plugged, &process).await;
     process.terminate();
@@ -118,7 +118,7 @@ async fn a_meter_that_is_missing_at_the_start_is_found_when_it_is_plugged_in() {
     let plugged = scene.vtn.now();
     wait_for(&process, "meter main is online", offline);
     let took = scene.vtn.now() - plugged;
-    eprintln!("found {took} after it was plugged in");
+    tell(&format!("found {took} after it was plugged in"));
     assert!(took <= FOUND_WITHIN, "{took}; the log:\n{}", process.log().join("\n"));
     scene.good_from(plugged, &process).await;
     process.terminate();

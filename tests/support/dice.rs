@@ -1,6 +1,8 @@
 //! Random numbers that a seed repeats.
 
-/// Dice whose throws follow from a seed (SplitMix64).
+use super::tell;
+
+/// Dice whose throws follow from a seed (`SplitMix64`).
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -12,7 +14,7 @@ impl Dice {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
             u64::from(now.subsec_nanos())
         });
-        eprintln!("VEN_SEED={seed}");
+        tell(&format!("VEN_SEED={seed}"));
         Self(seed)
     }
 

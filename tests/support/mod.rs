@@ -24,6 +24,12 @@ use tempfile::TempDir;
 /// Long enough for a busy machine; nothing waits so long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Tells whoever watches the test; `cargo test` shows it where a test fails, or with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "figures and seeds are for people")]
+pub(crate) fn tell(line: &str) {
+    eprintln!("{line}");
+}
+
 /// A folder with everything that a VEN and a VTN need.
 pub(crate) struct House {
     pub(crate) folder: TempDir,
@@ -197,7 +203,7 @@ pub(crate) fn peer(name: &str) -> Option<PathBuf> {
             std::env::var_os("CI").is_none_or(|ci| ci != "true"),
             "{name} is missing; tests/run installs it"
         );
-        eprintln!("skipped: {name} is missing; tests/run installs it");
+        tell(&format!("skipped: {name} is missing; tests/run installs it"));
     }
     found
 }

@@ -1,5 +1,9 @@
 //! What tests from outside need: a folder with certificates, a VTN, and a `ven` process whose log can be waited for.
-#![expect(dead_code, clippy::unwrap_used, reason = "each test takes what it needs, and may fail by panicking")]
+#![expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test takes what it needs, and may fail by panicking"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -156,9 +160,11 @@ pub fn peer(name: &str) -> Option<PathBuf> {
     let found = std::iter::once(venv).chain(std::env::split_paths(&path).map(|dir| dir.join(name)));
     let found = found.into_iter().find(|file| file.is_file());
     if found.is_none() {
-        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{name} is missing; tests/run installs it");
+        assert!(
+            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+            "{name} is missing; tests/run installs it"
+        );
         eprintln!("skipped: {name} is missing; tests/run installs it");
     }
     found
 }
-

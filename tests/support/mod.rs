@@ -1,6 +1,8 @@
 //! What tests from outside need: a folder with certificates, a VTN, and a `ven` process whose log can be waited for.
 #![expect(
     dead_code,
+    unreachable_pub,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "each test takes what it needs, and may fail by panicking"
 )]

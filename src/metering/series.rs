@@ -230,9 +230,15 @@ impl Series {
         let around =
             around.filter_map(|at| self.points.get(at)).filter(|point| point.power(quantity).is_some());
         let nearest = around.min_by_key(|point| (point.at - start).abs());
-        let near = nearest.filter(|point| (point.at - start).abs() <= point.usual);
+        let usual = self.usual_at(next);
+        let near = nearest.filter(|point| (point.at - start).abs() <= usual);
         let quality = quality(near.is_some_and(|point| point.doubtful), false);
         Value { start, duration, value: near.and_then(|point| point.power(quantity)), quality }.honest()
+    }
+
+    /// The usual gap between readings just before the one of that number.
+    fn usual_at(&self, next: usize) -> Span {
+        self.points.get(next).or_else(|| self.points.back()).map_or(Span::ZERO, |point| point.usual)
     }
 
     /// How much a register has risen.
@@ -256,7 +262,7 @@ impl Series {
     /// around, unless they are further apart than an interval. Its value depends on the moment alone, so that intervals add up exactly.
     fn level(&self, quantity: Quantity, at: Timestamp, interval: Span) -> Option<Level> {
         let next = self.points.partition_point(|point| point.at < at);
-        let usual = self.points.get(next).or(self.points.back())?.usual;
+        let usual = self.usual_at(next);
         let reach = interval.max(usual * 2);
         let near = |point: &&Point| (point.at - at).abs() <= reach;
         let said = |point: &&Point| point.register(quantity).is_some();

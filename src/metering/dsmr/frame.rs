@@ -55,6 +55,9 @@ pub(super) struct Frames {
     told: usize,
     /// Where the checksum of the candidate ends that was handed out.
     candidate: usize,
+    /// Bytes of all candidates.
+    #[cfg(test)]
+    pub(super) work: usize,
 }
 
 /// Meters of 7 bits and even parity, read as 8 bits, show the parity in the eighth.
@@ -96,6 +99,10 @@ impl Frames {
             return None;
         }
         self.candidate = end + 1 + digits;
+        #[cfg(test)]
+        {
+            self.work += end - self.head;
+        }
         Some(check(&self.buffer[self.head..=end], &after[..digits]))
     }
 

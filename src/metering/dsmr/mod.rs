@@ -78,6 +78,9 @@ impl P1Decoder {
         if !checked && telegram.must_have_crc() {
             return Err(Refused::CrcMissing);
         }
+        if !checked && telegram.counts_nothing() {
+            return Err(Refused::Cut);
+        }
         self.sends_crc |= checked;
         telegram.doubtful = !checked && !std::mem::replace(&mut self.unchecked_before, !checked);
         Ok(telegram)
@@ -87,5 +90,11 @@ impl P1Decoder {
     #[cfg(test)]
     pub(in crate::metering) fn held(&self) -> usize {
         self.frames.held()
+    }
+
+    /// Bytes that were looked at as parts of candidates.
+    #[cfg(test)]
+    pub(in crate::metering) fn work(&self) -> usize {
+        self.frames.work
     }
 }

@@ -38,7 +38,7 @@ impl Telegram {
     ///
     /// # Errors
     ///
-    /// Where it has no checksum and a line is not readable, or there is none at all: then bytes are missing.
+    /// Where it has no checksum and a line is not readable: then bytes are missing.
     pub(super) fn read(frame: Frame, clock_base: Span) -> Result<Self, Refused> {
         let Frame { text, checked } = frame;
         let mut lines: Vec<Line> = Vec::new();
@@ -58,9 +58,6 @@ impl Telegram {
                 }
             }
             start = end + 1;
-        }
-        if lines.is_empty() && !checked {
-            return Err(Refused::Cut);
         }
         Ok(Self { text, lines, clock_base, doubtful: false })
     }
@@ -84,6 +81,11 @@ impl Telegram {
     pub(super) fn must_have_crc(&self) -> bool {
         let codes = [[1, 3, 0, 2, 8], [0, 0, 96, 1, 4], [0, 0, 1, 0, 0]];
         self.lines.iter().any(|line| codes.contains(&line.code.0))
+    }
+
+    /// It has no register of energy, so that without a checksum it may as well be noise.
+    pub(super) fn counts_nothing(&self) -> bool {
+        self.register(1, 0).or_else(|| self.register(2, 0)).is_none()
     }
 
     /// The meter's clock.

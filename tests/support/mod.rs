@@ -9,7 +9,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -117,16 +117,25 @@ impl Process {
         self.log.0.lock().unwrap().clone()
     }
 
+    /// Its stdin, where the command says that it is piped.
+    pub fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
+    }
+
     /// Waits until a line of the log, from `after` on, contains that text; returns the number of the line behind it.
     pub fn wait_for(&self, text: &str, after: usize) -> usize {
+        self.wait_until(text, |lines| {
+            let at = lines.iter().skip(after).position(|line| line.contains(text))?;
+            Some(after + at + 1)
+        })
+    }
+
+    /// Waits until `look` finds `what` in the log.
+    pub fn wait_until<T>(&self, what: &str, look: impl Fn(&[String]) -> Option<T>) -> T {
         let (lines, news) = &*self.log;
-        let found = |lines: &Vec<String>| lines.iter().skip(after).position(|line| line.contains(text));
         let lines = lines.lock().unwrap();
-        let (lines, _) = news.wait_timeout_while(lines, PATIENCE, |lines| found(lines).is_none()).unwrap();
-        let Some(at) = found(&lines) else {
-            panic!("\"{text}\" did not come; the log:\n{}", lines.join("\n"));
-        };
-        after + at + 1
+        let (lines, _) = news.wait_timeout_while(lines, PATIENCE, |lines| look(lines).is_none()).unwrap();
+        look(&lines).unwrap_or_else(|| panic!("\"{what}\" did not come; the log:\n{}", lines.join("\n")))
     }
 
     /// `kill -9`.
@@ -162,11 +171,14 @@ pub fn peer(name: &str) -> Option<PathBuf> {
     let found = std::iter::once(venv).chain(std::env::split_paths(&path).map(|dir| dir.join(name)));
     let found = found.into_iter().find(|file| file.is_file());
     if found.is_none() {
-        assert!(
-            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-            "{name} is missing; tests/run installs it"
-        );
-        eprintln!("skipped: {name} is missing; tests/run installs it");
+        skip(name);
     }
     found
+}
+
+/// Says that a test does nothing because something is missing; under `CI=true` it fails.
+pub fn skip(missing: &str) {
+    let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+    assert!(!ci, "{missing} is missing; tests/run installs it");
+    eprintln!("skipped: {missing} is missing; tests/run installs it");
 }

@@ -87,6 +87,7 @@ vtn_fingerprint = "{}"
 pub struct Process {
     child: Child,
     log: Arc<(Mutex<Vec<String>>, Condvar)>,
+    readers: Vec<std::thread::JoinHandle<()>>,
 }
 
 impl Process {
@@ -96,16 +97,17 @@ impl Process {
         let log = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let streams: [Box<dyn std::io::Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
-        for stream in streams {
+        let read = |stream: Box<dyn std::io::Read + Send>| {
             let log = log.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
                     log.0.lock().unwrap().push(line);
                     log.1.notify_all();
                 }
-            });
-        }
-        Self { child, log }
+            })
+        };
+        let readers = streams.into_iter().map(read).collect();
+        Self { child, log, readers }
     }
 
     /// `ven run` with that configuration.
@@ -138,10 +140,14 @@ impl Process {
         look(&lines).unwrap_or_else(|| panic!("\"{what}\" did not come; the log:\n{}", lines.join("\n")))
     }
 
-    /// `kill -9`.
-    pub fn kill(mut self) {
+    /// `kill -9`; returns the whole log.
+    pub fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        for reader in std::mem::take(&mut self.readers) {
+            reader.join().unwrap();
+        }
+        self.log()
     }
 
     /// SIGTERM, and waits for a good end.

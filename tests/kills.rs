@@ -124,7 +124,7 @@ points = [
 
     fn kill(&mut self, ven: Process) {
         // Where two kills follow each other before the meter is heard, the dead time goes on.
-        self.killed_at.get_or_insert(self.vtn.now());
+        self.killed_at.get_or_insert_with(|| self.vtn.now());
         let log = ven.kill();
         self.logs.push(log);
     }

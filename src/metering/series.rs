@@ -239,8 +239,6 @@ impl Series {
         let around =
             around.filter_map(|at| self.points.get(at)).filter(|point| point.power(quantity).is_some());
         let nearest = around.min_by_key(|point| (point.at - start).abs());
-        let usual =
-            self.points.get(next).or_else(|| self.points.back()).map_or(Span::ZERO, |point| point.usual);
         let near = nearest.filter(|point| (point.at - start).abs() <= point.usual);
         let quality = quality(near.is_some_and(|point| point.doubtful), false);
         Value { start, duration, value: near.and_then(|point| point.power(quantity)), quality }.honest()

@@ -17,6 +17,8 @@ const COARSE: Span = Span::MINUTE;
 const GAPS: usize = 9;
 /// A power is too old after this, or after two of the usual gaps where that is longer.
 const STALE: Span = Span::from_seconds(60);
+/// A reading that is further away says nothing of a moment, unless intervals are longer.
+const FAR: Span = Span::from_seconds(2 * 3_600);
 /// Digits behind the point of a register between two readings, in Wh.
 const DIGITS: u32 = 3;
 
@@ -147,11 +149,18 @@ impl Series {
     }
 
     fn note_gap(&mut self, gap: Span) {
-        if gap > Span::ZERO {
-            self.gaps.push_back(gap);
-            if self.gaps.len() > GAPS {
-                self.gaps.pop_front();
-            }
+        if gap <= Span::ZERO {
+            return;
+        }
+        self.gaps.push_back(gap);
+        if self.gaps.len() > GAPS {
+            self.gaps.pop_front();
+        }
+        // The very first reading comes before any gap.
+        if self.gaps.len() == 1
+            && let Some(first) = self.points.back_mut()
+        {
+            first.usual = gap;
         }
     }
 
@@ -230,15 +239,9 @@ impl Series {
         let around =
             around.filter_map(|at| self.points.get(at)).filter(|point| point.power(quantity).is_some());
         let nearest = around.min_by_key(|point| (point.at - start).abs());
-        let usual = self.usual_at(next);
-        let near = nearest.filter(|point| (point.at - start).abs() <= usual);
+        let near = nearest.filter(|point| (point.at - start).abs() <= point.usual);
         let quality = quality(near.is_some_and(|point| point.doubtful), false);
         Value { start, duration, value: near.and_then(|point| point.power(quantity)), quality }.honest()
-    }
-
-    /// The usual gap between readings just before the one of that number.
-    fn usual_at(&self, next: usize) -> Span {
-        self.points.get(next).or_else(|| self.points.back()).map_or(Span::ZERO, |point| point.usual)
     }
 
     /// How much a register has risen.
@@ -262,20 +265,19 @@ impl Series {
     /// around, unless they are further apart than an interval. Its value depends on the moment alone, so that intervals add up exactly.
     fn level(&self, quantity: Quantity, at: Timestamp, interval: Span) -> Option<Level> {
         let next = self.points.partition_point(|point| point.at < at);
-        let usual = self.usual_at(next);
-        let reach = interval.max(usual * 2);
-        let near = |point: &&Point| (point.at - at).abs() <= reach;
+        let within_reach = |point: &&Point| (point.at - at).abs() <= interval.max(FAR);
         let said = |point: &&Point| point.register(quantity).is_some();
-        let before = self.points.range(..next).rev().take_while(near).find(said);
-        let after = self.points.range(next..).take_while(near).find(said);
-        let nearest = [before, after].into_iter().flatten().min_by_key(|point| (point.at - at).abs());
-        if let Some(near) = nearest.filter(|point| (point.at - at).abs() * 2 <= usual) {
+        let before = self.points.range(..next).rev().take_while(within_reach).find(said);
+        let after = self.points.range(next..).take_while(within_reach).find(said);
+        let near =
+            [before, after].into_iter().flatten().filter(|point| (point.at - at).abs() * 2 <= point.usual);
+        if let Some(near) = near.min_by_key(|point| (point.at - at).abs()) {
             let uncertain = near.doubtful || (near.break_before && near.at > at);
             return Some(Level { value: near.register(quantity)?, far: false, uncertain });
         }
         let (before, after) = (before?, after?);
-        let gap = after.at - before.at;
-        if gap > reach {
+        let (gap, usual) = (after.at - before.at, after.usual);
+        if gap > interval.max(usual * 2) {
             return None;
         }
         let (low, high) = (before.register(quantity)?, after.register(quantity)?);

@@ -3,7 +3,7 @@
 //! ```text
 //! hunt for '/' + three letters -> body up to '!' at a line start -> checksum digits -> candidate
 //!                                                                       accept: exactly its bytes are taken out
-//!                                                                       refuse: only its '/' is, and the hunt goes on inside
+//!                                                                       refuse: the hunt goes on inside
 //! ```
 //!
 //! Going on *inside* a refused candidate is what saves the good telegram behind a cut one. It costs no more than [`STARTS`] checksums
@@ -53,8 +53,12 @@ pub(super) struct Frames {
     scanned: usize,
     /// Up to here a refusal was told.
     told: usize,
-    /// Where the checksum of the candidate ends that was handed out.
-    candidate: usize,
+    /// A start inside what was refused, that is tried.
+    inside: Option<usize>,
+    /// How many starts were tried before the end that was found.
+    tried: usize,
+    /// Where the checksum of the candidate ends that was handed out; nothing where there is no end.
+    candidate: Option<usize>,
     /// Bytes of all candidates.
     #[cfg(test)]
     pub(super) work: usize,
@@ -78,6 +82,7 @@ impl Frames {
         for place in [&mut self.head, &mut self.scanned, &mut self.told] {
             *place = place.saturating_sub(count);
         }
+        (self.inside, self.tried) = (None, 0);
     }
 
     /// The next candidate or refusal; call [`Frames::accept`] or [`Frames::refuse`] before the next. `ended`: nothing more will come
@@ -87,6 +92,7 @@ impl Frames {
         if self.head == self.buffer.len() {
             return None;
         }
+        self.candidate = None;
         let Some(end) = self.end() else {
             if self.buffer.len() - self.head > LONGEST {
                 return Some(Err(Refused::TooLong));
@@ -98,12 +104,13 @@ impl Frames {
         if digits < DIGITS && digits == after.len() && !ended {
             return None;
         }
-        self.candidate = end + 1 + digits;
+        self.candidate = Some(end + 1 + digits);
+        let start = self.inside.unwrap_or(self.head);
         #[cfg(test)]
         {
-            self.work += end - self.head;
+            self.work += end - start;
         }
-        Some(check(&self.buffer[self.head..=end], &after[..digits]))
+        Some(check(&self.buffer[start..=end], &after[..digits]))
     }
 
     /// A slash and the maker's letters, as far as they have come.
@@ -125,20 +132,30 @@ impl Frames {
 
     /// The candidate was good: its bytes are done with.
     pub(super) fn accept(&mut self) {
-        self.head = self.candidate;
+        self.head = self.candidate.unwrap_or(self.head);
+        (self.inside, self.tried) = (None, 0);
     }
 
     /// It was not: another telegram may begin inside it. Whether that is worth telling, which it is once for the same bytes.
+    ///
+    /// After the whole, the last start is tried first: every wrong start has a chance of 1 in 65,536 to fit the checksum.
     pub(super) fn refuse(&mut self) -> bool {
-        let inside = self.head + 1;
-        if inside <= self.told {
-            self.head = inside;
-            return false;
+        let first = self.inside.is_none() && self.head >= self.told;
+        if first {
+            self.told = self.scanned.max(self.head + 1);
         }
-        self.told = self.scanned.max(inside);
-        let last = (inside..self.told).rev().filter(|at| self.is_start(*at)).take(STARTS).last();
-        self.head = last.unwrap_or(self.told);
-        true
+        if self.candidate.is_none() {
+            self.head += 1;
+            return first;
+        }
+        self.tried += 1;
+        let before = self.inside.unwrap_or(self.scanned);
+        let mut starts = (self.head + 1..before).rev().filter(|at| self.is_start(*at));
+        self.inside = starts.next().filter(|_| self.tried <= STARTS);
+        if self.inside.is_none() {
+            (self.head, self.tried) = (self.scanned, 0);
+        }
+        first
     }
 
     /// Bytes of memory that it holds.

@@ -13,6 +13,8 @@ use super::number::Measured;
 
 /// A meter's clock that is further away from ours is not believed.
 const CLOCK_TRUST: Span = Span::from_seconds(10);
+/// The first line is no longer; the standards have 21 bytes.
+const HEADER: usize = 100;
 /// Rates that a meter may have.
 const RATES: std::ops::RangeInclusive<u8> = 1..=8;
 
@@ -38,9 +40,14 @@ impl Telegram {
     ///
     /// # Errors
     ///
-    /// Where it has no checksum and a line is not readable: then bytes are missing.
+    /// Where it has no checksum and a line is not readable: then bytes are missing. Where there is no line, or its first is none of
+    /// a meter: then bytes of noise have a checksum that fits by chance.
     pub(super) fn read(frame: Frame, clock_base: Span) -> Result<Self, Refused> {
         let Frame { text, checked } = frame;
+        let header = text.find(['\r', '\n']).unwrap_or(text.len());
+        if header > HEADER {
+            return Err(Refused::Line { number: 1, text: text.chars().take(60).collect() });
+        }
         let mut lines: Vec<Line> = Vec::new();
         let mut start = 0;
         for line in text.split(['\r', '\n']) {
@@ -51,13 +58,18 @@ impl Telegram {
                 (Some(code), Some(open), _) => lines.push(Line { code, values: start + open..end }),
                 // DSMR 3 writes the value of a gas meter on a line of its own.
                 (None, Some(0), Some(last)) => last.values.end = end,
-                _ if checked || start == 0 || matches!(line, "" | "!") => {}
+                _ if checked || matches!(line, "" | "!") => {}
+                // In a text of a telegram something may look like a start.
+                _ if start == 0 && !line.contains(['(', ')']) => {}
                 _ => {
                     let number = text[..start].matches('\n').count() + 1;
                     return Err(Refused::Line { number, text: line.chars().take(60).collect() });
                 }
             }
             start = end + 1;
+        }
+        if lines.is_empty() {
+            return Err(Refused::Cut);
         }
         Ok(Self { text, lines, clock_base, doubtful: false })
     }

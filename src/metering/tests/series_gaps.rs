@@ -131,6 +131,17 @@ fn a_clock_that_is_set_back_gives_no_negative_energy() {
 }
 
 #[test]
+fn a_glitch_while_the_pace_changes_gives_no_negative_energy() {
+    let times =
+        [0, 100_000, 200_000, 201_000, 202_100, 203_000].map(|millis| at(0) + Span::from_millis(millis));
+    let imports = [0, 100, 200, 201, 0, 209];
+    let series = series(times.into_iter().zip(imports).map(|(at, import)| reading(at, import, 0)));
+    for value in series.window(ImportEnergy, at(201), at(203), Span::from_millis(50)) {
+        assert!(value.value.unwrap() >= Decimal::ZERO, "{value:?}");
+    }
+}
+
+#[test]
 fn stored_readings_give_the_same_values_again() {
     let mut readings = registers(&[5000, 5001, 5002, 0, 5004, 5005, 5006, 5010]);
     readings[5].meter = Some("M2".into());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::pty::openpty;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 
@@ -134,8 +135,12 @@ fn plug_in(path: &Path) -> io::Result<Line> {
     // What an earlier meter left behind.
     drop(std::fs::remove_file(path));
     std::os::unix::fs::symlink(target, path)?;
+    for end in [&pair.master, &pair.slave] {
+        // A child process that inherited the line would keep it plugged in.
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
     // A meter does not wait for a reader: what nobody takes is lost.
-    nix::fcntl::fcntl(&pair.master, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+    fcntl(&pair.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(Line { near: File::from(pair.master), _far: pair.slave })
 }
 

@@ -9,7 +9,7 @@ use tokio_serial::{DataBits, Parity, SerialPortBuilderExt as _, SerialStream, St
 
 /// A plug that is pulled and put back is found again within this.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const PIECE: usize = 4096;
 
 /// Bits of a character on the line.

@@ -1,16 +1,21 @@
 //! What tests from outside need: a folder with certificates, a VTN, and a `ven` process whose log can be waited for.
 #![expect(
     dead_code,
-    unreachable_pub,
     clippy::print_stderr,
     clippy::unwrap_used,
     reason = "each test takes what it needs, and may fail by panicking"
 )]
 
+pub(crate) mod authority;
+pub(crate) mod dice;
+pub(crate) mod ledger;
+pub(crate) mod telemetry;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use openadr_ven::mock_vtn::{KeyKind, MockVtn, MockVtnSettings, TestCertificates, VtnCore};
@@ -18,27 +23,27 @@ use openadr_ven::time::Span;
 use tempfile::TempDir;
 
 /// Long enough for a busy machine; nothing waits so long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder with everything that a VEN and a VTN need.
-pub struct House {
-    pub folder: TempDir,
-    pub certificates: TestCertificates,
+pub(crate) struct House {
+    pub(crate) folder: TempDir,
+    pub(crate) certificates: TestCertificates,
 }
 
 impl House {
-    pub fn new(kind: KeyKind) -> Self {
+    pub(crate) fn new(kind: KeyKind) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let certificates = TestCertificates::create(&folder.path().join("certs"), kind).unwrap();
         Self { folder, certificates }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// A configuration for the VTN at that address; `more` is appended.
-    pub fn configuration(&self, url: &str, more: &str) -> String {
+    pub(crate) fn configuration(&self, url: &str, more: &str) -> String {
         format!(
             r#"[ven]
 name = "test-ven"
@@ -60,13 +65,13 @@ vtn_fingerprint = "{}"
     }
 
     /// Writes the configuration, and returns its path.
-    pub fn configure(&self, url: &str, more: &str) -> PathBuf {
+    pub(crate) fn configure(&self, url: &str, more: &str) -> PathBuf {
         let path = self.path("ven.toml");
         std::fs::write(&path, self.configuration(url, more)).unwrap();
         path
     }
 
-    pub fn vtn_settings(&self) -> MockVtnSettings {
+    pub(crate) fn vtn_settings(&self) -> MockVtnSettings {
         MockVtnSettings {
             listen: ([127, 0, 0, 1], 0).into(),
             ca: self.certificates.path("ca.pem"),
@@ -78,26 +83,26 @@ vtn_fingerprint = "{}"
     }
 
     /// A mock VTN that wants to be polled so often.
-    pub async fn vtn(&self, poll: Span) -> MockVtn {
+    pub(crate) async fn vtn(&self, poll: Span) -> MockVtn {
         MockVtn::start(VtnCore::new("mock-vtn", poll), &self.vtn_settings()).await.unwrap()
     }
 }
 
 /// A process whose output is collected; it is killed when this is dropped.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     log: Arc<(Mutex<Vec<String>>, Condvar)>,
-    readers: Vec<std::thread::JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
     /// Starts a program; what it writes to stdout and stderr is its log.
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let streams: [Box<dyn std::io::Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
-        let read = |stream: Box<dyn std::io::Read + Send>| {
+        let read = |stream| {
             let log = log.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -111,37 +116,55 @@ impl Process {
     }
 
     /// `ven run` with that configuration.
-    pub fn ven(configuration: &Path) -> Self {
-        Self::start(Command::new(env!("CARGO_BIN_EXE_ven")).args(["run", "--config"]).arg(configuration))
+    pub(crate) fn ven(configuration: &Path) -> Self {
+        Self::ven_logging(configuration, "info")
     }
 
-    pub fn log(&self) -> Vec<String> {
+    /// The same with another `RUST_LOG`.
+    pub(crate) fn ven_logging(configuration: &Path, level: &str) -> Self {
+        Self::start(ven(configuration).env("RUST_LOG", level))
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
         self.log.0.lock().unwrap().clone()
     }
 
     /// Its stdin, where the command says that it is piped.
-    pub fn stdin(&mut self) -> ChildStdin {
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().unwrap()
     }
 
-    /// Waits until a line of the log, from `after` on, contains that text; returns the number of the line behind it.
-    pub fn wait_for(&self, text: &str, after: usize) -> usize {
-        self.wait_until(text, |lines| {
-            let at = lines.iter().skip(after).position(|line| line.contains(text))?;
-            Some(after + at + 1)
-        })
-    }
-
     /// Waits until `look` finds `what` in the log.
-    pub fn wait_until<T>(&self, what: &str, look: impl Fn(&[String]) -> Option<T>) -> T {
+    pub(crate) fn wait_until<T>(&self, what: &str, look: impl Fn(&[String]) -> Option<T>) -> T {
         let (lines, news) = &*self.log;
         let lines = lines.lock().unwrap();
         let (lines, _) = news.wait_timeout_while(lines, PATIENCE, |lines| look(lines).is_none()).unwrap();
         look(&lines).unwrap_or_else(|| panic!("\"{what}\" did not come; the log:\n{}", lines.join("\n")))
     }
 
-    /// `kill -9`; returns the whole log.
-    pub fn kill(mut self) -> Vec<String> {
+    /// Waits until a line of the log, from `after` on, contains that text; returns the number of the line behind it.
+    pub(crate) fn wait_for(&self, text: &str, after: usize) -> usize {
+        self.wait_within(text, after, PATIENCE).unwrap_or_else(|| {
+            panic!("\"{text}\" did not come; the log:\n{}", self.log().join("\n"));
+        })
+    }
+
+    /// The same, but `None` where the line does not come in that time.
+    pub(crate) fn wait_within(&self, text: &str, after: usize, within: Duration) -> Option<usize> {
+        let (lines, news) = &*self.log;
+        let found = |lines: &Vec<String>| lines.iter().skip(after).position(|line| line.contains(text));
+        let lines = lines.lock().unwrap();
+        let (lines, _) = news.wait_timeout_while(lines, within, |lines| found(lines).is_none()).unwrap();
+        found(&lines).map(|at| after + at + 1)
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// `kill -9`; returns everything that it had logged.
+    pub(crate) fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         for reader in std::mem::take(&mut self.readers) {
@@ -151,14 +174,14 @@ impl Process {
     }
 
     /// SIGTERM, and waits for a good end.
-    pub fn terminate(mut self) {
+    pub(crate) fn terminate(mut self) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}; the log:\n{}", self.log().join("\n"));
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }
@@ -170,8 +193,15 @@ impl Drop for Process {
     }
 }
 
+/// `ven run` with that configuration, not yet started.
+pub(crate) fn ven(configuration: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ven"));
+    command.args(["run", "--config"]).arg(configuration).env("NO_COLOR", "1");
+    command
+}
+
 /// A program that tests compare with, from the tests' Python environment or the system; under `CI=true` nothing may be missing.
-pub fn peer(name: &str) -> Option<PathBuf> {
+pub(crate) fn peer(name: &str) -> Option<PathBuf> {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin").join(name);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::iter::once(venv).chain(std::env::split_paths(&path).map(|dir| dir.join(name)));
@@ -183,7 +213,7 @@ pub fn peer(name: &str) -> Option<PathBuf> {
 }
 
 /// Says that a test does nothing because something is missing; under `CI=true` it fails.
-pub fn skip(missing: &str) {
+pub(crate) fn skip(missing: &str) {
     let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
     assert!(!ci, "{missing} is missing; tests/run installs it");
     eprintln!("skipped: {missing} is missing; tests/run installs it");

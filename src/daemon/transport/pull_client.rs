@@ -25,6 +25,8 @@ const DEADLINE: Duration = Duration::from_secs(15);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// Shorter than what servers and routers usually allow, so that a dead connection is seldom tried.
 const IDLE: Duration = Duration::from_secs(55);
+/// What rustls says of a certificate without alternative names.
+const NAMELESS: &str = "is not valid for any names";
 /// The path of every VTN (rule 511).
 const SIMPLE: &str = "/OpenADR2/Simple/2.0b";
 
@@ -103,7 +105,13 @@ fn causes(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
-    texts.join(": ")
+    let text = texts.join(": ");
+    let hint = if text.contains(NAMELESS) {
+        "; where the name stands in its common name, [tls] server_name = \"allow-cn\" takes that"
+    } else {
+        ""
+    };
+    format!("{text}{hint}")
 }
 
 /// Why a URL is not that of a VTN.

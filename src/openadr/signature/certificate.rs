@@ -36,8 +36,8 @@ pub(crate) enum Distrust {
     NoCertificate,
     #[error("a certificate in KeyInfo cannot be read")]
     Unreadable,
-    #[error("certificate {0} is not the one that is pinned")]
-    NotPinned(Fingerprint),
+    #[error("certificate {found} is not the one that is pinned, {}", listed(.pinned))]
+    NotPinned { found: Fingerprint, pinned: Vec<Fingerprint> },
     #[error("certificate {fingerprint} is valid from {from} to {to} only")]
     NotValidNow { fingerprint: Fingerprint, from: Timestamp, to: Timestamp },
     #[error("certificate {fingerprint} does not lead to a trusted root: {why}")]
@@ -46,6 +46,10 @@ pub(crate) enum Distrust {
     WrongName { fingerprint: Fingerprint, names: String, expected: String },
     #[error("the key of certificate {0} is neither RSA nor EC on P-256 or P-384")]
     KeyKind(Fingerprint),
+}
+
+fn listed(pins: &[Fingerprint]) -> String {
+    pins.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }
 
 /// A certificate that is believed.
@@ -64,7 +68,10 @@ impl Trust {
         match self {
             Self::Pinned(pins) => {
                 let pinned = certificates.iter().find(|der| pins.contains(&Fingerprint::of(der)));
-                let der = pinned.ok_or_else(|| Distrust::NotPinned(Fingerprint::of(first)))?;
+                let der = pinned.ok_or_else(|| Distrust::NotPinned {
+                    found: Fingerprint::of(first),
+                    pinned: pins.clone(),
+                })?;
                 believe(der, now)
             }
             Self::Chain { roots, name } => {

@@ -1,0 +1,51 @@
+//! An authority for certificates as some VTNs have them and `ven certs` does not make.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use openadr_ven::mock_vtn::MockVtnSettings;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+/// Issues certificates that have a common name and no other.
+pub(crate) struct Authority {
+    folder: PathBuf,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// Its certificate is `ca.pem` in that folder.
+    pub(crate) fn new(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "authority of the old school");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        std::fs::write(folder.join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        Self { folder: folder.to_owned(), issuer: Issuer::new(params, key) }
+    }
+
+    /// Writes `file.pem` and `file.key`; returns the fingerprint as `ven fingerprint` prints it.
+    pub(crate) fn issue(&self, file: &str, common_name: &str) -> String {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let path = self.folder.join(format!("{file}.pem"));
+        std::fs::write(&path, certificate.pem()).unwrap();
+        std::fs::write(self.folder.join(format!("{file}.key")), key.serialize_pem()).unwrap();
+        let ven = Command::new(env!("CARGO_BIN_EXE_ven")).arg("fingerprint").arg(&path).output().unwrap();
+        String::from_utf8(ven.stdout).unwrap().trim().to_owned()
+    }
+
+    /// A VTN with the certificate `vtn.pem`, for the VEN with that fingerprint.
+    pub(crate) fn vtn_settings(&self, ven_fingerprint: &str) -> MockVtnSettings {
+        MockVtnSettings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ca: self.folder.join("ca.pem"),
+            cert: self.folder.join("vtn.pem"),
+            key: self.folder.join("vtn.key"),
+            sign: true,
+            ven_fingerprint: Some(ven_fingerprint.to_owned()),
+        }
+    }
+}

@@ -13,6 +13,10 @@
 //!
 //! Three invariants hold the house together: only one task speaks to the engine; no message leaves before what it promises is
 //! stored; and only what was verified is believed.
+#![cfg_attr(
+    not(feature = "daemon"),
+    expect(dead_code, unused_imports, reason = "most of what the pure rooms know, only the daemon asks for")
+)]
 
 #[cfg(feature = "daemon")]
 mod cli;

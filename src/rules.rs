@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
 use crate::handler::{Change, Decision, EventHandler};
 use crate::openadr::message::{EiEvent, EventSignal, OptType, SignalType};
@@ -62,10 +62,18 @@ impl Condition {
     /// Where it is no expression, or speaks of something that no event has.
     pub(crate) fn new(text: &str) -> Result<Self, BadCondition> {
         let environment = environment();
-        let names = environment.compile_expression(text)?.undeclared_variables(false);
-        match names.iter().find(|name| !NAMES.contains(&name.as_str())) {
-            Some(unknown) => Err(BadCondition::UnknownName(unknown.clone())),
-            None => Ok(Self { text: text.to_owned(), names }),
+        let expression = environment.compile_expression(text)?;
+        let names = expression.undeclared_variables(false);
+        if let Some(unknown) = names.iter().find(|name| !NAMES.contains(&name.as_str())) {
+            return Err(BadCondition::UnknownName(unknown.clone()));
+        }
+        // Filters and tests are looked up when they are used only.
+        let zeros: BTreeMap<_, _> = NAMES.iter().map(|name| (*name, Value::from(0))).collect();
+        match expression.eval(zeros) {
+            Err(error) if matches!(error.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest) => {
+                Err(error.into())
+            }
+            _ => Ok(Self { text: text.to_owned(), names }),
         }
     }
 
@@ -209,6 +217,7 @@ mod tests {
             ("level <=", "is no expression"),
             ("levle <= 2", "speaks of \"levle\""),
             ("range(100000) | sum > 0", "speaks of \"range\""),
+            ("signals | lenght > 1", "is no expression: unknown filter"),
         ] {
             let error = Condition::new(text).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");

@@ -1,7 +1,11 @@
 //! Kills the VEN at a hundred random moments: whatever it was doing, it goes on where it was, and nobody notices.
 //!
 //! `VEN_KILLS` sets the number, `VEN_SEED` the moments.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail by panicking, and tells what it measured"
+)]
 
 mod support;
 
@@ -16,11 +20,12 @@ use openadr_ven::time::{Span, Timestamp};
 use support::dice::Dice;
 use support::ledger::{Ledger, Run, Wanted};
 use support::telemetry::{meter_section, wish};
-use support::{House, PATIENCE, Process, tell};
+use support::{House, PATIENCE, Process};
 
 /// A moment that is counted from something waits so long for it.
 const LONGEST_LIFE: Duration = Duration::from_millis(2500);
 
+/// From what the moment of a kill is counted.
 const REQUESTS: [PayloadKind; 7] = [
     PayloadKind::CreatePartyRegistration,
     PayloadKind::RequestEvent,
@@ -41,7 +46,7 @@ const LINES: [&str; 8] = [
     "meter main: ",
 ];
 
-/// From what the moment of a kill is counted.
+/// When a VEN is killed.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
     Start,
@@ -317,10 +322,12 @@ async fn kills_at_random_moments_lose_nothing_and_repeat_nothing() {
     let dead = ledger.assert_no_reading_lost(&scene.runs);
     let reports = scene.judge_reports(&ledger, end);
     let ((median, longest), kills) = (scene.first_words(), scene.runs.len());
-    let lasted = end - scene.runs[0].started;
-    tell(&format!("{kills} kills in {lasted}, of them {dead} dead; {opts} versions answered"));
-    tell(&reports);
-    tell(&format!("from start to the first message: median {median}, longest {longest}"));
+    eprintln!(
+        "{kills} kills in {}, of them {dead} dead; {opts} versions answered",
+        end - scene.runs[0].started
+    );
+    eprintln!("{reports}");
+    eprintln!("from start to the first message: median {median}, longest {longest}");
 }
 
 /// Kills while it registers leave at most one orphan each, and once the registration is stored it is kept.

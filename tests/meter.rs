@@ -1,5 +1,9 @@
 //! A meter that is unplugged, missing, or noisy: it is found again, no good telegram is lost, and no number is invented.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail by panicking, and tells what it measured"
+)]
 
 mod support;
 
@@ -11,7 +15,7 @@ use openadr_ven::mock_vtn::{KeyKind, MockVtn};
 use openadr_ven::time::{Span, Timestamp};
 
 use support::telemetry::{Cell, cells, meter_section, wish};
-use support::{House, PATIENCE, Process, tell};
+use support::{House, PATIENCE, Process};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A port that is back is found within this.
@@ -89,7 +93,7 @@ async fn an_unplugged_meter_leaves_placeholders_and_is_found_again() {
     let plugged = scene.vtn.now();
     wait_for(&process, "meter main is online", offline);
     let took = scene.vtn.now() - plugged;
-    tell(&format!("data again {took} after it was plugged in"));
+    eprintln!("data again {took} after it was plugged in");
     assert!(took <= FOUND_WITHIN, "{took}; the log:\n{}", process.log().join("\n"));
     scene.good_from(plugged, &process).await;
     process.terminate();
@@ -118,7 +122,7 @@ async fn a_meter_that_is_missing_at_the_start_is_found_when_it_is_plugged_in() {
     let plugged = scene.vtn.now();
     wait_for(&process, "meter main is online", offline);
     let took = scene.vtn.now() - plugged;
-    tell(&format!("found {took} after it was plugged in"));
+    eprintln!("found {took} after it was plugged in");
     assert!(took <= FOUND_WITHIN, "{took}; the log:\n{}", process.log().join("\n"));
     scene.good_from(plugged, &process).await;
     process.terminate();

@@ -1,5 +1,9 @@
 //! VTNs that are away, broken, forgetful, or not who they should be: the VEN comes back by itself, or says clearly why not.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail by panicking, and tells what it measured"
+)]
 
 mod support;
 
@@ -10,7 +14,7 @@ use openadr_ven::mock_vtn::{Fault, KeyKind, Link, MockVtn, MockVtnSettings, Unkn
 use openadr_ven::time::Span;
 
 use support::authority::Authority;
-use support::{House, PATIENCE, Process, tell};
+use support::{House, PATIENCE, Process};
 
 /// How long a VTN is broken.
 const OUTAGE: Duration = Duration::from_secs(4);
@@ -67,7 +71,7 @@ async fn comes_back(what: &str, vtn: &MockVtn, process: &Process, polls: usize, 
         vtn.until(PATIENCE, |core| core.registered().is_some() && core.count(PayloadKind::Poll) > polls);
     assert!(come.await, "{what}: not registered again; the log:\n{}", process.log().join("\n"));
     let took = vtn.now() - back;
-    tell(&format!("{what}: registered and polling {took} after the VTN was back, bound {bound}"));
+    eprintln!("{what}: registered and polling {took} after the VTN was back, bound {bound}");
     assert!(took <= bound, "{what}: {took} is longer than {bound}; the log:\n{}", process.log().join("\n"));
 }
 
@@ -181,7 +185,7 @@ fn is_refused(mut process: Process, texts: &[&str]) {
     assert!(texts.iter().all(|text| said.contains(text)), "{texts:?} is not all in: {said}");
     wait_for(&process, texts[0], line);
     assert!(process.lives());
-    tell(&said);
+    eprintln!("{said}");
     process.terminate();
 }
 

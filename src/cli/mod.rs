@@ -7,7 +7,7 @@ mod fingerprint;
 mod mock_vtn;
 mod run;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -125,7 +125,10 @@ fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
 /// Logs to stderr; `RUST_LOG` says how much.
 fn log(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    // Journals and files want no colours.
+    let colours = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    log.with_writer(std::io::stderr).with_target(false).init();
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

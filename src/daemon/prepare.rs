@@ -92,9 +92,11 @@ fn client_tls(faults: &mut Faults<'_>) -> Option<rustls::ClientConfig> {
         }
     };
     let (cert, key) = (faults.file("tls.cert", &section.cert), faults.file("tls.key", &section.key));
-    let (roots, cert, key) = (roots?, cert?, key?);
+    let (cert, key) = (cert?, key?);
     // Says more about a key that does not fit than TLS does.
-    faults.check("tls.key", Some(&section.key), SigningKey::from_pem(&key, &cert, &entropy::dice()))?;
+    let fits = SigningKey::from_pem(&key, &cert, &entropy::dice());
+    let fits = faults.check("tls.key", Some(&section.key), fits);
+    let (roots, _) = (roots?, fits?);
     let names = if section.allow_common_name {
         tls::NameCheck::OrCommonName
     } else {

@@ -116,7 +116,9 @@ impl Engine {
             // What the VTN had handed out may be lost.
             self.registration.want_events(&mut self.dice);
         }
-        let hopeless = failure.is_final() || self.exchange.failures(lane) + 1 >= MOST_TRIES;
+        let hopeless = failure.is_final()
+            || self.exchange.failures(lane) + 1 >= MOST_TRIES
+            || (!failure.is_of_the_vtn() && self.is_not_worth_repeating(&what));
         if hopeless && self.give_up(turn, what, &failure.to_string()) {
             self.exchange.clear(lane);
             return;
@@ -127,6 +129,11 @@ impl Engine {
             Failure::Unreachable(_) | Failure::Status { .. } => Notice::VtnAway { why, retry_in },
             Failure::Rejected(_) => Notice::MessageRejected { why },
         });
+    }
+
+    /// Whether others would wait in vain for the message to be taken as it is.
+    fn is_not_worth_repeating(&self, what: &What) -> bool {
+        matches!(what, What::CreatedEvent(sent) if self.events.are_not_worth_repeating(sent))
     }
 
     /// Drops a message that will never be taken; `false` for those without which there is no VEN.

@@ -289,6 +289,16 @@ impl EventSet {
         }
     }
 
+    /// Whether a message with these responses is given up as soon as the VTN stumbles over it: several are tried one by one, and
+    /// one about an event that is over is of no use to anybody. OpenLEADR stumbles over every answer to an event that it has
+    /// just distributed as completed, and over everything else in that message.
+    pub(super) fn are_not_worth_repeating(&self, sent: &[EventResponse]) -> bool {
+        let over = |response: &EventResponse| {
+            self.held.get(&response.event_id).is_some_and(|held| held.record.ended)
+        };
+        sent.len() > 1 || sent.iter().all(over)
+    }
+
     fn settle(&mut self, response: &EventResponse) {
         self.loose.retain(|other| other != response);
         if let Some(held) = self.held.get_mut(&response.event_id) {

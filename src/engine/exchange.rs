@@ -35,7 +35,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// The VTN as a whole is away, not only this message in trouble.
-    const fn is_of_the_vtn(&self) -> bool {
+    pub(super) const fn is_of_the_vtn(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
             Self::Status { code, .. } => matches!(code, 401 | 403 | 429 | 502 | 503 | 504),

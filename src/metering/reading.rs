@@ -25,11 +25,13 @@ pub(crate) struct Reading {
 impl Reading {
     /// Power in W; positive: taken from the grid.
     pub(crate) fn net_power(&self) -> Option<Decimal> {
-        match (self.power_import, self.power_export) {
-            (None, None) => None,
-            (import, export) => Some(import.unwrap_or_default() - export.unwrap_or_default()),
-        }
+        net(self.power_import, self.power_export)
     }
+}
+
+/// The first less the second; what is not said is nothing, as long as one of them is.
+pub(super) fn net(import: Option<Decimal>, export: Option<Decimal>) -> Option<Decimal> {
+    import.or(export).map(|_| import.unwrap_or_default() - export.unwrap_or_default())
 }
 
 impl fmt::Display for Reading {

@@ -76,6 +76,8 @@ pub struct VtnCore {
     pub faults: VecDeque<Fault>,
     /// Answers 500 to this message, always.
     pub stumbles_over: Option<PayloadKind>,
+    /// Answers 500 to every message with an answer about this event, always.
+    pub stumbles_over_event: Option<EventId>,
     /// Report requests that it does not remember: their data are refused with 452.
     pub forgotten_reports: BTreeSet<ReportRequestId>,
     /// Cancels the reports that it gets next in the answer to them (rule 328).
@@ -113,6 +115,7 @@ impl VtnCore {
             piggyback: Vec::new(),
             faults: VecDeque::new(),
             stumbles_over: None,
+            stumbles_over_event: None,
             forgotten_reports: BTreeSet::new(),
             cancel_with_next_update: false,
             registration: None,
@@ -248,7 +251,11 @@ impl VtnCore {
             self.violations.push(format!("{kind} came to {service}"));
             return Answer::Status(404, None);
         }
-        if self.stumbles_over == Some(kind) {
+        let about = |event: &EventId| {
+            matches!(&request, Payload::CreatedEvent(created)
+                if created.event_responses.iter().any(|response| response.event_id == *event))
+        };
+        if self.stumbles_over == Some(kind) || self.stumbles_over_event.as_ref().is_some_and(about) {
             return Answer::Status(500, None);
         }
         if let Payload::QueryRegistration(query) = request {

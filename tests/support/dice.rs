@@ -1,7 +1,5 @@
 //! Random numbers that a seed repeats.
 
-use super::tell;
-
 /// Dice whose throws follow from a seed (`SplitMix64`).
 pub(crate) struct Dice(u64);
 
@@ -14,7 +12,7 @@ impl Dice {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
             u64::from(now.subsec_nanos())
         });
-        tell(&format!("VEN_SEED={seed}"));
+        eprintln!("VEN_SEED={seed}");
         Self(seed)
     }
 

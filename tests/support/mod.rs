@@ -1,6 +1,7 @@
 //! What tests from outside need: a folder with certificates, a VTN, and a `ven` process whose log can be waited for.
 #![expect(
     dead_code,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "each test takes what it needs, and may fail by panicking"
 )]
@@ -12,7 +13,7 @@ pub(crate) mod telemetry;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,12 +24,6 @@ use tempfile::TempDir;
 
 /// Long enough for a busy machine; nothing waits so long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Tells whoever watches the test; `cargo test` shows it where a test fails, or with `--nocapture`.
-#[expect(clippy::print_stderr, reason = "figures and seeds are for people")]
-pub(crate) fn tell(line: &str) {
-    eprintln!("{line}");
-}
 
 /// A folder with everything that a VEN and a VTN need.
 pub(crate) struct House {
@@ -134,6 +129,19 @@ impl Process {
         self.log.0.lock().unwrap().clone()
     }
 
+    /// Its stdin, where the command says that it is piped.
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
+    }
+
+    /// Waits until `look` finds `what` in the log.
+    pub(crate) fn wait_until<T>(&self, what: &str, look: impl Fn(&[String]) -> Option<T>) -> T {
+        let (lines, news) = &*self.log;
+        let lines = lines.lock().unwrap();
+        let (lines, _) = news.wait_timeout_while(lines, PATIENCE, |lines| look(lines).is_none()).unwrap();
+        look(&lines).unwrap_or_else(|| panic!("\"{what}\" did not come; the log:\n{}", lines.join("\n")))
+    }
+
     /// Waits until a line of the log, from `after` on, contains that text; returns the number of the line behind it.
     pub(crate) fn wait_for(&self, text: &str, after: usize) -> usize {
         self.wait_within(text, after, PATIENCE).unwrap_or_else(|| {
@@ -199,11 +207,14 @@ pub(crate) fn peer(name: &str) -> Option<PathBuf> {
     let found = std::iter::once(venv).chain(std::env::split_paths(&path).map(|dir| dir.join(name)));
     let found = found.into_iter().find(|file| file.is_file());
     if found.is_none() {
-        assert!(
-            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-            "{name} is missing; tests/run installs it"
-        );
-        tell(&format!("skipped: {name} is missing; tests/run installs it"));
+        skip(name);
     }
     found
+}
+
+/// Says that a test does nothing because something is missing; under `CI=true` it fails.
+pub(crate) fn skip(missing: &str) {
+    let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+    assert!(!ci, "{missing} is missing; tests/run installs it");
+    eprintln!("skipped: {missing} is missing; tests/run installs it");
 }

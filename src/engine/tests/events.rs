@@ -414,6 +414,24 @@ fn a_grouped_answer_that_is_refused_is_sent_one_by_one() {
     );
 }
 
+/// OpenLEADR distributes an event that is over once more as completed, forgets it, and then answers 500 to every message with an
+/// answer about it.
+#[test]
+fn an_answer_that_the_vtn_stumbles_over_does_not_hold_up_others() {
+    let mut pair = Pair::registered();
+    pair.vtn.add_event(event("a-over", "2030-01-01T00:01:00Z", Span::MINUTE));
+    pair.run(Span::MINUTE * 5);
+    pair.vtn.stumbles_over_event = Some("a-over".into());
+    for id in ["new", "newer"] {
+        pair.vtn.add_event(event(id, "2030-01-01T12:00:00Z", Span::HOUR));
+        pair.run(Span::from_seconds(15));
+        assert_eq!(pair.opts().last().map(String::as_str), Some(&*format!("{id} 0 optIn")));
+    }
+    let sent = pair.vtn.count(PayloadKind::CreatedEvent);
+    pair.run(Span::HOUR);
+    assert_eq!(pair.vtn.count(PayloadKind::CreatedEvent), sent, "it is repeated in vain");
+}
+
 #[test]
 fn default_may_be_opt_in() {
     let mut pair = Pair::with(Settings { default_opt: OptType::OptIn, ..Settings::default() });

@@ -19,7 +19,11 @@ pub(super) fn utc(text: &str, base: Span) -> Option<Timestamp> {
         return None;
     }
     let (year, rest) = match digits.len() {
-        12 => (2000 + digits[..2].parse::<i32>().ok()?, &digits[2..]),
+        12 => {
+            let year = digits[..2].parse::<i32>().ok()?;
+            // A clock that was never set may begin in 1970.
+            (if year < 70 { 2000 } else { 1900 } + year, &digits[2..])
+        }
         14 => (digits[..4].parse().ok()?, &digits[4..]),
         _ => return None,
     };
@@ -63,6 +67,8 @@ mod tests {
         assert_eq!(t("220706150000W").unwrap(), "2022-07-06T14:00:00Z", "Sweden");
         assert_eq!(t("221030023000S").unwrap(), "2022-10-30T00:30:00Z");
         assert_eq!(t("221030023000W").unwrap(), "2022-10-30T01:30:00Z", "the hour that comes twice");
+        assert_eq!(t("000101010000W").unwrap(), "2000-01-01T00:00:00Z", "never set");
+        assert_eq!(t("700101010000W").unwrap(), "1970-01-01T00:00:00Z", "a meter that was taken away");
     }
 
     #[test]

@@ -3,13 +3,18 @@
 //! ```text
 //! hunt for '/' + three letters -> body up to '!' at a line start -> checksum digits -> candidate
 //!                                                                       accept: exactly its bytes are taken out
-//!                                                                       refuse: only its '/' is, and the hunt goes on inside
+//!                                                                       refuse: the hunt goes on inside
 //! ```
 //!
-//! Going on *inside* a refused candidate is what saves the good telegram behind a cut one.
+//! Going on *inside* a refused candidate is what saves the good telegram behind a cut one. It costs no more than [`STARTS`] checksums
+//! for each end, whatever the bytes are; and one end is told of once, however many starts are tried before it.
 
 /// No telegram is longer.
-const LONGEST: usize = 16 * 1024;
+pub(super) const LONGEST: usize = 16 * 1024;
+/// Undecided bytes beyond this are dropped, oldest first: room for a telegram and a large piece of the next.
+pub(super) const MOST: usize = 2 * LONGEST;
+/// So many starts before one end are tried, the last ones: a telegram names few things that look like a start.
+const STARTS: usize = 64;
 /// The maker's letters after the slash.
 const LETTERS: usize = 3;
 const DIGITS: usize = 4;
@@ -32,19 +37,31 @@ pub(crate) enum Refused {
 /// A telegram as it stood in the stream, from `/` to `!`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
-    pub(super) bytes: Vec<u8>,
+    /// As Latin-1, so that no byte is lost: some meters write more than ASCII.
+    pub(super) text: String,
     /// Its checksum was there, and right.
     pub(super) checked: bool,
 }
 
-/// Bytes that are not decided yet; at the front stands a `/`, or nothing at all.
+/// Bytes that are not decided yet.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     buffer: Vec<u8>,
+    /// What stands before this is done with.
+    head: usize,
     /// Up to here there is no end.
     scanned: usize,
-    /// Length of the candidate that was handed out.
-    candidate: usize,
+    /// Up to here a refusal was told.
+    told: usize,
+    /// A start inside what was refused, that is tried.
+    inside: Option<usize>,
+    /// How many starts were tried before the end that was found.
+    tried: usize,
+    /// Where the checksum of the candidate ends that was handed out; nothing where there is no end.
+    candidate: Option<usize>,
+    /// Bytes of all candidates.
+    #[cfg(test)]
+    pub(super) work: usize,
 }
 
 /// Meters of 7 bits and even parity, read as 8 bits, show the parity in the eighth.
@@ -54,18 +71,30 @@ const fn plain(byte: u8) -> u8 {
 
 impl Frames {
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        let bytes = &bytes[bytes.len().saturating_sub(MOST)..];
+        let over = (self.buffer.len() + bytes.len()).saturating_sub(MOST);
+        self.forget(self.head.max(over));
         self.buffer.extend_from_slice(bytes);
+    }
+
+    fn forget(&mut self, count: usize) {
+        self.buffer.drain(..count);
+        for place in [&mut self.head, &mut self.scanned, &mut self.told] {
+            *place = place.saturating_sub(count);
+        }
+        (self.inside, self.tried) = (None, 0);
     }
 
     /// The next candidate or refusal; call [`Frames::accept`] or [`Frames::refuse`] before the next. `ended`: nothing more will come
     /// of what has begun.
     pub(super) fn candidate(&mut self, ended: bool) -> Option<Result<Frame, Refused>> {
-        self.hunt();
-        if self.buffer.is_empty() {
+        self.head = (self.head..self.buffer.len()).find(|at| self.is_start(*at)).unwrap_or(self.buffer.len());
+        if self.head == self.buffer.len() {
             return None;
         }
+        self.candidate = None;
         let Some(end) = self.end() else {
-            if self.buffer.len() > LONGEST {
+            if self.buffer.len() - self.head > LONGEST {
                 return Some(Err(Refused::TooLong));
             }
             return ended.then_some(Err(Refused::Cut));
@@ -75,28 +104,25 @@ impl Frames {
         if digits < DIGITS && digits == after.len() && !ended {
             return None;
         }
-        self.candidate = end + 1 + digits;
-        Some(check(&self.buffer[..=end], &after[..digits]))
+        self.candidate = Some(end + 1 + digits);
+        let start = self.inside.unwrap_or(self.head);
+        #[cfg(test)]
+        {
+            self.work += end - start;
+        }
+        Some(check(&self.buffer[start..=end], &after[..digits]))
     }
 
-    /// Drops everything before the next possible start.
-    fn hunt(&mut self) {
-        let is_start = |at: usize| {
-            let letters = self.buffer.iter().skip(at + 1).take(LETTERS);
-            plain(self.buffer[at]) == b'/'
-                && letters.map(|byte| plain(*byte)).all(|b| b.is_ascii_alphabetic())
-        };
-        let start = (0..self.buffer.len()).find(|at| is_start(*at)).unwrap_or(self.buffer.len());
-        if start > 0 {
-            self.buffer.drain(..start);
-            self.scanned = self.scanned.saturating_sub(start);
-        }
+    /// A slash and the maker's letters, as far as they have come.
+    fn is_start(&self, at: usize) -> bool {
+        let letters = self.buffer[at + 1..].iter().take(LETTERS);
+        plain(self.buffer[at]) == b'/' && letters.map(|byte| plain(*byte)).all(|b| b.is_ascii_alphabetic())
     }
 
     /// Where the `!` stands that ends the body.
     fn end(&mut self) -> Option<usize> {
-        let from = self.scanned.max(1);
-        let searched = self.buffer.len().min(LONGEST);
+        let from = self.scanned.max(self.head + 1);
+        let searched = self.buffer.len().min(self.head + LONGEST);
         let found = (from..searched).find(|at| {
             plain(self.buffer[*at]) == b'!' && matches!(plain(self.buffer[at - 1]), b'\r' | b'\n')
         });
@@ -106,43 +132,65 @@ impl Frames {
 
     /// The candidate was good: its bytes are done with.
     pub(super) fn accept(&mut self) {
-        self.buffer.drain(..self.candidate);
-        self.scanned = 0;
+        self.head = self.candidate.unwrap_or(self.head);
+        (self.inside, self.tried) = (None, 0);
     }
 
-    /// It was not: another telegram may begin inside it.
-    pub(super) fn refuse(&mut self) {
-        self.buffer.remove(0);
-        self.scanned = self.scanned.saturating_sub(1);
+    /// It was not: another telegram may begin inside it. Whether that is worth telling, which it is once for the same bytes.
+    ///
+    /// After the whole, the last start is tried first: every wrong start has a chance of 1 in 65,536 to fit the checksum.
+    pub(super) fn refuse(&mut self) -> bool {
+        let first = self.inside.is_none() && self.head >= self.told;
+        if first {
+            self.told = self.scanned.max(self.head + 1);
+        }
+        if self.candidate.is_none() {
+            self.head += 1;
+            return first;
+        }
+        self.tried += 1;
+        let before = self.inside.unwrap_or(self.scanned);
+        let mut starts = (self.head + 1..before).rev().filter(|at| self.is_start(*at));
+        self.inside = starts.next().filter(|_| self.tried <= STARTS);
+        if self.inside.is_none() {
+            (self.head, self.tried) = (self.scanned, 0);
+        }
+        first
+    }
+
+    /// Bytes of memory that it holds.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.buffer.capacity()
     }
 }
 
 fn check(body: &[u8], digits: &[u8]) -> Result<Frame, Refused> {
-    let stripped = || body.iter().copied().map(plain).collect::<Vec<_>>();
+    let latin = || body.iter().map(|byte| char::from(*byte)).collect();
+    let stripped = || body.iter().map(|byte| char::from(plain(*byte))).collect();
     if digits.is_empty() {
         // Where every byte has even parity, the eighth bit is that.
         let parity = body.iter().all(|byte| byte.count_ones() % 2 == 0);
-        return Ok(Frame { bytes: if parity { stripped() } else { body.to_vec() }, checked: false });
+        return Ok(Frame { text: if parity { stripped() } else { latin() }, checked: false });
     }
     // Meters leave out leading zeros, and write either case.
     let digit = |byte: &u8| char::from(plain(*byte)).to_digit(16).unwrap_or(0);
     let found = digits.iter().fold(0, |crc, byte| crc << 4 | digit(byte));
     let found = u16::try_from(found).unwrap_or(u16::MAX);
-    let expected = crc16_arc(body);
+    let expected = crc16_arc(body.iter().copied());
     if expected == found {
-        return Ok(Frame { bytes: body.to_vec(), checked: true });
+        return Ok(Frame { text: latin(), checked: true });
     }
-    let bytes = stripped();
-    if crc16_arc(&bytes) == found {
-        return Ok(Frame { bytes, checked: true });
+    if crc16_arc(body.iter().copied().map(plain)) == found {
+        return Ok(Frame { text: stripped(), checked: true });
     }
     Err(Refused::Crc { found, expected })
 }
 
 /// CRC-16/ARC, over everything from `/` to `!` (DSMR 4 and later, section 6.2).
-pub(in crate::metering) fn crc16_arc(bytes: &[u8]) -> u16 {
+pub(in crate::metering) fn crc16_arc(bytes: impl IntoIterator<Item = u8>) -> u16 {
     const TABLE: [u16; 256] = table();
-    bytes.iter().fold(0, |crc, byte| (crc >> 8) ^ TABLE[usize::from((crc ^ u16::from(*byte)) & 0xFF)])
+    bytes.into_iter().fold(0, |crc, byte| (crc >> 8) ^ TABLE[usize::from((crc ^ u16::from(byte)) & 0xFF)])
 }
 
 const fn table() -> [u16; 256] {
@@ -169,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_that_of_the_standard() {
-        assert_eq!((crc16_arc(b"123456789"), crc16_arc(TINY)), (0xBB3D, 0x4EF1));
+        assert_eq!((crc16_arc(*b"123456789"), crc16_arc(TINY.iter().copied())), (0xBB3D, 0x4EF1));
     }
 
     #[test]
@@ -195,7 +243,7 @@ mod tests {
         frames.accept();
         frames.push(&TINY[..20]);
         assert_eq!(frames.candidate(true), Some(Err(Refused::Cut)));
-        frames.refuse();
+        assert!(frames.refuse());
         assert_eq!(frames.candidate(true), None);
     }
 
@@ -205,8 +253,9 @@ mod tests {
         frames.push(b"/ABC5");
         frames.push(&[b'x'; 17_000]);
         assert_eq!(frames.candidate(false), Some(Err(Refused::TooLong)));
-        frames.refuse();
+        assert!(frames.refuse());
         assert_eq!(frames.candidate(false), None);
+        frames.push(b"");
         assert!(frames.buffer.is_empty());
     }
 }

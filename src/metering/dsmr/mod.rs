@@ -8,20 +8,21 @@ mod frame;
 mod number;
 mod telegram;
 
-use std::collections::VecDeque;
-
 use crate::time::Span;
 
-use frame::Frames;
 pub(crate) use frame::Refused;
 pub(in crate::metering) use frame::crc16_arc;
+use frame::{Frame, Frames};
+#[cfg(test)]
+pub(in crate::metering) use number::Measured;
 pub(crate) use telegram::Telegram;
 
 /// Takes bytes in pieces of any size, and gives telegrams.
 #[derive(Debug)]
 pub(crate) struct P1Decoder {
     frames: Frames,
-    ready: VecDeque<Result<Telegram, Refused>>,
+    /// The line is silent: what has begun will not go on.
+    ended: bool,
     clock_base: Span,
     /// This meter sends checksums; a telegram without one is a damaged one from now on.
     sends_crc: bool,
@@ -34,50 +35,66 @@ impl P1Decoder {
     pub(crate) fn new(clock_base: Span) -> Self {
         Self {
             frames: Frames::default(),
-            ready: VecDeque::new(),
+            ended: false,
             clock_base,
             sends_crc: false,
             unchecked_before: false,
         }
     }
 
-    /// Takes bytes as they come from the line.
+    /// Takes bytes as they come from the line; ask for [`P1Decoder::next`] until there is nothing more before the next piece, of which
+    /// only so much is kept as is good for a few telegrams.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.ended = false;
         self.frames.push(bytes);
-        self.search(false);
     }
 
     /// The line has been silent for so long that a telegram that has begun will not go on.
     pub(crate) fn quiet(&mut self) {
-        self.search(true);
+        self.ended = true;
     }
 
     /// The next telegram, or what was no good one.
     pub(crate) fn next(&mut self) -> Option<Result<Telegram, Refused>> {
-        self.ready.pop_front()
-    }
-
-    fn search(&mut self, ended: bool) {
-        while let Some(candidate) = self.frames.candidate(ended) {
-            let outcome = candidate.and_then(|frame| {
-                let telegram = Telegram::read(&frame, self.clock_base)?;
-                if !frame.checked && (self.sends_crc || telegram.must_have_crc()) {
-                    return Err(Refused::CrcMissing);
-                }
-                Ok((telegram, frame.checked))
-            });
-            match outcome {
-                Ok((mut telegram, checked)) => {
+        while let Some(candidate) = self.frames.candidate(self.ended) {
+            match candidate.and_then(|frame| self.read(frame)) {
+                Ok(telegram) => {
                     self.frames.accept();
-                    self.sends_crc |= checked;
-                    telegram.doubtful = !checked && !std::mem::replace(&mut self.unchecked_before, !checked);
-                    self.ready.push_back(Ok(telegram));
+                    return Some(Ok(telegram));
                 }
-                Err(why) => {
-                    self.frames.refuse();
-                    self.ready.push_back(Err(why));
-                }
+                Err(why) if self.frames.refuse() => return Some(Err(why)),
+                Err(_) => {}
             }
         }
+        None
+    }
+
+    fn read(&mut self, frame: Frame) -> Result<Telegram, Refused> {
+        let checked = frame.checked;
+        if !checked && self.sends_crc {
+            return Err(Refused::CrcMissing);
+        }
+        let mut telegram = Telegram::read(frame, self.clock_base)?;
+        if !checked && telegram.must_have_crc() {
+            return Err(Refused::CrcMissing);
+        }
+        if !checked && telegram.counts_nothing() {
+            return Err(Refused::Cut);
+        }
+        self.sends_crc |= checked;
+        telegram.doubtful = !checked && !std::mem::replace(&mut self.unchecked_before, !checked);
+        Ok(telegram)
+    }
+
+    /// Bytes of memory that undecided bytes take.
+    #[cfg(test)]
+    pub(in crate::metering) fn held(&self) -> usize {
+        self.frames.held()
+    }
+
+    /// Bytes that were looked at as parts of candidates.
+    #[cfg(test)]
+    pub(in crate::metering) fn work(&self) -> usize {
+        self.frames.work
     }
 }

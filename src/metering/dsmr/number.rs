@@ -2,17 +2,20 @@
 
 use crate::openadr::message::Decimal;
 
+/// No meter writes longer numbers; what can be calculated from shorter ones never overflows.
+const LONGEST: usize = 20;
+
 /// A number and the unit behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Measured {
-    pub(super) value: Decimal,
+pub(in crate::metering) struct Measured<'a> {
+    pub(in crate::metering) value: Decimal,
     /// As the meter writes it; empty where it writes none.
-    pub(super) unit: String,
+    pub(in crate::metering) unit: &'a str,
 }
 
-impl Measured {
+impl<'a> Measured<'a> {
     /// Reads `000123.456*kWh`, also with the unit glued on, padded, or without any.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::metering) fn parse(text: &'a str) -> Option<Self> {
         let text = text.trim();
         let (number, unit) = text.split_once('*').unwrap_or_else(|| {
             let end = text
@@ -21,15 +24,15 @@ impl Measured {
             text.split_at(end)
         });
         let number = number.trim();
-        if !number.bytes().any(|byte| byte.is_ascii_digit()) {
+        if number.len() > LONGEST || !number.bytes().any(|byte| byte.is_ascii_digit()) {
             return None;
         }
         let value = Decimal::from_str_exact(number).ok()?;
-        Some(Self { value, unit: unit.trim().to_owned() })
+        Some(Self { value, unit: unit.trim() })
     }
 
     /// In Wh, W, V, A, m3...; without a unit, an energy with decimals is in kWh, as those are.
-    pub(super) fn in_base_unit(&self, energy: bool) -> Option<Decimal> {
+    pub(in crate::metering) fn in_base_unit(&self, energy: bool) -> Option<Decimal> {
         let factor = match self.unit.to_ascii_lowercase().as_str() {
             "" if energy && self.value.scale() > 0 => 1_000,
             "" | "wh" | "w" | "var" | "varh" | "va" | "vah" | "v" | "a" | "hz" | "s" | "m3" => 1,
@@ -62,7 +65,7 @@ mod tests {
             let base_unit = Measured::parse(text).unwrap().in_base_unit(true).unwrap();
             assert_eq!(base_unit.to_string(), base, "{text}");
         }
-        for text in ["", "*kWh", "abc", "1.2.3*kWh", "-", "1e5*kWh5"] {
+        for text in ["", "*kWh", "abc", "1.2.3*kWh", "-", "1e5*kWh5", "7922816251426433759354*Wh"] {
             assert!(Measured::parse(text).is_none_or(|m| m.in_base_unit(true).is_none()), "{text}");
         }
     }

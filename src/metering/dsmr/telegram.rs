@@ -1,5 +1,7 @@
 //! Reads the lines of a telegram; those that mean nothing to us are kept.
 
+use std::ops::Range;
+
 use crate::metering::obis::ObisCode;
 use crate::metering::reading::Reading;
 use crate::openadr::message::{DataQuality, Decimal};
@@ -11,25 +13,26 @@ use super::number::Measured;
 
 /// A meter's clock that is further away from ours is not believed.
 const CLOCK_TRUST: Span = Span::from_seconds(10);
+/// The first line is no longer; the standards have 21 bytes.
+const HEADER: usize = 100;
 /// Rates that a meter may have.
 const RATES: std::ops::RangeInclusive<u8> = 1..=8;
 
 /// Everything that a meter said at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Telegram {
-    /// Behind the slash: maker and type.
-    pub(super) ident: String,
-    pub(super) lines: Vec<Line>,
-    pub(super) clock_base: Span,
+    text: String,
+    lines: Vec<Line>,
+    clock_base: Span,
     /// It has no checksum, and is the first of its kind.
     pub(super) doubtful: bool,
 }
 
-/// One object: its code and what stands in parentheses behind it.
+/// One object: its code, and where in the text the parentheses stand behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) code: ObisCode,
-    pub(super) groups: Vec<String>,
+struct Line {
+    code: ObisCode,
+    values: Range<usize>,
 }
 
 impl Telegram {
@@ -37,50 +40,73 @@ impl Telegram {
     ///
     /// # Errors
     ///
-    /// Where it has no checksum and a line is not readable: then bytes are missing.
-    pub(super) fn read(frame: &Frame, clock_base: Span) -> Result<Self, Refused> {
-        // Latin-1, so that no byte is lost: some meters write more than ASCII.
-        let text: String = frame.bytes.iter().map(|byte| char::from(*byte)).collect();
-        let mut all = text.split(['\r', '\n']).enumerate().filter(|(_, line)| !line.is_empty());
-        let ident = all.next().map_or("", |(_, line)| line).trim_start_matches('/').to_owned();
-        let mut lines: Vec<Line> = Vec::new();
-        for (number, line) in all.filter(|(_, line)| *line != "!") {
-            match (Line::read(line), lines.last_mut()) {
-                (Some(read), _) => lines.push(read),
-                // DSMR 3 writes the value of a gas meter on a line of its own.
-                (None, Some(last)) if line.starts_with('(') => match groups(line) {
-                    Some(more) => last.groups.extend(more),
-                    None if frame.checked => {}
-                    None => return Err(unreadable(number, line)),
-                },
-                (None, _) if frame.checked => {}
-                (None, _) => return Err(unreadable(number, line)),
-            }
+    /// Where it has no checksum and a line is not readable: then bytes are missing. Where there is no line, or its first is none of
+    /// a meter: then bytes of noise have a checksum that fits by chance.
+    pub(super) fn read(frame: Frame, clock_base: Span) -> Result<Self, Refused> {
+        let Frame { text, checked } = frame;
+        let header = text.find(['\r', '\n']).unwrap_or(text.len());
+        if header > HEADER {
+            return Err(Refused::Line { number: 1, text: text.chars().take(60).collect() });
         }
-        Ok(Self { ident, lines, clock_base, doubtful: false })
+        let mut lines: Vec<Line> = Vec::new();
+        let mut start = 0;
+        for line in text.split(['\r', '\n']) {
+            let end = start + line.len();
+            let values = line.find('(').filter(|open| has_groups(&line[*open..]));
+            let code = values.and_then(|open| ObisCode::parse(line[..open].trim()));
+            match (code, values, lines.last_mut()) {
+                (Some(code), Some(open), _) => lines.push(Line { code, values: start + open..end }),
+                // DSMR 3 writes the value of a gas meter on a line of its own.
+                (None, Some(0), Some(last)) => last.values.end = end,
+                _ if checked || matches!(line, "" | "!") => {}
+                // In a text of a telegram something may look like a start.
+                _ if start == 0 && !line.contains(['(', ')']) => {}
+                _ => {
+                    let number = text[..start].matches('\n').count() + 1;
+                    return Err(Refused::Line { number, text: line.chars().take(60).collect() });
+                }
+            }
+            start = end + 1;
+        }
+        if lines.is_empty() {
+            return Err(Refused::Cut);
+        }
+        Ok(Self { text, lines, clock_base, doubtful: false })
     }
 
-    /// The first object of that code.
-    pub(super) fn line(&self, code: ObisCode) -> Option<&Line> {
-        self.lines.iter().find(|line| line.code == code)
+    /// What stands in parentheses behind a code, one text after the other; nothing where the code does not occur.
+    pub(in crate::metering) fn groups(&self, code: ObisCode) -> impl Iterator<Item = &str> {
+        let line = self.lines.iter().find(|line| line.code == code);
+        groups(line.map_or("", |line| &self.text[line.values.clone()]))
     }
 
     fn first(&self, code: ObisCode) -> Option<&str> {
-        self.line(code)?.groups.first().map(String::as_str)
+        self.groups(code).next()
     }
 
-    /// It names its version, as those do that have a checksum (DSMR 4 and later).
+    /// A time as this meter writes it.
+    pub(in crate::metering) fn time(&self, text: &str) -> Option<Timestamp> {
+        clock::utc(text, self.clock_base)
+    }
+
+    /// It names its version or the time, as those do that have a checksum (DSMR 4 and later).
     pub(super) fn must_have_crc(&self) -> bool {
-        self.line(ObisCode([1, 3, 0, 2, 8])).is_some()
+        let codes = [[1, 3, 0, 2, 8], [0, 0, 96, 1, 4], [0, 0, 1, 0, 0]];
+        self.lines.iter().any(|line| codes.contains(&line.code.0))
+    }
+
+    /// It has no register of energy, so that without a checksum it may as well be noise.
+    pub(super) fn counts_nothing(&self) -> bool {
+        self.register(1, 0).or_else(|| self.register(2, 0)).is_none()
     }
 
     /// The meter's clock.
-    pub(super) fn clock(&self) -> Option<Timestamp> {
-        clock::utc(self.first(ObisCode([0, 0, 1, 0, 0]))?, self.clock_base)
+    pub(in crate::metering) fn clock(&self) -> Option<Timestamp> {
+        self.time(self.first(ObisCode([0, 0, 1, 0, 0]))?)
     }
 
     /// The meter's serial number, as it writes it.
-    pub(super) fn serial(&self) -> Option<String> {
+    pub(in crate::metering) fn serial(&self) -> Option<String> {
         let codes =
             [[0, 0, 96, 1, 1], [0, 0, 42, 0, 0], [0, 0, 96, 1, 255], [1, 0, 0, 0, 0], [0, 0, 96, 1, 0]];
         let mut texts = codes.iter().filter_map(|code| self.first(ObisCode(*code)));
@@ -88,12 +114,12 @@ impl Telegram {
     }
 
     /// A value in its base unit: W, V, A.
-    pub(super) fn value(&self, code: ObisCode) -> Option<Decimal> {
+    pub(in crate::metering) fn value(&self, code: ObisCode) -> Option<Decimal> {
         Measured::parse(self.first(code)?)?.in_base_unit(false)
     }
 
     /// An energy register in Wh (varh), of one rate; 0: the total, which is the sum of all rates where the meter sends none.
-    pub(super) fn register(&self, quantity: u8, rate: u8) -> Option<Decimal> {
+    pub(in crate::metering) fn register(&self, quantity: u8, rate: u8) -> Option<Decimal> {
         let code = |rate| ObisCode::electricity(quantity, 8, rate);
         let one = |rate| Measured::parse(self.first(code(rate))?)?.in_base_unit(true);
         match one(rate) {
@@ -127,24 +153,24 @@ impl Telegram {
     }
 }
 
-fn unreadable(number: usize, line: &str) -> Refused {
-    Refused::Line { number: number + 1, text: line.chars().take(60).collect() }
-}
-
-impl Line {
-    fn read(line: &str) -> Option<Self> {
-        let open = line.find('(')?;
-        Some(Self { code: ObisCode::parse(line[..open].trim())?, groups: groups(&line[open..])? })
+/// The text is nothing but groups.
+fn has_groups(mut text: &str) -> bool {
+    while let Some((_, rest)) = group(text) {
+        text = rest;
     }
+    text.is_empty()
 }
 
 /// The texts in parentheses, one after the other and nothing between.
-fn groups(mut text: &str) -> Option<Vec<String>> {
-    let mut groups = Vec::new();
-    while !text.is_empty() {
-        let (group, rest) = text.strip_prefix('(')?.split_once(')')?;
-        groups.push(group.to_owned());
-        text = rest.trim_start();
-    }
-    Some(groups)
+fn groups(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (group, rest) = group(text)?;
+        text = rest;
+        Some(group)
+    })
+}
+
+fn group(text: &str) -> Option<(&str, &str)> {
+    let (group, rest) = text.strip_prefix('(')?.split_once(')')?;
+    Some((group, rest.trim_start()))
 }

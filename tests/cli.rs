@@ -1,0 +1,167 @@
+//! The command line as an operator meets it.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use openadr_ven::Config;
+use openadr_ven::message::PayloadKind;
+use openadr_ven::mock_vtn::KeyKind;
+use openadr_ven::time::Span;
+use support::{House, PATIENCE, Process};
+
+fn ven(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ven")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn succeed(arguments: &[&str]) -> String {
+    let output = ven(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn fail(arguments: &[&str]) -> String {
+    let output = ven(arguments);
+    assert!(!output.status.success(), "{arguments:?}: {}", text(&output.stdout));
+    text(&output.stderr)
+}
+
+#[test]
+fn every_example_configuration_is_right() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/config");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        Config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+        count += 1;
+    }
+    assert!(count >= 3);
+}
+
+#[test]
+fn certificates_are_made_once_and_known_by_their_fingerprints() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join("new").join(name).to_str().unwrap().to_owned();
+    let made = succeed(&["certs", "init", &path("")]);
+    let fingerprint = succeed(&["fingerprint", &path("ven.pem")]);
+    assert!(made.contains(fingerprint.trim()), "{made}\n{fingerprint}");
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path("ven.key")).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "only its owner reads a key");
+    let error = fail(&["certs", "init", &path("")]);
+    assert!(error.contains("ca.pem is there already"), "{error}");
+    let error = fail(&["fingerprint", &path("ven.key")]);
+    assert!(error.contains("ven.key") && error.contains("no certificate"), "{error}");
+}
+
+#[test]
+fn rsa_certificates_can_be_made_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    succeed(&["certs", "init", path, "--rsa"]);
+    let key = std::fs::read(folder.path().join("vtn.key")).unwrap();
+    assert!(key.len() > 1500, "an RSA key is longer than one on P-256");
+}
+
+#[test]
+fn check_names_every_fault_of_files_at_once() {
+    let house = House::new(KeyKind::P256);
+    let configuration = house.configure("http://vtn.example.org", "");
+    let good = house.configuration("https://vtn.example.org", "");
+    let path = configuration.to_str().unwrap();
+    std::fs::remove_file(house.path("certs/ca.pem")).unwrap();
+    std::fs::write(house.path("certs/ven.key"), "nonsense").unwrap();
+    let error = fail(&["check", "--config", path]);
+    for expected in
+        ["ven.toml:6: vtn.url: expected https://", "tls.ca: ", "No such file", "tls.key: ", "no private key"]
+    {
+        assert!(error.contains(expected), "{expected}\nis not in\n{error}");
+    }
+    let other = House::new(KeyKind::P256);
+    let path = other.path("ven.toml");
+    std::fs::write(&path, good).unwrap();
+    std::fs::copy(other.path("certs/vtn.key"), other.path("certs/ven.key")).unwrap();
+    let error = fail(&["check", "--config", path.to_str().unwrap()]);
+    assert!(error.contains("the private key does not belong to the certificate"), "{error}");
+}
+
+#[test]
+fn check_says_what_the_utility_must_know() {
+    let house = House::new(KeyKind::P256);
+    let meter = "[[meter]]\nname = \"main\"\nsource = \"serial:/dev/ttyUSB0\"\n";
+    let configuration = house.configure("https://vtn.example.org", meter);
+    let said = succeed(&["check", "--config", configuration.to_str().unwrap()]);
+    for expected in
+        ["no faults found", house.certificates.ven_fingerprint(), "/dev/ttyUSB0", "main.net_power"]
+    {
+        assert!(said.contains(expected), "{expected}\nis not in\n{said}");
+    }
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_named() {
+    let error = fail(&["run", "--config", "/nowhere/ven.toml"]);
+    assert!(error.contains("/nowhere/ven.toml") && error.contains("No such file"), "{error}");
+}
+
+/// Everything together, from outside: one process serves, one takes part.
+#[test]
+fn ven_and_mock_vtn_meet_and_part() {
+    let house = House::new(KeyKind::P256);
+    let script = house.path("script.toml");
+    std::fs::write(
+        &script,
+        "[[step]]\nat = \"100ms\"\nevent = { id = \"e1\", start = \"1s\", duration = \"1s\", level = 1 }\n",
+    )
+    .unwrap();
+    let vtn = Process::start(
+        Command::new(env!("CARGO_BIN_EXE_mock-vtn"))
+            .args(["--listen", "127.0.0.1:0", "--poll", "1s", "--ven-fingerprint"])
+            .arg(house.certificates.ven_fingerprint())
+            .arg("--certs")
+            .arg(house.path("certs"))
+            .arg("--script")
+            .arg(&script),
+    );
+    vtn.wait_for("serving at ", 0);
+    let url = vtn.log().iter().find_map(|line| line.strip_prefix("serving at ").map(str::to_owned)).unwrap();
+    let rule = "[handler]\nrule = [ { when = \"level <= 1\", opt = \"optIn\" } ]\n";
+    let configuration = house.configure(&url, rule);
+    let ven = Process::ven(&configuration);
+    let mut line = 0;
+    for expected in [
+        "registered at VTN mock-vtn as ven-1",
+        "event e1 received",
+        "event e1: optIn to version 0, decided by the handler",
+        "event e1 started",
+        "event e1: interval 0, SIMPLE = 1",
+        "event e1 ended: its time is up",
+    ] {
+        line = ven.wait_for(expected, line);
+    }
+    vtn.wait_for("oadrCreatedEvent", 0);
+    ven.terminate();
+    // The second start goes on where the first one stopped.
+    let again = Process::ven(&configuration);
+    again.wait_for("registered again at VTN mock-vtn as ven-1", 0);
+    again.terminate();
+}
+
+#[test]
+fn a_stopped_ven_stays_registered_and_says_so() {
+    let house = House::new(KeyKind::P256);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let vtn = runtime.block_on(house.vtn(Span::SECOND));
+    let ven = Process::ven(&house.configure(&vtn.url(), ""));
+    let polled = |core: &mut openadr_ven::mock_vtn::VtnCore| core.count(PayloadKind::Poll) > 0;
+    assert!(runtime.block_on(vtn.until(PATIENCE, polled)), "{:?}", ven.log());
+    ven.terminate();
+    assert_eq!(vtn.with(|core| (core.registrations(), core.registered().is_some())), (1, true));
+    assert!(vtn.with(|core| core.violations.is_empty()));
+}

@@ -146,3 +146,140 @@ impl Drop for HandlerSeat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::{HandlerSeat, MOST_CALLS};
+    use crate::engine::{Announcement, Input, OptTicket, Told};
+    use crate::handler::{Change, Decision, EndReason, EventHandler};
+    use crate::mock_vtn::EventBuilder;
+    use crate::openadr::message::{EiEvent, OptType};
+    use crate::time::{Span, Timestamp};
+
+    /// Longer than anything here takes.
+    const LONG: Span = Span::MINUTE;
+
+    /// Does what the name of the event says.
+    struct Moody {
+        /// Events named `blocks` block until something comes from here.
+        gate: Mutex<Receiver<()>>,
+        heard: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl EventHandler for Moody {
+        async fn on_event(&self, event: Arc<EiEvent>, _change: Change) -> Decision {
+            match event.id().as_str() {
+                "panics" => panic!("as it was told to"),
+                "blocks" => drop(self.gate.lock().unwrap().recv()),
+                "hangs" => std::future::pending().await,
+                _ => {}
+            }
+            self.heard.lock().unwrap().push(format!("{} asked", event.id()));
+            OptType::OptIn.into()
+        }
+
+        async fn on_start(&self, event: Arc<EiEvent>, _late_by: Span) {
+            self.heard.lock().unwrap().push(format!("{} start", event.id()));
+        }
+
+        async fn on_end(&self, event: Arc<EiEvent>, _why: EndReason) {
+            self.heard.lock().unwrap().push(format!("{} end", event.id()));
+        }
+    }
+
+    struct Scene {
+        seat: HandlerSeat,
+        inputs: UnboundedReceiver<Input>,
+        heard: Arc<Mutex<Vec<String>>>,
+        open: std::sync::mpsc::Sender<()>,
+    }
+
+    fn event(id: &str) -> Arc<EiEvent> {
+        Arc::new(EventBuilder::new(id, Timestamp::EPOCH, Span::HOUR).build().event)
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let (open, gate) = channel();
+            let (sender, inputs) = unbounded_channel();
+            let heard = Arc::new(Mutex::new(Vec::new()));
+            let handler = Moody { gate: Mutex::new(gate), heard: heard.clone() };
+            let seat = HandlerSeat::new(Arc::new(handler), sender).unwrap();
+            Self { seat, inputs, heard, open }
+        }
+
+        fn offer(&mut self, id: &str) {
+            self.seat.offer(OptTicket::for_test(id), event(id), Change::New, LONG);
+        }
+
+        fn announce(&mut self, id: &str, what: Announcement) {
+            self.seat.announce(Told::for_test(id), event(id), what);
+        }
+
+        /// The event of the next decision, or `told` where the handler has returned from being told.
+        fn next(&mut self) -> String {
+            match self.inputs.blocking_recv().unwrap() {
+                Input::Decided { ticket, decision } => {
+                    assert_eq!(decision, OptType::OptIn.into());
+                    ticket.event().to_string()
+                }
+                other => format!("{other:?}").split('(').next().unwrap().to_lowercase(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_hurts_nobody_else() {
+        let mut scene = Scene::new();
+        scene.offer("panics");
+        scene.offer("fine");
+        assert_eq!(scene.next(), "fine");
+        // The same event may be asked about again.
+        scene.announce("panics", Announcement::End(EndReason::Cancelled));
+        assert_eq!(scene.next(), "told");
+    }
+
+    #[test]
+    fn a_handler_that_blocks_its_thread_blocks_nobody_else() {
+        let mut scene = Scene::new();
+        scene.offer("blocks");
+        scene.offer("hangs");
+        scene.offer("fine");
+        assert_eq!(scene.next(), "fine");
+        scene.open.send(()).unwrap();
+        assert_eq!(scene.next(), "blocks");
+    }
+
+    #[test]
+    fn calls_for_one_event_come_one_after_the_other() {
+        let mut scene = Scene::new();
+        scene.offer("blocks");
+        scene.announce("blocks", Announcement::Start { late_by: Span::ZERO });
+        scene.announce("blocks", Announcement::End(EndReason::Completed));
+        scene.offer("fine");
+        assert_eq!(scene.next(), "fine");
+        assert_eq!(*scene.heard.lock().unwrap(), ["fine asked"]);
+        scene.open.send(()).unwrap();
+        assert_eq!([scene.next(), scene.next(), scene.next()], ["blocks", "told", "told"]);
+        let heard = scene.heard.lock().unwrap().clone();
+        assert_eq!(heard[1..], ["blocks asked", "blocks start", "blocks end"]);
+    }
+
+    #[test]
+    fn calls_that_never_return_are_not_piled_up() {
+        let mut scene = Scene::new();
+        for _ in 0..MOST_CALLS {
+            scene.offer("hangs");
+        }
+        scene.offer("one too many");
+        // It was not called; the engine's deadline answers for it.
+        assert_eq!(scene.seat.free.available_permits(), 0);
+        drop(scene.seat);
+        assert!(scene.heard.lock().unwrap().is_empty(), "and nothing waits for those that hang");
+    }
+}

@@ -68,6 +68,19 @@ pub(crate) struct OptTicket {
     attempt: u64,
 }
 
+#[cfg(test)]
+impl OptTicket {
+    /// For tests of what asks the handler.
+    pub(crate) fn for_test(event: &str) -> Self {
+        Self { event: event.into(), modification: 0, attempt: 0 }
+    }
+
+    /// Which event it is for.
+    pub(crate) const fn event(&self) -> &EventId {
+        &self.event
+    }
+}
+
 /// Lets the data of one report in, once.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CollectTicket {
@@ -81,6 +94,14 @@ pub(crate) struct Told {
     event: EventId,
     modification: u32,
     moment: Moment,
+}
+
+#[cfg(test)]
+impl Told {
+    /// For tests of what tells the handler.
+    pub(crate) fn for_test(event: &str) -> Self {
+        Self { event: event.into(), modification: 0, moment: Moment::Start }
+    }
 }
 
 /// What a handler is told about an event.

@@ -9,8 +9,8 @@ use openadr_ven::time::{Span, Timestamp};
 
 use super::telemetry::{Cell, POINTS, cells};
 
-/// A telegram that came so shortly before a kill may still have been on its way to the disk.
-const ON_ITS_WAY: Span = Span::from_millis(500);
+/// A telegram that was read so shortly before a kill may still have been on its way to the disk of a busy machine.
+const ON_ITS_WAY: Span = Span::SECOND;
 
 /// One life of the VEN.
 pub(crate) struct Run {
@@ -79,7 +79,8 @@ impl Ledger {
             let Some(from) = run.reads_from() else { continue };
             reading = reading + (run.killed - from);
             let came = self.written.range(from.floor_to(Span::SECOND)..).map(|(at, _)| *at);
-            for at in came.take_while(|at| *at + ON_ITS_WAY < run.killed) {
+            // One that came before the VEN began to read waited on the line.
+            for at in came.take_while(|at| from.max(*at) + ON_ITS_WAY < run.killed) {
                 assert!(
                     self.stored.contains(&at),
                     "the telegram of {at} was not stored; reading from {from}, killed at {}; the log:\n{}",

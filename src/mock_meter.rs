@@ -1,15 +1,14 @@
 //! A smart meter to test against: DSMR P1 on a pseudo-terminal.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
+#[cfg(target_os = "linux")]
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
-use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 
 use crate::daemon::clock::Clock;
@@ -127,13 +126,7 @@ impl Drop for MockMeter {
 }
 
 fn plug_in(path: &Path) -> io::Result<Line> {
-    // Closed in programs that are started meanwhile: else they would keep the line alive when it is unplugged.
-    // And a meter does not wait for a reader: what nobody takes is lost.
-    let near = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-    grantpt(&near)?;
-    unlockpt(&near)?;
-    let target = ptsname_r(&near)?;
-    let far = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(&target)?;
+    let (near, far, target) = pseudo_terminal()?;
     // Otherwise the system would echo, and turn line ends, until somebody opens it as a serial port.
     let mut settings = tcgetattr(&far)?;
     cfmakeraw(&mut settings);
@@ -141,7 +134,35 @@ fn plug_in(path: &Path) -> io::Result<Line> {
     // What an earlier meter left behind.
     drop(std::fs::remove_file(path));
     std::os::unix::fs::symlink(target, path)?;
-    Ok(Line { near: OwnedFd::from(near).into(), _far: far })
+    Ok(Line { near, _far: far })
+}
+
+/// Both ends and the path of the far one. They are closed in programs that are started meanwhile, which else would keep the line alive
+/// when it is unplugged; and the near end does not wait, as a meter does not wait for a reader: what nobody takes is lost.
+#[cfg(target_os = "linux")]
+fn pseudo_terminal() -> io::Result<(File, File, PathBuf)> {
+    use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let near = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    grantpt(&near)?;
+    unlockpt(&near)?;
+    let path = PathBuf::from(ptsname_r(&near)?);
+    let mut far = std::fs::OpenOptions::new();
+    let far = far.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(&path)?;
+    Ok((OwnedFd::from(near).into(), far, path))
+}
+
+/// The same in two steps, where the system has no single one.
+#[cfg(not(target_os = "linux"))]
+fn pseudo_terminal() -> io::Result<(File, File, PathBuf)> {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    let pair = nix::pty::openpty(None, None)?;
+    for end in [&pair.master, &pair.slave] {
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
+    fcntl(&pair.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let path = nix::unistd::ttyname(&pair.slave)?;
+    Ok((pair.master.into(), pair.slave.into(), path))
 }
 
 impl Shared {

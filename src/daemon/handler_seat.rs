@@ -223,13 +223,13 @@ mod tests {
 
         /// The event of the next decision, or `told` where the handler has returned from being told.
         fn next(&mut self) -> String {
-            match self.inputs.blocking_recv().unwrap() {
-                Input::Decided { ticket, decision } => {
-                    assert_eq!(decision, OptType::OptIn.into());
-                    ticket.event().to_string()
-                }
-                other => format!("{other:?}").split('(').next().unwrap().to_lowercase(),
+            let input = self.inputs.blocking_recv().unwrap();
+            if let Input::Decided { ticket, decision } = input {
+                assert_eq!(decision, OptType::OptIn.into());
+                return ticket.event().to_string();
             }
+            assert!(matches!(input, Input::Told(_)), "{input:?}");
+            "told".to_owned()
         }
     }
 

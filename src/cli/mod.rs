@@ -3,6 +3,7 @@
 mod certs;
 mod check;
 mod demo;
+mod doctor;
 mod fingerprint;
 mod mock_vtn;
 mod run;
@@ -38,6 +39,12 @@ enum Command {
     },
     /// Say everything that is wrong with a configuration and the files that it names.
     Check {
+        /// The configuration.
+        #[arg(long, short, default_value = "ven.toml")]
+        config: PathBuf,
+    },
+    /// Try the whole path to the VTN, and say which step fails and what to do; changes nothing there.
+    Doctor {
         /// The configuration.
         #[arg(long, short, default_value = "ven.toml")]
         config: PathBuf,
@@ -104,6 +111,7 @@ fn with(handler: Option<Arc<dyn DynHandler>>) -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run { config } => run::run(&config, handler),
         Command::Check { config } => check::check(&config),
+        Command::Doctor { config } => doctor::doctor(&config),
         Command::Fingerprint { certificate } => fingerprint::fingerprint(&certificate),
         Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),
         Command::Demo { lasting } => demo::demo(lasting, handler),

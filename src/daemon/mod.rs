@@ -13,6 +13,7 @@
 pub(crate) mod clock;
 mod courier;
 pub(crate) mod entropy;
+mod examine;
 mod handler_seat;
 mod meter_port;
 mod meter_task;
@@ -24,6 +25,7 @@ mod ven;
 mod ven_task;
 mod writer;
 
+pub(crate) use examine::{Finding, examine};
 pub(crate) use handler_seat::DynHandler;
 pub(crate) use prepare::Prepared;
 pub use ven::{StartError, Ven, VenBuilder, VenHandle};

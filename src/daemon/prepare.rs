@@ -10,12 +10,14 @@ use crate::openadr::xml::Limits;
 use super::entropy;
 use super::meter_port::{Framing, PortSettings};
 use super::meter_task::MeterSettings;
-use super::transport::{PullClient, simple_root, tls};
+use super::transport::{simple_root, tls};
 
 /// A configuration whose files are loaded and fit together.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    pub(crate) client: PullClient,
+    /// Where the VTN's services are.
+    pub(crate) root: String,
+    pub(crate) tls: rustls::ClientConfig,
     pub(crate) key: Option<SigningKey>,
     pub(crate) gate: Gate,
     pub(crate) settings: Settings,
@@ -64,16 +66,14 @@ impl Prepared {
         let key = signing_key(&mut faults);
         let policy = policy(&mut faults);
         match (root, tls, key, policy) {
-            (Some(root), Some(tls), Some(key), Some(policy)) if faults.found.is_empty() => {
-                let limits = Limits::VEN;
-                Ok(Self {
-                    client: PullClient::new(root, tls, limits.bytes),
-                    gate: Gate::new(policy, config.signature.window, limits),
-                    settings: settings(config, key.is_some()),
-                    key,
-                    meters: meters(config),
-                })
-            }
+            (Some(root), Some(tls), Some(key), Some(policy)) if faults.found.is_empty() => Ok(Self {
+                root,
+                tls,
+                gate: Gate::new(policy, config.signature.window, Limits::VEN),
+                settings: settings(config, key.is_some()),
+                key,
+                meters: meters(config),
+            }),
             _ => Err(ConfigError { file: config.file.clone(), faults: faults.found }),
         }
     }

@@ -11,6 +11,7 @@ use crate::engine::{Engine, Input};
 use crate::handler::EventHandler;
 use crate::notice::Notice;
 use crate::openadr::message::{EventId, OptType};
+use crate::openadr::xml::Limits;
 use crate::rules::RulesHandler;
 
 use super::clock::Clock;
@@ -21,6 +22,7 @@ use super::meter_task::MeterTask;
 use super::meters::{Meters, PointSource};
 use super::prepare::Prepared;
 use super::store::{StoreError, StoreHandle};
+use super::transport::PullClient;
 use super::ven_task::VenTask;
 use super::writer::Writer;
 
@@ -115,7 +117,8 @@ impl VenBuilder {
         for request in snapshot.requests.values() {
             meters.expect_step(request.granularity);
         }
-        let courier = Courier { client: prepared.client, key: prepared.key, gate: prepared.gate, clock };
+        let client = PullClient::new(prepared.root, prepared.tls, Limits::VEN.bytes);
+        let courier = Courier { client, key: prepared.key, gate: prepared.gate, clock };
         tokio::spawn(courier.run(outbox, inputs.clone()));
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let engine = Engine::new(prepared.settings, snapshot, seed);

@@ -95,7 +95,7 @@ fn refusal<B>(response: &Response<B>) -> Failure {
 }
 
 /// An error with everything that led to it: the outermost says only "client error".
-fn causes(error: &dyn Error) -> String {
+pub(in crate::daemon) fn causes(error: &dyn Error) -> String {
     let mut texts = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -140,6 +140,59 @@ pub(crate) fn server(roots: &Roots, certificate: &[u8], key: &[u8]) -> Result<Se
     Ok(builder.with_client_cert_verifier(verifier).with_single_cert(chain, key)?)
 }
 
+/// TLS that believes everybody, to look at a certificate that is refused otherwise; nothing is ever sent over it.
+///
+/// # Errors
+///
+/// None that can happen; rustls cannot say so.
+pub(crate) fn looking() -> Result<ClientConfig, TlsError> {
+    let algorithms = ring::default_provider().signature_verification_algorithms;
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let verifier = Arc::new(Anybody { algorithms });
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+/// Checks nothing but that the other side has the key of the certificate that it shows.
+#[derive(Debug)]
+struct Anybody {
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
 /// Checks everything that is usually checked, but takes the common name where there is no alternative name.
 #[derive(Debug)]
 struct OrCommonName {

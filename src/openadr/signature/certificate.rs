@@ -166,7 +166,7 @@ pub(crate) fn has_alternative_names(der: &[u8]) -> bool {
 }
 
 /// Every DNS name of a certificate, and its common name.
-fn names(der: &[u8]) -> Vec<String> {
+pub(super) fn names(der: &[u8]) -> Vec<String> {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Vec::new() };
     let mut names: Vec<_> = common_name(der).into_iter().collect();
     if let Ok(Some(alternative)) = certificate.subject_alternative_name() {

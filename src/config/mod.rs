@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 pub use fault::{ConfigError, ConfigFault};
 
 use crate::metering::Quantity;
-use crate::openadr::message::{MarketContext, OptType, RId, ReportName, ReportSpecifierId, VenId};
+use crate::openadr::message::{
+    MarketContext, OptType, RId, ReportName, ReportSpecifierId, ResourceId, SignalName, VenId,
+};
 use crate::openadr::trust::Fingerprint;
 use crate::rules::Rule;
 use crate::time::Span;
@@ -40,6 +42,10 @@ pub struct Config {
 pub(crate) struct VenSection {
     pub(crate) name: String,
     pub(crate) id: Option<VenId>,
+    /// Resources that are ours, beside the meters.
+    pub(crate) resources: Vec<ResourceId>,
+    /// Groups that we belong to.
+    pub(crate) groups: Vec<String>,
     /// The folder of the store.
     pub(crate) state: PathBuf,
     /// Register the reports after every restart.
@@ -101,6 +107,8 @@ pub(crate) struct HandlerSection {
     pub(crate) default: OptType,
     pub(crate) timeout: Span,
     pub(crate) rules: Vec<Rule>,
+    /// Signals beyond those of the profile.
+    pub(crate) signals: Vec<SignalName>,
 }
 
 /// `[[meter]]`: a meter on a serial line.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::metering::Quantity;
-use crate::openadr::message::{MarketContext, OptType, RId, ReportName, ReportSpecifierId};
+use crate::openadr::message::{
+    MarketContext, OptType, RId, ReportName, ReportSpecifierId, ResourceId, SignalName,
+};
 use crate::openadr::trust::Fingerprint;
 use crate::rules::{Condition, Rule};
 use crate::time::Span;
@@ -74,9 +76,13 @@ fn ven(section: Section<'_, '_>, folder: &Path) -> Option<VenSection> {
     let id = section.text("id").map(|found| found.value.into());
     let advice = "name the folder that keeps the VEN's memory, as state = \"/var/lib/ven\"";
     let state = section.required("state", advice);
+    let texts = |name| section.texts(name).into_iter().map(|found| found.value);
+    let resources = texts("resources").map(ResourceId::from).collect();
+    let groups = texts("groups").collect();
     let register_on_start = or(section.choice("restart", &[("resume", false), ("register", true)]), false);
     section.end();
-    Some(VenSection { name: name?.value, id, state: folder.join(state?.value), register_on_start })
+    let state = folder.join(state?.value);
+    Some(VenSection { name: name?.value, id, resources, groups, state, register_on_start })
 }
 
 fn vtn(section: Section<'_, '_>) -> Option<VtnSection> {
@@ -175,8 +181,10 @@ fn handler(section: Section<'_, '_>) -> HandlerSection {
     let default = or(section.choice("default", OPTS), OptType::OptOut);
     let timeout = or(section.span("timeout"), Span::from_seconds(3));
     let rules = section.sections("rule").into_iter().filter_map(rule).collect();
+    let signals =
+        section.texts("signals").into_iter().map(|found| SignalName::from_token(&found.value)).collect();
     section.end();
-    HandlerSection { default, timeout, rules }
+    HandlerSection { default, timeout, rules, signals }
 }
 
 fn rule(section: Section<'_, '_>) -> Option<Rule> {

@@ -151,11 +151,20 @@ fn settings(config: &Config, signs: bool) -> Settings {
         default_opt: config.handler.default,
         opt_when_full: config.opt_when_full,
         market_contexts: config.vtn.market_contexts.clone(),
+        resources: resources(config),
+        groups: config.ven.groups.clone(),
+        signals: config.handler.signals.clone(),
         offers: config.reports.iter().map(offer).collect(),
         register_after_cancel: config.vtn.register_after_cancel,
         register_reports_on_start: config.ven.register_on_start,
         ..Settings::default()
     }
+}
+
+/// What the operator names, and the meters: reports name them as their sources.
+fn resources(config: &Config) -> Vec<crate::openadr::message::ResourceId> {
+    let meters = config.meters.iter().map(|meter| meter.name.as_str().into());
+    config.ven.resources.iter().cloned().chain(meters).collect()
 }
 
 fn offer(report: &ReportSection) -> ReportOffer {

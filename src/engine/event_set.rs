@@ -29,6 +29,7 @@ use crate::openadr::message::{
 };
 use crate::time::Now;
 
+use super::checks::Us;
 use super::dice::Dice;
 use super::held_event::{Asking, HeldEvent};
 use super::settings::Settings;
@@ -56,7 +57,7 @@ impl EventSet {
     pub(super) fn reconcile(
         &mut self,
         turn: &mut Turn,
-        settings: &Settings,
+        us: Us<'_>,
         dice: &mut Dice,
         picture: DistributeEvent,
     ) {
@@ -64,7 +65,7 @@ impl EventSet {
         let mut seen = BTreeSet::new();
         for received in picture.events {
             seen.insert(received.event.id().clone());
-            self.receive(turn, settings, dice, received, &request_id);
+            self.receive(turn, us, dice, received, &request_id);
         }
         for (id, held) in &mut self.held {
             if !seen.contains(id) {
@@ -78,7 +79,7 @@ impl EventSet {
     fn receive(
         &mut self,
         turn: &mut Turn,
-        settings: &Settings,
+        us: Us<'_>,
         dice: &mut Dice,
         received: OadrEvent,
         request_id: &RequestId,
@@ -108,7 +109,7 @@ impl EventSet {
                     held.write(turn);
                 }
             }
-            Some(_) | None => self.take(turn, settings, dice, received, request_id),
+            Some(_) | None => self.take(turn, us, dice, received, request_id),
         }
     }
 
@@ -116,12 +117,15 @@ impl EventSet {
     fn take(
         &mut self,
         turn: &mut Turn,
-        settings: &Settings,
+        us: Us<'_>,
         dice: &mut Dice,
         received: OadrEvent,
         request_id: &RequestId,
     ) {
-        if let Err(fault) = check(&received.event, settings) {
+        if let Err(fault) = us.check(&received.event) {
+            if let Some(held) = self.held.get_mut(received.event.id()) {
+                held.supersede(turn);
+            }
             return self.refuse(turn, &received, request_id, fault);
         }
         let id = received.event.id().clone();
@@ -349,29 +353,4 @@ fn answer(
         modification_number: event.modification(),
         opt_type: opt,
     }
-}
-
-/// What can be told to be wrong with an event before the handler is asked (rules 33, 48, 100).
-fn check(event: &EiEvent, settings: &Settings) -> Result<(), (ResponseCode, String)> {
-    let context = &event.descriptor.market_context;
-    if !settings.market_contexts.is_empty() && !settings.market_contexts.contains(context) {
-        return Err((ResponseCode::TARGET_MISMATCH, format!("market context {context} is not served here")));
-    }
-    for signal in &event.signals {
-        for (index, interval) in signal.intervals.iter().enumerate() {
-            match interval.signal_value().map(crate::openadr::message::Float::exact) {
-                Some(Some(_)) => {}
-                Some(None) => {
-                    let why = format!("interval {index} of signal {} has no finite value", signal.signal_id);
-                    return Err((ResponseCode::INVALID_DATA, why));
-                }
-                None => {
-                    let why =
-                        format!("interval {index} of signal {} needs one payloadFloat", signal.signal_id);
-                    return Err((ResponseCode::COMPLIANCE_ERROR, why));
-                }
-            }
-        }
-    }
-    Ok(())
 }

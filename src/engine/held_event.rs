@@ -137,6 +137,17 @@ impl HeldEvent {
         self.asking = Asking::Wanted(Change::Modified { old });
     }
 
+    /// A version of it that cannot be followed has come: the one that is held does not hold any more, and the VTN was told optOut.
+    pub(super) fn supersede(&mut self, turn: &mut Turn) {
+        self.absent = false;
+        if self.record.ended || self.record.stop.is_some() {
+            return;
+        }
+        self.record.stop = Some((turn.now.wall, EndReason::OptedOut));
+        (self.asking, self.response_owed) = (Asking::Nothing, None);
+        self.write(turn);
+    }
+
     /// The VTN has called it off; a running event that has `startafter` stops at a random moment within it (rule 65).
     pub(super) fn cancel(&mut self, turn: &mut Turn, dice: &mut Dice, why: EndReason) {
         if self.record.stop.is_some() || self.record.ended {

@@ -13,6 +13,7 @@
 //! effect in their order. Where the store fails, the effects of that batch never happen, and [`Input::PersistFailed`] says so.
 
 mod answers;
+mod checks;
 mod conversation;
 mod dice;
 mod event_set;

@@ -7,6 +7,7 @@ use crate::openadr::message::{
 };
 
 use super::answers::response;
+use super::checks::Us;
 use super::exchange::What;
 use super::registration::Registration;
 use super::snapshot::Write;
@@ -223,7 +224,8 @@ impl Engine {
             turn.notify(Notice::MessageRejected { why });
             return;
         }
-        self.events.reconcile(turn, &self.settings, &mut self.dice, picture);
+        let us = Us { settings: &self.settings, ven_id: &record.ven_id };
+        self.events.reconcile(turn, us, &mut self.dice, picture);
     }
 
     fn no_events(&mut self, turn: &mut Turn) {
@@ -234,7 +236,8 @@ impl Engine {
             vtn_id: record.vtn_id.clone(),
             events: Vec::new(),
         };
-        self.events.reconcile(turn, &self.settings, &mut self.dice, picture);
+        let us = Us { settings: &self.settings, ven_id: &record.ven_id };
+        self.events.reconcile(turn, us, &mut self.dice, picture);
     }
 
     pub(super) fn events_requested(&mut self) {

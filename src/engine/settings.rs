@@ -2,7 +2,7 @@
 
 use crate::openadr::message::{
     Duration, EiTarget, MarketContext, OptType, RId, ReadingType, Report, ReportDescription, ReportName,
-    ReportRequestId, ReportSpecifierId, ReportType, ResourceId, SamplingRate, Unit, VenId,
+    ReportRequestId, ReportSpecifierId, ReportType, ResourceId, SamplingRate, SignalName, Unit, VenId,
 };
 use crate::time::{Span, Timestamp};
 
@@ -29,6 +29,12 @@ pub(crate) struct Settings {
     pub(crate) opt_when_full: Option<OptType>,
     /// Programmes that are ours; none: any (rule 48).
     pub(crate) market_contexts: Vec<MarketContext>,
+    /// Resources that are ours, by which events may name us (rule 22).
+    pub(crate) resources: Vec<ResourceId>,
+    /// Groups that we belong to, by their ids or names.
+    pub(crate) groups: Vec<String>,
+    /// Signals beyond those of the profile that the handler understands.
+    pub(crate) signals: Vec<SignalName>,
     /// What can be reported.
     pub(crate) offers: Vec<ReportOffer>,
     /// How long after a cancellation by the VTN it is tried again; `None`: not before a restart (rule 401).
@@ -52,6 +58,9 @@ impl Default for Settings {
             default_opt: OptType::OptOut,
             opt_when_full: Some(OptType::OptOut),
             market_contexts: Vec::new(),
+            resources: Vec::new(),
+            groups: Vec::new(),
+            signals: Vec::new(),
             offers: Vec::new(),
             register_after_cancel: Some(Span::HOUR),
             register_reports_on_start: false,

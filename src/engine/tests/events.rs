@@ -84,7 +84,11 @@ fn a_modified_event_is_decided_again() {
     });
     pair.vtn.add_event(event("e1", "2030-01-01T01:00:00Z", Span::HOUR));
     pair.run_to("2030-01-01T01:30:00Z");
-    pair.vtn.modify_event("e1", |e| e.event.active_period.duration = Duration::from_span(Span::HOUR * 2));
+    pair.vtn.modify_event("e1", |e| {
+        let longer = Duration::from_span(Span::HOUR * 2);
+        e.event.active_period.duration = longer;
+        e.event.signals[0].intervals[0].duration = Some(longer);
+    });
     pair.run(Span::from_seconds(12));
     assert_eq!(pair.asked, ["e1 new", "e1 modified"]);
     assert_eq!(pair.opts(), ["e1 0 optIn", "e1 1 optOut"]);

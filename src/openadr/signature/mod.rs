@@ -25,4 +25,5 @@ mod tests;
 pub(crate) use certificate::{Trust, common_name, has_alternative_names};
 pub(crate) use gate::{Gate, Policy};
 pub(crate) use key::SigningKey;
+pub(crate) use replay::Seen;
 pub(crate) use sign::sign;

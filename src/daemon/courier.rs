@@ -3,13 +3,15 @@
 use tokio::sync::mpsc;
 
 use crate::engine::{ExchangeId, Failure, Input};
-use crate::openadr::message::Payload;
+use crate::openadr::message::{Payload, PayloadKind};
 use crate::openadr::signature::{Gate, SigningKey, sign};
 use crate::openadr::trust::Verified;
 use crate::openadr::xml::encode;
+use crate::time::Timestamp;
 
 use super::clock::Clock;
 use super::entropy;
+use super::store::StoreHandle;
 use super::transport::PullClient;
 
 /// Everything that a message needs on its way.
@@ -20,6 +22,9 @@ pub(crate) struct Courier {
     pub(crate) key: Option<SigningKey>,
     pub(crate) gate: Gate,
     pub(crate) clock: Clock,
+    /// The wall clock at the start.
+    pub(crate) started: Timestamp,
+    pub(crate) store: StoreHandle,
 }
 
 impl Courier {
@@ -53,12 +58,61 @@ impl Courier {
             return Ok(None);
         };
         tracing::trace!(%kind, reply = %String::from_utf8_lossy(&reply), "reply");
-        match self.gate.open(&reply, self.clock.now().wall) {
-            Ok(verified) => {
-                tracing::trace!(%kind, peer = ?verified.peer(), "reply is believed");
-                Ok(Some(verified))
+        let refused = |why: String| Failure::Rejected(format!("the reply to {kind} was refused: {why}"));
+        let verified =
+            self.gate.open(&reply, self.clock.now().wall).map_err(|why| refused(why.to_string()))?;
+        tracing::trace!(%kind, peer = ?verified.peer(), "reply is believed");
+        match (kind, is_plain_success(verified.content())) {
+            // Nothing follows from it, so it is not worth the wear of a transaction for each poll.
+            (PayloadKind::Poll, true) => {}
+            (_, plain) => {
+                if plain {
+                    self.refuse_from_before_start().map_err(refused)?;
+                }
+                self.store_nonces().await;
             }
-            Err(why) => Err(Failure::Rejected(format!("the reply to {kind} was refused: {why}"))),
+        }
+        Ok(Some(verified))
+    }
+
+    /// An earlier run may have had a plain success in reply to a poll, which is not stored; in reply to another message it must
+    /// not come again, since there it would mean something. Once the window has passed since the start, the gate sees to that.
+    ///
+    /// # Errors
+    ///
+    /// Where the last message that was let in was signed before the start.
+    fn refuse_from_before_start(&self) -> Result<(), String> {
+        if self.clock.now().since_start > self.gate.window() {
+            return Ok(());
+        }
+        // VTNs write whole seconds.
+        let old =
+            self.gate.unstored().next_back().filter(|seen| seen.timestamp.seconds() < self.started.seconds());
+        let Some(seen) = old else { return Ok(()) };
+        let (at, started) = (seen.timestamp, self.started);
+        Err(format!(
+            "it was signed at {at}, before this program was started at {started}, so it may be a repetition; is the VTN's clock behind?"
+        ))
+    }
+
+    /// What a message causes is stored after this.
+    ///
+    /// Where the store fails, the message counts all the same: a disk that is full must not keep us from answering the VTN, and the
+    /// engine says itself that the store fails. The nonces are stored with the next ones.
+    async fn store_nonces(&mut self) {
+        let unstored: Vec<_> = self.gate.unstored().cloned().collect();
+        let count = unstored.len();
+        if count == 0 {
+            return;
+        }
+        match self.store.put_nonces(unstored, self.gate.keep_from()).await {
+            Ok(()) => self.gate.stored(count),
+            Err(error) => tracing::debug!("{count} nonces are not stored yet: {error}"),
         }
     }
+}
+
+/// An `oadrResponse` that says nothing but that all is well.
+fn is_plain_success(reply: &Payload) -> bool {
+    matches!(reply, Payload::Response(reply) if reply.response.code.is_success())
 }

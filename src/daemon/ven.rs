@@ -92,7 +92,7 @@ impl VenBuilder {
     /// Where something that the configuration names cannot be used. That the VTN is away is no error.
     pub async fn start(self) -> Result<VenHandle, StartError> {
         let config = self.config;
-        let prepared = Prepared::new(&config)?;
+        let mut prepared = Prepared::new(&config)?;
         let state = &config.ven.state;
         let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
         std::fs::create_dir_all(state).map_err(unusable)?;
@@ -117,8 +117,15 @@ impl VenBuilder {
         for request in snapshot.requests.values() {
             meters.expect_step(request.granularity);
         }
-        let client = PullClient::new(prepared.root, prepared.tls, Limits::VEN.bytes);
-        let courier = Courier { client, key: prepared.key, gate: prepared.gate, clock };
+        prepared.gate.remember(store.nonces().await?);
+        let courier = Courier {
+            client: PullClient::new(prepared.root, prepared.tls, Limits::VEN.bytes),
+            key: prepared.key,
+            gate: prepared.gate,
+            clock,
+            started: clock.now().wall,
+            store: store.clone(),
+        };
         tokio::spawn(courier.run(outbox, inputs.clone()));
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let engine = Engine::new(prepared.settings, snapshot, seed);

@@ -23,6 +23,8 @@ pub enum Answer {
     Empty,
     /// Another HTTP status, perhaps with a `Retry-After` in seconds.
     Status(u16, Option<u32>),
+    /// The last answer of that kind once more, to the octet.
+    Repeat(PayloadKind),
 }
 
 /// What a VTN does wrong on purpose.
@@ -34,6 +36,8 @@ pub enum Fault {
     Empty,
     /// Handles the message, and answers with an HTTP status all the same: the answer is lost.
     LoseAnswer,
+    /// Answers with the very octets of its last answer of that kind, and does not look at the message: somebody stands between.
+    Repeat(PayloadKind),
 }
 
 /// An opt that came.
@@ -235,6 +239,7 @@ impl VtnCore {
         match self.faults.pop_front() {
             Some(Fault::Status(code, retry_after)) => return Answer::Status(code, retry_after),
             Some(Fault::Empty) => return Answer::Empty,
+            Some(Fault::Repeat(kind)) => return Answer::Repeat(kind),
             Some(Fault::LoseAnswer) => {
                 self.answer(now, service, request);
                 return Answer::Status(500, None);

@@ -1,5 +1,6 @@
 //! Serves a [`VtnCore`] over mutual TLS with signed messages.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::daemon::clock::Clock;
 use crate::daemon::entropy;
 use crate::daemon::transport::tls;
-use crate::openadr::message::{Payload, Service};
+use crate::openadr::message::{Payload, PayloadKind, Service};
 use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, sign};
 use crate::openadr::trust::Fingerprint;
 use crate::openadr::xml::{Limits, encode};
@@ -73,6 +74,8 @@ struct Shared {
     served: Notify,
     gate: Mutex<Gate>,
     key: Option<SigningKey>,
+    /// The last answer of each kind.
+    sent: Mutex<BTreeMap<PayloadKind, Bytes>>,
     clock: Clock,
 }
 
@@ -107,6 +110,7 @@ impl MockVtn {
             served: Notify::new(),
             gate: Mutex::new(Gate::new(policy, Span::MINUTE * 5, Limits::VTN)),
             key: settings.sign.then_some(signer),
+            sent: Mutex::default(),
             clock: Clock::start(),
         });
         let listener = TcpListener::bind(settings.listen).await?;
@@ -255,6 +259,10 @@ async fn respond(shared: &Shared, request: Request<Incoming>) -> Response<Full<B
     shared.served.notify_waiters();
     match answer {
         Answer::Message(payload) => written(shared, &payload),
+        Answer::Repeat(kind) => {
+            let sent = lock(&shared.sent).get(&kind).cloned();
+            sent.map_or_else(|| status(StatusCode::INTERNAL_SERVER_ERROR, None), xml)
+        }
         Answer::Empty => Response::new(Full::default()),
         Answer::Status(code, retry_after) => {
             status(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), retry_after)
@@ -273,7 +281,13 @@ fn written(shared: &Shared, payload: &Payload) -> Response<Full<Bytes>> {
             }
         },
     };
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+    let text = Bytes::from(text);
+    lock(&shared.sent).insert(payload.kind(), text.clone());
+    xml(text)
+}
+
+fn xml(text: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text));
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/xml"));
     response
 }

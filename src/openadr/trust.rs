@@ -93,6 +93,11 @@ impl<T> Verified<T> {
     }
 
     /// What was let in.
+    pub(crate) const fn content(&self) -> &T {
+        &self.content
+    }
+
+    /// What was checked.
     pub(crate) fn into_content(self) -> T {
         self.content
     }

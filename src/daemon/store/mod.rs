@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Snapshot, Write};
 use crate::metering::Reading;
+use crate::openadr::signature::Seen;
 use crate::time::Timestamp;
 
 pub(crate) use sqlite::Sqlite;
@@ -33,6 +34,10 @@ pub(crate) trait Store: Send {
         readings: &[Reading],
         oldest: Timestamp,
     ) -> Result<(), StoreError>;
+    /// Adds messages that were let in, and forgets those that were signed before `oldest`; durable on return.
+    fn put_nonces(&mut self, seen: &[Seen], oldest: Timestamp) -> Result<(), StoreError>;
+    /// The messages that were let in.
+    fn nonces(&mut self) -> Result<Vec<Seen>, StoreError>;
     /// The readings of a meter, oldest first.
     fn readings(&mut self, meter: &str) -> Result<Vec<Reading>, StoreError>;
 }
@@ -60,6 +65,12 @@ enum Order {
         oldest: Timestamp,
         done: oneshot::Sender<Result<(), StoreError>>,
     },
+    PutNonces {
+        seen: Vec<Seen>,
+        oldest: Timestamp,
+        done: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Nonces(oneshot::Sender<Result<Vec<Seen>, StoreError>>),
     Readings(String, oneshot::Sender<Result<Vec<Reading>, StoreError>>),
 }
 
@@ -112,6 +123,16 @@ impl StoreHandle {
         self.order(|done| Order::Readings(meter.to_owned(), done)).await
     }
 
+    /// Adds messages that were let in, and forgets those that were signed before `oldest`; durable on return.
+    pub(crate) async fn put_nonces(&self, seen: Vec<Seen>, oldest: Timestamp) -> Result<(), StoreError> {
+        self.order(|done| Order::PutNonces { seen, oldest, done }).await
+    }
+
+    /// The messages that were let in.
+    pub(crate) async fn nonces(&self) -> Result<Vec<Seen>, StoreError> {
+        self.order(Order::Nonces).await
+    }
+
     async fn order<T>(
         &self,
         order: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Order,
@@ -129,6 +150,8 @@ fn obey(store: &mut dyn Store, order: Order) {
         Order::PutReadings { meter, readings, oldest, done } => {
             drop(done.send(store.put_readings(&meter, &readings, oldest)));
         }
+        Order::PutNonces { seen, oldest, done } => drop(done.send(store.put_nonces(&seen, oldest))),
+        Order::Nonces(done) => drop(done.send(store.nonces())),
         Order::Readings(meter, done) => drop(done.send(store.readings(&meter))),
     }
 }

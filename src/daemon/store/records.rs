@@ -12,6 +12,7 @@ use crate::openadr::message::{
     DataQuality, Decimal, DistributeEvent, OadrEvent, OptType, Payload, RId, ResponseCode, ResponseRequired,
     VtnId,
 };
+use crate::openadr::signature::Seen;
 use crate::openadr::xml::{Limits, decode_document, encode};
 use crate::time::{Span, Timestamp};
 
@@ -164,6 +165,15 @@ pub(super) fn owed(row: &Row<'_>) -> Result<OwedReport, StoreError> {
         return Err(unreadable("report", "it is another message"));
     };
     Ok(OwedReport { sequence: row.get::<_, i64>("sequence")?.cast_unsigned(), update })
+}
+
+pub(super) fn seen(row: &Row<'_>) -> Result<Seen, StoreError> {
+    let signer = text(row, "signer")?;
+    Ok(Seen {
+        signer: signer.parse().map_err(|_| unreadable("signer of a message", &signer))?,
+        timestamp: time(row, "signed_us")?,
+        nonce: text(row, "nonce")?,
+    })
 }
 
 pub(super) fn reading(row: &Row<'_>) -> Result<Reading, StoreError> {

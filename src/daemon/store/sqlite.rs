@@ -8,13 +8,14 @@ use rusqlite::{Connection, Row, Transaction, params};
 use crate::engine::{EventRecord, OwedReport, RequestRecord, Snapshot, Write};
 use crate::metering::Reading;
 use crate::openadr::message::{Decimal, ReportRequestId};
+use crate::openadr::signature::Seen;
 use crate::time::{Span, Timestamp};
 
 use super::records::{self, opt_text};
 use super::{Store, StoreError};
 
 /// The steps from an empty file to the present schema; a step that has been released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql")];
 
 /// A SQLite file with the rows of one VEN.
 #[derive(Debug)]
@@ -129,6 +130,25 @@ impl Store for Sqlite {
             )?;
         }
         Ok(transaction.commit()?)
+    }
+
+    fn put_nonces(&mut self, seen: &[Seen], oldest: Timestamp) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut put = transaction.prepare_cached(
+                "INSERT OR REPLACE INTO nonce (ven, signer, nonce, signed_us) VALUES (?, ?, ?, ?)",
+            )?;
+            for seen in seen {
+                put.execute(params![self.ven, seen.signer.to_string(), seen.nonce, seen.timestamp.micros()])?;
+            }
+            let query = "DELETE FROM nonce WHERE ven = ? AND signed_us < ?";
+            transaction.prepare_cached(query)?.execute(params![self.ven, oldest.micros()])?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn nonces(&mut self) -> Result<Vec<Seen>, StoreError> {
+        self.rows("SELECT * FROM nonce WHERE ven = ? ORDER BY signed_us", records::seen)
     }
 
     fn readings(&mut self, meter: &str) -> Result<Vec<Reading>, StoreError> {

@@ -14,6 +14,8 @@ use crate::metering::Reading;
 use crate::notice::DecidedBy;
 use crate::openadr::message::arbitrary::payload_of;
 use crate::openadr::message::{DataQuality, OptType, Payload, PayloadKind, ResponseCode, UpdateReport};
+use crate::openadr::signature::Seen;
+use crate::openadr::trust::Fingerprint;
 use crate::time::{Span, Timestamp};
 
 fn registration() -> RegistrationRecord {
@@ -163,6 +165,21 @@ fn readings_are_kept_exactly_until_they_are_too_old() {
     store.put_readings("main", &[reading(10)], Timestamp::from_seconds(8)).unwrap();
     assert_eq!(store.readings("main").unwrap(), [reading(8), reading(9), reading(10)]);
     assert_eq!(store.readings("other").unwrap().len(), 1);
+}
+
+#[test]
+fn nonces_are_kept_until_they_may_be_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let seen = |seconds: i64, nonce: &str| Seen {
+        signer: Fingerprint::of(b"a certificate"),
+        timestamp: Timestamp::from_seconds(seconds),
+        nonce: nonce.to_owned(),
+    };
+    let mut store = open(folder.path());
+    store.put_nonces(&[seen(1, "a"), seen(2, "b")], Timestamp::EPOCH).unwrap();
+    store.put_nonces(&[seen(3, "c"), seen(3, "c")], Timestamp::from_seconds(2)).unwrap();
+    assert_eq!(open(folder.path()).nonces().unwrap(), [seen(2, "b"), seen(3, "c")]);
+    assert!(Sqlite::open(&folder.path().join("ven.db"), "ven-b").unwrap().nonces().unwrap().is_empty());
 }
 
 #[test]

@@ -243,6 +243,7 @@ impl Pair {
                         Input::Replied { exchange, reply: Some(Verified::for_test(*reply)) }
                     }
                     Answer::Empty => Input::Replied { exchange, reply: None },
+                    Answer::Repeat(_) => unreachable!("there are no octets here"),
                     Answer::Status(code, retry_after) => {
                         let retry_after = retry_after.map(|s| Span::from_seconds(s.into()));
                         Input::Failed { exchange, failure: Failure::Status { code, retry_after } }

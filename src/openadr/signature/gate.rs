@@ -6,7 +6,7 @@ use crate::openadr::xml::{Document, Limits, XmlError, decode, decode_signed_obje
 use crate::time::{Span, Timestamp};
 
 use super::certificate::{Distrust, Trust};
-use super::replay::{Replay, ReplayGuard};
+use super::replay::{Replay, ReplayGuard, Seen};
 use super::verify::verify;
 
 /// What is demanded of the messages of one VTN.
@@ -73,6 +73,31 @@ impl Gate {
     /// A gate with this policy, which lets in what was signed at most `window` ago or ahead.
     pub(crate) const fn new(policy: Policy, window: Span, limits: Limits) -> Self {
         Self { policy, replay: ReplayGuard::new(window), limits }
+    }
+
+    /// Takes over what an earlier run has let in.
+    pub(crate) fn remember(&mut self, stored: Vec<Seen>) {
+        self.replay.remember(stored);
+    }
+
+    /// What was let in and is in no store yet, oldest first.
+    pub(crate) fn unstored(&self) -> impl DoubleEndedIterator<Item = &Seen> {
+        self.replay.unstored().iter()
+    }
+
+    /// The store keeps the oldest so many of those that it did not.
+    pub(crate) fn stored(&mut self, count: usize) {
+        self.replay.stored(count);
+    }
+
+    /// A store must keep what was signed then or later.
+    pub(crate) fn keep_from(&self) -> Timestamp {
+        self.replay.keep_from()
+    }
+
+    /// How old a message may be.
+    pub(crate) const fn window(&self) -> Span {
+        self.replay.window()
     }
 
     /// Lets a message in.

@@ -27,4 +27,5 @@ pub(crate) use certificate::{Trust, common_name, has_alternative_names};
 pub(crate) use description::Description;
 pub(crate) use gate::{Gate, Policy};
 pub(crate) use key::SigningKey;
+pub(crate) use replay::Seen;
 pub(crate) use sign::sign;

@@ -7,6 +7,7 @@ mod doctor;
 mod fingerprint;
 mod mock_vtn;
 mod run;
+mod xml;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -58,6 +59,11 @@ enum Command {
     Certs {
         #[command(subcommand)]
         command: CertsCommand,
+    },
+    /// Canonicalise, verify, sign and decode documents by hand.
+    Xml {
+        #[command(subcommand)]
+        command: xml::XmlCommand,
     },
     /// See it all happen: certificates, a VTN, a meter and a VEN, made on the spot.
     Demo {
@@ -114,6 +120,8 @@ fn with(handler: Option<Arc<dyn DynHandler>>) -> ExitCode {
         Command::Doctor { config } => doctor::doctor(&config),
         Command::Fingerprint { certificate } => fingerprint::fingerprint(&certificate),
         Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),
+        // Its exit codes are a contract of their own.
+        Command::Xml { command } => return xml::xml(command),
         Command::Demo { lasting } => demo::demo(lasting, handler),
     };
     exit_code(outcome)

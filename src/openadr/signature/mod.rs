@@ -9,7 +9,7 @@
 //! its ReplayProtect are then decoded from the very octets that were digested, never from the received document.
 //!
 //! **Reading of the standard:** rule 514 lists SHA-1 beside SHA-256, section 10.6 does not; SHA-1 is refused. It names inclusive
-//! C14N only; exclusive is accepted too, since VTNs use it. The signature may stand behind the signed object.
+//! C14N only; exclusive is accepted too, since VTNs use it, and Canonical XML 1.1, its successor. The signature may stand behind the signed object.
 
 mod algorithm;
 mod certificate;

@@ -1,15 +1,19 @@
 //! Writes a document, or a part of it, in the one form that everybody digests: Canonical XML.
 //!
-//! Canonical XML 1.0 and Exclusive XML Canonicalization 1.0, each with and without comments, over a whole [`Document`] or the
-//! subtree of one element. All nodes of the subtree are in the node-set, except one subtree that may be left out.
+//! Canonical XML 1.0 and 1.1 and Exclusive XML Canonicalization 1.0, each with and without comments, over a whole [`Document`]
+//! or the subtree of one element. All nodes of the subtree are in the node-set.
 //!
 //! ```text
-//! inclusive   the apex carries every namespace in scope and every xml: attribute of its ancestors; below, what is declared there
-//! exclusive   an element carries the namespaces that its own name and attributes use, and those of the prefix list
+//! inclusive     the apex carries every namespace in scope and every xml: attribute of its ancestors; below, what is declared there
+//! inclusive 1.1 the same, but of the attributes only xml:lang and xml:space, and xml:base joined with those of its ancestors
+//! exclusive     an element carries the namespaces that its own name and attributes use, and those of the prefix list
 //! ```
 
+use std::borrow::Cow;
+
+use super::base::join;
 use super::cursor::Element;
-use super::tree::{Attribute, Document, NodeId, NodeKind, Tag};
+use super::tree::{Document, NodeId, NodeKind, Tag};
 
 /// How to canonicalise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub(crate) struct Canonicalization {
 pub(crate) enum Inclusion {
     /// All of them: Canonical XML 1.0.
     Inclusive,
+    /// All namespaces, and the attributes that mean the same one level down: Canonical XML 1.1.
+    Inclusive11,
     /// Those in use, and these prefixes; `#default` is the default namespace.
     Exclusive(Vec<String>),
 }
@@ -42,6 +48,7 @@ impl Canonicalization {
         };
         let inclusion = match uri {
             Self::DEFAULT_URI if prefixes.is_empty() => Inclusion::Inclusive,
+            "http://www.w3.org/2006/12/xml-c14n11" if prefixes.is_empty() => Inclusion::Inclusive11,
             "http://www.w3.org/2001/10/xml-exc-c14n#" if !comments => Inclusion::Exclusive(prefixes),
             "http://www.w3.org/2001/10/xml-exc-c14n" if comments => Inclusion::Exclusive(prefixes),
             _ => return None,
@@ -54,8 +61,7 @@ impl Canonicalization {
         self.write(document, |writer| writer.node(apex, true))
     }
 
-    /// The canonical form of the whole document, by which the tests compare with others.
-    #[cfg(test)]
+    /// The canonical form of the whole document.
     pub(crate) fn of_document(&self, document: &Document<'_>) -> Vec<u8> {
         self.write(document, Writer::whole)
     }
@@ -74,6 +80,20 @@ pub(super) fn exclusive_text(element: Element<'_>) -> String {
     String::from_utf8(octets).unwrap_or_else(|_| unreachable!("only pieces of a text were written"))
 }
 
+/// An attribute as it is written, which need not be one of the element.
+struct Shown<'d> {
+    uri: &'d str,
+    prefix: &'d str,
+    local: &'d str,
+    value: Cow<'d, str>,
+}
+
+impl Shown<'_> {
+    fn is_xml(&self, local: &str) -> bool {
+        self.prefix == "xml" && self.local == local
+    }
+}
+
 struct Writer<'d> {
     document: &'d Document<'d>,
     method: &'d Canonicalization,
@@ -83,7 +103,6 @@ struct Writer<'d> {
 }
 
 impl<'d> Writer<'d> {
-    #[cfg(test)]
     fn whole(&mut self) {
         let document = self.document;
         let mut after_root = false;
@@ -147,7 +166,7 @@ impl<'d> Writer<'d> {
         let document = self.document;
         let mut wanted: Vec<(&'d str, &'d str)> = Vec::new();
         match &self.method.inclusion {
-            Inclusion::Inclusive if apex => {
+            Inclusion::Inclusive | Inclusion::Inclusive11 if apex => {
                 // The innermost declaration of a prefix counts.
                 for (prefix, uri) in self.in_scope(id) {
                     if wanted.iter().all(|(other, _)| *other != prefix) {
@@ -155,7 +174,7 @@ impl<'d> Writer<'d> {
                     }
                 }
             }
-            Inclusion::Inclusive => {
+            Inclusion::Inclusive | Inclusion::Inclusive11 => {
                 let own = document.declarations(tag).iter();
                 wanted
                     .extend(own.map(|declaration| (declaration.prefix, document.declared_uri(declaration))));
@@ -201,25 +220,65 @@ impl<'d> Writer<'d> {
 
     fn attributes(&mut self, id: NodeId, tag: &'d Tag<'d>, apex: bool) {
         let document = self.document;
-        let mut all: Vec<&'d Attribute<'d>> = document.attributes(tag).iter().collect();
-        if apex && self.method.inclusion == Inclusion::Inclusive {
-            let ancestors = std::iter::successors(document.parent(id), |id| document.parent(*id));
-            for inherited in
-                ancestors.filter_map(|id| document.tag(id)).flat_map(|tag| document.attributes(tag))
-            {
-                let known = all.iter().any(|own| own.prefix == "xml" && own.local == inherited.local);
-                if inherited.prefix == "xml" && !known {
-                    all.push(inherited);
-                }
+        let own = document.attributes(tag).iter();
+        let mut all: Vec<Shown<'d>> = own
+            .map(|own| Shown {
+                uri: document.attribute_uri(own),
+                prefix: own.prefix,
+                local: own.local,
+                value: Cow::Borrowed(&*own.value),
+            })
+            .collect();
+        match self.method.inclusion {
+            Inclusion::Inclusive if apex => self.inherit(id, &mut all, |_| true),
+            Inclusion::Inclusive11 if apex => {
+                self.join_bases(id, &mut all);
+                self.inherit(id, &mut all, |local| matches!(local, "lang" | "space"));
+            }
+            Inclusion::Inclusive | Inclusion::Inclusive11 | Inclusion::Exclusive(_) => {}
+        }
+        all.sort_by_key(|shown| (shown.uri, shown.local));
+        for shown in all {
+            self.put(" ");
+            self.name(shown.prefix, shown.local);
+            self.put("=\"");
+            escape_attribute(&shown.value, &mut self.out);
+            self.put("\"");
+        }
+    }
+
+    /// The xml: attributes of the ancestors of an element, innermost first: namespace, local name, value.
+    fn of_ancestors(&self, id: NodeId) -> impl Iterator<Item = (&'d str, &'d str, &'d str)> + use<'d> {
+        let document = self.document;
+        let ancestors = std::iter::successors(document.parent(id), move |id| document.parent(*id));
+        let attributes =
+            ancestors.filter_map(move |id| document.tag(id)).flat_map(move |tag| document.attributes(tag));
+        attributes
+            .filter(|attribute| attribute.prefix == "xml")
+            .map(move |attribute| (document.attribute_uri(attribute), attribute.local, &*attribute.value))
+    }
+
+    /// Takes over what the ancestors say in these xml: attributes and the element does not.
+    fn inherit(&self, id: NodeId, all: &mut Vec<Shown<'d>>, which: impl Fn(&str) -> bool) {
+        for (uri, local, value) in self.of_ancestors(id).filter(|(_, local, _)| which(local)) {
+            if all.iter().all(|shown| !shown.is_xml(local)) {
+                all.push(Shown { uri, prefix: "xml", local, value: Cow::Borrowed(value) });
             }
         }
-        all.sort_by_key(|attribute| (document.attribute_uri(attribute), attribute.local));
-        for attribute in all {
-            self.put(" ");
-            self.name(attribute.prefix, attribute.local);
-            self.put("=\"");
-            escape_attribute(&attribute.value, &mut self.out);
-            self.put("\"");
+    }
+
+    /// Canonical XML 1.1, section 2.4: where ancestors that are left out have an xml:base, all are joined, from the innermost
+    /// to the outermost; what comes out empty is not written.
+    fn join_bases(&self, id: NodeId, all: &mut Vec<Shown<'d>>) {
+        let mut outer = self.of_ancestors(id).filter(|(_, local, _)| *local == "base").peekable();
+        let Some(&(uri, local, _)) = outer.peek() else { return };
+        let own = all.iter().position(|shown| shown.is_xml("base")).map(|at| all.remove(at).value);
+        let joined = outer.fold(own, |inner, (_, _, base)| match inner {
+            Some(inner) => Some(Cow::Owned(join(base, &inner))),
+            None => Some(Cow::Borrowed(base)),
+        });
+        if let Some(value) = joined.filter(|value| !value.is_empty()) {
+            all.push(Shown { uri, prefix: "xml", local, value });
         }
     }
 
@@ -278,6 +337,10 @@ mod tests {
 
     fn inclusive(comments: bool) -> Canonicalization {
         Canonicalization { inclusion: Inclusion::Inclusive, comments }
+    }
+
+    fn inclusive11() -> Canonicalization {
+        Canonicalization { inclusion: Inclusion::Inclusive11, comments: false }
     }
 
     fn exclusive(prefixes: &[&str]) -> Canonicalization {
@@ -352,6 +415,74 @@ mod tests {
         );
     }
 
+    /// Canonical XML 1.1, section 2.4: xml:lang and xml:space are inherited, xml:id and whatever else is xml: are not, xml:base is
+    /// joined; 1.0 takes all of them along as they are.
+    #[test]
+    fn version_1_1_inherits_only_what_means_the_same_one_level_down() {
+        let text = "<a xml:id='i' xml:lang='en' xml:base='x/' xml:other='o'><b xml:space='preserve' xml:base='../y/'><c/></b></a>";
+        assert_eq!(
+            part(&inclusive(false), text, "c"),
+            "<c xml:base=\"../y/\" xml:id=\"i\" xml:lang=\"en\" xml:other=\"o\" xml:space=\"preserve\"></c>"
+        );
+        assert_eq!(
+            part(&inclusive11(), text, "c"),
+            "<c xml:base=\"y/\" xml:lang=\"en\" xml:space=\"preserve\"></c>"
+        );
+        assert_eq!(part(&exclusive(&[]), text, "c"), "<c></c>");
+        assert_eq!(
+            part(&inclusive11(), "<a xml:lang='en' xml:id='i'><b xml:lang='de' xml:id='j'><c/></b></a>", "b"),
+            "<b xml:id=\"j\" xml:lang=\"de\"><c></c></b>"
+        );
+        for text in ["<a xml:id='i' xml:base='x'><b xml:base='y'/></a>", "<a xml:base=''/>"] {
+            assert_eq!(
+                whole(&inclusive11(), text),
+                whole(&inclusive(false), text),
+                "nothing is left out of {text}"
+            );
+        }
+    }
+
+    /// Section 2.4: fixed up only where an ancestor left out had an xml:base; an empty result is not written.
+    #[test]
+    fn version_1_1_joins_bases_from_the_innermost_outwards() {
+        for (text, expected) in [
+            ("<a><b xml:base=''/></a>", "<b xml:base=\"\"></b>"),
+            ("<a xml:base='x/'><b xml:base='../'/></a>", "<b></b>"),
+            ("<a xml:base=''><b/></a>", "<b></b>"),
+            ("<a xml:base='..'><x xml:base='..'><b xml:base='z'/></x></a>", "<b xml:base=\"../../z\"></b>"),
+            (
+                "<a xml:base='http://example.org/p/'><x><b xml:base='q#r'/></x></a>",
+                "<b xml:base=\"http://example.org/p/q\"></b>",
+            ),
+            ("<a xml:base='p/q#r'><b/></a>", "<b xml:base=\"p/q#r\"></b>"),
+        ] {
+            assert_eq!(part(&inclusive11(), text, "b"), expected, "{text}");
+        }
+    }
+
+    /// Canonical XML 1.0, section 2.3, on namespace nodes: written as attributes are, so `&` is `&amp;`. libxml2 writes `&#38;`
+    /// (2.9) or `&` (2.14).
+    #[test]
+    fn namespaces_are_escaped_as_attributes_are() {
+        for method in [inclusive(false), inclusive11(), exclusive(&[])] {
+            assert_eq!(
+                whole(&method, "<a xmlns='urn:x?a=1&amp;b=&quot;&lt;'/>"),
+                "<a xmlns=\"urn:x?a=1&amp;b=&quot;&lt;\"></a>"
+            );
+        }
+    }
+
+    /// Canonical XML 1.0, section 2.3: `xmlns=""` stands only where the element outside it, in the output, has a default
+    /// namespace. lxml writes it in other places of subtrees.
+    #[test]
+    fn no_empty_default_namespace_is_written_without_need() {
+        let text = "<a xmlns='urn:d'><b xmlns=''><c/></b></a>";
+        for method in [inclusive(false), inclusive11(), exclusive(&["#default"])] {
+            assert_eq!(part(&method, text, "b"), "<b><c></c></b>");
+            assert_eq!(part(&method, text, "c"), "<c></c>");
+        }
+    }
+
     /// Exclusive C14N, section 3: an empty default namespace is written only where another one holds in the output.
     #[test]
     fn an_undeclared_default_namespace_is_written_where_it_is_needed() {
@@ -373,6 +504,11 @@ mod tests {
             known("http://www.w3.org/TR/2001/REC-xml-c14n-20010315#WithComments"),
             Some(inclusive(true))
         );
+        assert_eq!(known("http://www.w3.org/2006/12/xml-c14n11"), Some(inclusive11()));
+        assert!(known("http://www.w3.org/2006/12/xml-c14n11#WithComments").unwrap().comments);
+        let with_prefixes =
+            Canonicalization::from_uri("http://www.w3.org/2006/12/xml-c14n11", vec!["p".into()]);
+        assert_eq!(with_prefixes, None, "only the exclusive ones have parameters");
         assert_eq!(known("http://www.w3.org/2001/10/xml-exc-c14n#"), Some(exclusive(&[])));
         assert!(known("http://www.w3.org/2001/10/xml-exc-c14n#WithComments").unwrap().comments);
         for uri in [

@@ -9,6 +9,7 @@
 //! `schemaVersion`, bare messages without envelope, odd dates and durations); what is written is strict and validates
 //! against `schemas/`.
 
+mod base;
 mod canonical;
 mod characters;
 mod cursor;
@@ -23,9 +24,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use canonical::Canonicalization;
-#[cfg(test)]
-pub(crate) use canonical::Inclusion;
+pub(crate) use canonical::{Canonicalization, Inclusion};
 pub(crate) use characters::is_ncname;
 pub(crate) use cursor::{Children, Element};
 pub(crate) use decode::{decode, decode_document, decode_signed_object, envelope};

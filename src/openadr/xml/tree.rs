@@ -115,7 +115,6 @@ impl<'a> Document<'a> {
     }
 
     /// The node that stands for the document itself.
-    #[cfg(test)]
     pub(super) const fn document_node() -> NodeId {
         NodeId(0)
     }

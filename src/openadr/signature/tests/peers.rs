@@ -112,18 +112,21 @@ fn we_believe_what_openleadr_signs() {
     }
 }
 
-/// xmlsec1 signs a template of ours: exclusive C14N, no Transforms, other digests, the signature behind the object.
+/// xmlsec1 signs a template of ours: exclusive C14N, Canonical XML 1.1, xml: attributes that are inherited or not, no Transforms, other digests, the signature behind the object.
 #[test]
 fn we_believe_what_xmlsec1_signs_in_every_lawful_form() {
     let Some(xmlsec1) = peer("xmlsec1") else { return };
     let folder = tempfile::tempdir().unwrap();
     let inclusive = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315";
+    let inclusive11 = "http://www.w3.org/2006/12/xml-c14n11";
     let exclusive = "http://www.w3.org/2001/10/xml-exc-c14n#";
     for identity in [Identity::p256(), Identity::rsa()] {
         for (c14n, transform, hash, behind) in [
             (inclusive, inclusive, "http://www.w3.org/2001/04/xmlenc#sha256", false),
             (exclusive, exclusive, "http://www.w3.org/2001/04/xmlenc#sha256", true),
             (exclusive, "", "http://www.w3.org/2001/04/xmldsig-more#sha384", false),
+            (inclusive11, inclusive11, "http://www.w3.org/2001/04/xmlenc#sha256", false),
+            (exclusive, inclusive11, "http://www.w3.org/2001/04/xmlenc#sha256", true),
             (
                 "http://www.w3.org/TR/2001/REC-xml-c14n-20010315#WithComments",
                 "",
@@ -131,7 +134,17 @@ fn we_believe_what_xmlsec1_signs_in_every_lawful_form() {
                 true,
             ),
         ] {
-            let template = template(identity.key.algorithm(), c14n, transform, hash, behind);
+            let template = template(identity.key.algorithm(), c14n, transform, hash, behind)
+                .replacen(
+                    "<oadr:oadrPayload",
+                    "<oadr:oadrPayload xml:id='r' xml:lang='en' xml:base='http://example.org/a/b'",
+                    1,
+                )
+                .replacen(
+                    "<oadr:oadrSignedObject",
+                    "<oadr:oadrSignedObject xml:space='preserve' xml:base='../c'",
+                    1,
+                );
             let (input, output) = (folder.path().join("template.xml"), folder.path().join("signed.xml"));
             let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("cert.pem"));
             std::fs::write(&input, template).unwrap();

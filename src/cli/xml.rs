@@ -1,0 +1,225 @@
+//! `ven xml`: what stands between a VEN and a VTN, by hand.
+//!
+//! Exit codes: 0 done; `c14n` 2 where a document is refused; the others 1 where anything is wrong. The reason is one line on
+//! stderr; what was asked for stands on stdout, or nothing does.
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, anyhow, ensure};
+use clap::{Subcommand, ValueEnum};
+
+use crate::daemon::clock::Clock;
+use crate::daemon::entropy;
+use crate::daemon::transport::tls;
+use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, sign};
+use crate::openadr::trust::Fingerprint;
+use crate::openadr::xml::{
+    Canonicalization, Document, Element, Inclusion, Limits, decode, decode_document, envelope,
+};
+use crate::time::{Span, Timestamp};
+
+/// A certificate says who signed; beyond this it says when.
+const WINDOW: Span = Span::from_seconds(300);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum XmlCommand {
+    /// Print the canonical form of a document, or of one element of it; exit code 2 where it is refused.
+    C14n {
+        /// The method.
+        #[arg(long)]
+        mode: Mode,
+        /// The element, by the numbers of the elements on the way to it: /1 is the root, /1/2 its second child.
+        #[arg(long)]
+        path: Option<ElementPath>,
+        /// Prefixes that an exclusive method treats as the inclusive ones do, with blanks between; #default is no prefix.
+        #[arg(long)]
+        prefixes: Option<String>,
+        /// The document: UTF-8, without DOCTYPE.
+        file: PathBuf,
+    },
+    /// Say whether a signed message would be believed: exit code 0 if so, 1 if not.
+    ///
+    /// The rules are those of OpenADR: one oadrSignedObject and one ReplayProtect, both signed, with these algorithms only, at
+    /// most 5 minutes ago or ahead. Other XML signatures are refused. No message is known from before, so a repetition counts
+    /// as good.
+    Verify {
+        /// The message.
+        file: PathBuf,
+        /// The one certificate that may have signed it, as PEM; others behind it are ignored.
+        #[arg(long)]
+        trusted: PathBuf,
+        /// The time to judge by, as 2030-01-02T03:04:05Z; without it, now.
+        #[arg(long)]
+        at: Option<Timestamp>,
+        /// The rules of OpenADR; there are no others, so they hold without it too.
+        #[arg(long)]
+        openadr: bool,
+    },
+    /// Sign a message that is not signed, as of now, and print it; it is written anew, as a VEN writes it.
+    Sign {
+        /// The message.
+        file: PathBuf,
+        /// The certificate, as PEM.
+        #[arg(long)]
+        cert: PathBuf,
+        /// Its private key, as PEM.
+        #[arg(long)]
+        key: PathBuf,
+    },
+    /// Print what a message says, in the notation of Rust's `{:#?}`; a signature is not checked.
+    Decode {
+        /// The message.
+        file: PathBuf,
+    },
+}
+
+/// The methods of canonicalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Mode {
+    /// Canonical XML 1.0.
+    Inclusive,
+    /// The same, keeping comments.
+    InclusiveComments,
+    /// Canonical XML 1.1.
+    Inclusive11,
+    /// The same, keeping comments.
+    Inclusive11Comments,
+    /// Exclusive XML Canonicalization 1.0.
+    Exclusive,
+    /// The same, keeping comments.
+    ExclusiveComments,
+}
+
+/// The child sequence of an `element()` pointer, as in `element(/1/2)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ElementPath(Vec<usize>);
+
+impl std::str::FromStr for ElementPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let step = |step: &str| step.parse().ok().filter(|number| *number > 0 && !step.starts_with('+'));
+        let steps = text.strip_prefix('/').and_then(|steps| steps.split('/').map(step).collect());
+        steps.map(Self).ok_or_else(|| "expected numbers from 1 on, as /1/2".to_owned())
+    }
+}
+
+pub(super) fn xml(command: XmlCommand) -> ExitCode {
+    let refused = if matches!(command, XmlCommand::C14n { .. }) { 2 } else { 1 };
+    let octets = match command {
+        XmlCommand::C14n { mode, path, prefixes, file } => {
+            c14n(mode, path.as_ref(), prefixes.as_deref(), &file)
+        }
+        // There is one set of rules, so nothing depends on its being asked for.
+        XmlCommand::Verify { file, trusted, at, openadr: _ } => verify(&file, &trusted, at),
+        XmlCommand::Sign { file, cert, key } => signed(&file, &cert, &key),
+        XmlCommand::Decode { file } => decoded(&file),
+    };
+    let written = octets.and_then(|octets| {
+        let mut out = std::io::stdout().lock();
+        out.write_all(&octets).and_then(|()| out.flush()).context("stdout")
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::from(refused)
+        }
+    }
+}
+
+/// Writes one line to stderr, whatever a document brought into it.
+fn say(text: &str) {
+    let escaped =
+        text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() });
+    // Nobody is left to tell where even this fails.
+    drop(writeln!(std::io::stderr(), "{}", escaped.collect::<String>()));
+}
+
+fn c14n(
+    mode: Mode,
+    path: Option<&ElementPath>,
+    prefixes: Option<&str>,
+    file: &Path,
+) -> anyhow::Result<Vec<u8>> {
+    let prefixes: Option<Vec<String>> =
+        prefixes.map(|list| list.split_ascii_whitespace().map(str::to_owned).collect());
+    let method = mode.method(prefixes)?;
+    let octets = read(file)?;
+    let document = Document::parse(&octets, &Limits::VTN).with_context(|| file.display().to_string())?;
+    match path {
+        None => Ok(method.of_document(&document)),
+        Some(path) => Ok(method.of_element(&document, path.find(&document)?.id())),
+    }
+}
+
+impl Mode {
+    fn method(self, prefixes: Option<Vec<String>>) -> anyhow::Result<Canonicalization> {
+        let exclusive = matches!(self, Self::Exclusive | Self::ExclusiveComments);
+        ensure!(exclusive || prefixes.is_none(), "--prefixes belongs to the exclusive modes");
+        let comments =
+            matches!(self, Self::InclusiveComments | Self::Inclusive11Comments | Self::ExclusiveComments);
+        let inclusion = match self {
+            Self::Exclusive | Self::ExclusiveComments => Inclusion::Exclusive(prefixes.unwrap_or_default()),
+            Self::Inclusive | Self::InclusiveComments => Inclusion::Inclusive,
+            Self::Inclusive11 | Self::Inclusive11Comments => Inclusion::Inclusive11,
+        };
+        Ok(Canonicalization { inclusion, comments })
+    }
+}
+
+impl ElementPath {
+    fn find<'d>(&self, document: &'d Document<'d>) -> anyhow::Result<Element<'d>> {
+        let mut here = Element::root(document);
+        for (at, step) in self.0.iter().enumerate() {
+            let next =
+                if at == 0 { Some(here).filter(|_| *step == 1) } else { here.elements().nth(step - 1) };
+            here = next.with_context(|| format!("--path leads nowhere at step {}, /{step}", at + 1))?;
+        }
+        Ok(here)
+    }
+}
+
+fn verify(file: &Path, trusted: &Path, at: Option<Timestamp>) -> anyhow::Result<Vec<u8>> {
+    let name = || trusted.display().to_string();
+    let certificates = tls::certificates(&read(trusted)?).with_context(name)?;
+    let pinned = certificates.first().map(|der| Fingerprint::of(der)).with_context(name)?;
+    let mut gate = Gate::new(Policy::Require(Trust::Pinned(vec![pinned])), WINDOW, Limits::VTN);
+    let at = at.unwrap_or_else(|| Clock::start().now().wall);
+    // A refusal names its cause itself, so it does not go into a chain.
+    let verified = gate.open(&read(file)?, at).map_err(|refusal| anyhow!("{}: {refusal}", file.display()))?;
+    Ok(format!("valid: {}, signed by {pinned}\n", verified.into_content().kind()).into_bytes())
+}
+
+fn signed(file: &Path, cert: &Path, key: &Path) -> anyhow::Result<Vec<u8>> {
+    let dice = entropy::dice();
+    let key = SigningKey::from_pem(&read(key)?, &read(cert)?, &dice)
+        .with_context(|| format!("{} with {}", key.display(), cert.display()))?;
+    let name = || file.display().to_string();
+    let octets = read(file)?;
+    let document = Document::parse(&octets, &Limits::VTN).with_context(name)?;
+    let envelope = envelope(&document).with_context(name)?;
+    ensure!(envelope.signature.is_none(), "{}: it is signed already", file.display());
+    let payload = decode(envelope.message).with_context(name)?;
+    let text = sign(&payload, &key, Clock::start().now().wall, &dice)
+        .map_err(|error| anyhow!("{}: {error}", file.display()))?;
+    Ok(text.into_bytes())
+}
+
+fn decoded(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let payload = decode_document(&read(file)?, &Limits::VTN).with_context(|| file.display().to_string())?;
+    say("unverified: no signature was checked, so anybody may have written this");
+    Ok(format!("{payload:#?}\n").into_bytes())
+}
+
+/// Reads a file, but no more of it than a document may have; the one byte beyond makes it refused.
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let name = || path.display().to_string();
+    let most = u64::try_from(Limits::VTN.bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let mut octets = Vec::new();
+    let file = std::fs::File::open(path).with_context(name)?;
+    file.take(most).read_to_end(&mut octets).with_context(name)?;
+    Ok(octets)
+}

@@ -7,7 +7,6 @@ use crate::openadr::message::{Payload, PayloadKind};
 use crate::openadr::signature::{Gate, SigningKey, sign};
 use crate::openadr::trust::Verified;
 use crate::openadr::xml::encode;
-use crate::time::Timestamp;
 
 use super::clock::Clock;
 use super::entropy;
@@ -22,8 +21,6 @@ pub(crate) struct Courier {
     pub(crate) key: Option<SigningKey>,
     pub(crate) gate: Gate,
     pub(crate) clock: Clock,
-    /// The wall clock at the start.
-    pub(crate) started: Timestamp,
     pub(crate) store: StoreHandle,
 }
 
@@ -62,37 +59,12 @@ impl Courier {
         let verified =
             self.gate.open(&reply, self.clock.now().wall).map_err(|why| refused(why.to_string()))?;
         tracing::trace!(%kind, peer = ?verified.peer(), "reply is believed");
-        match (kind, is_plain_success(verified.content())) {
-            // Nothing follows from it, so it is not worth the wear of a transaction for each poll.
-            (PayloadKind::Poll, true) => {}
-            (_, plain) => {
-                if plain {
-                    self.refuse_from_before_start().map_err(refused)?;
-                }
-                self.store_nonces().await;
-            }
+        // Nothing follows from "nothing new" in reply to a poll, so it is not worth the wear of a transaction for each poll. What that
+        // leaves open: within the window after a restart, such a reply could be repeated in place of another plain success.
+        if kind != PayloadKind::Poll || !is_plain_success(verified.content()) {
+            self.store_nonces().await;
         }
         Ok(Some(verified))
-    }
-
-    /// An earlier run may have had a plain success in reply to a poll, which is not stored; in reply to another message it must
-    /// not come again, since there it would mean something. Once the window has passed since the start, the gate sees to that.
-    ///
-    /// # Errors
-    ///
-    /// Where the last message that was let in was signed before the start.
-    fn refuse_from_before_start(&self) -> Result<(), String> {
-        if self.clock.now().since_start > self.gate.window() {
-            return Ok(());
-        }
-        // VTNs write whole seconds.
-        let old =
-            self.gate.unstored().next_back().filter(|seen| seen.timestamp.seconds() < self.started.seconds());
-        let Some(seen) = old else { return Ok(()) };
-        let (at, started) = (seen.timestamp, self.started);
-        Err(format!(
-            "it was signed at {at}, before this program was started at {started}, so it may be a repetition; is the VTN's clock behind?"
-        ))
     }
 
     /// What a message causes is stored after this.

@@ -123,7 +123,6 @@ impl VenBuilder {
             key: prepared.key,
             gate: prepared.gate,
             clock,
-            started: clock.now().wall,
             store: store.clone(),
         };
         tokio::spawn(courier.run(outbox, inputs.clone()));

@@ -95,11 +95,6 @@ impl Gate {
         self.replay.keep_from()
     }
 
-    /// How old a message may be.
-    pub(crate) const fn window(&self) -> Span {
-        self.replay.window()
-    }
-
     /// Lets a message in.
     ///
     /// # Errors

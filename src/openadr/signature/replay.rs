@@ -56,10 +56,6 @@ impl ReplayGuard {
         }
     }
 
-    pub(super) const fn window(&self) -> Span {
-        self.window
-    }
-
     /// Takes over what an earlier run has let in.
     pub(super) fn remember(&mut self, stored: Vec<Seen>) {
         for seen in stored {

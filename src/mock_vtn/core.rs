@@ -3,16 +3,22 @@
 //! Pure, and with tables of its own: it shares the message types with the VEN and nothing else, so that it does not share its
 //! mistakes either.
 
+mod opt;
+mod sender;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::openadr::message::{
-    CancelPartyRegistration, CancelReport, CanceledPartyRegistration, CreatePartyRegistration, CreateReport,
-    CreatedEvent, CreatedPartyRegistration, DistributeEvent, Duration, EiResponse, EventId, EventStatus,
-    OadrEvent, OptType, Payload, PayloadKind, Profile, ProfileName, RegisterReport, RegisteredReport,
-    RegistrationId, Report, ReportRequest, ReportRequestId, RequestId, RequestReregistration, Response,
-    ResponseCode, ResponseRequired, Service, TransportName, UpdateReport, UpdatedReport, VenId, VtnId,
+    CancelPartyRegistration, CancelReport, CanceledPartyRegistration, CreateOpt, CreatePartyRegistration,
+    CreateReport, CreatedEvent, CreatedPartyRegistration, DistributeEvent, Duration, EiResponse, EventId,
+    EventStatus, OadrEvent, OptType, Payload, PayloadKind, Profile, ProfileName, RegisterReport,
+    RegisteredReport, RegistrationId, Report, ReportRequest, ReportRequestId, RequestId,
+    RequestReregistration, Response, ResponseCode, ResponseRequired, Service, TransportName, UpdateReport,
+    UpdatedReport, VenId, VtnId,
 };
 use crate::time::{Span, Timestamp};
+
+use sender::ven_id_of;
 
 /// What a VTN answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,8 +101,12 @@ pub struct VtnCore {
     queue: VecDeque<Payload>,
     /// What came, oldest first.
     pub received: Vec<(Timestamp, PayloadKind)>,
-    /// The opts that came, oldest first.
+    /// The opts that came in `oadrCreatedEvent`, oldest first.
     pub opts: Vec<Opt>,
+    /// The opts and schedules of `oadrCreateOpt` that were taken and not cancelled, oldest first.
+    ///
+    /// One that a newer replaces stays, since it may still be cancelled (rule 211).
+    pub created_opts: Vec<CreateOpt>,
     /// The metadata that were registered last.
     pub offered: Vec<Report>,
     /// The reports that came, oldest first.
@@ -131,6 +141,7 @@ impl VtnCore {
             queue: VecDeque::new(),
             received: Vec::new(),
             opts: Vec::new(),
+            created_opts: Vec::new(),
             offered: Vec::new(),
             reports: Vec::new(),
             pending: Vec::new(),
@@ -229,6 +240,7 @@ impl VtnCore {
         self.registration = None;
         self.events.clear();
         self.queue.clear();
+        self.created_opts.clear();
         self.offered.clear();
         self.pending.clear();
         self.distributed = None;
@@ -296,6 +308,8 @@ impl VtnCore {
             Payload::Poll(_) => self.poll(now),
             Payload::RequestEvent(request) => self.distribute(now, request.request_id),
             Payload::CreatedEvent(created) => self.created_event(created),
+            Payload::CreateOpt(create) => self.create_opt(now, *create),
+            Payload::CancelOpt(cancel) => self.cancel_opt(cancel),
             Payload::RegisterReport(register) => self.register_report(register),
             Payload::CreatedReport(created) => {
                 self.pending = created.pending_reports;
@@ -319,6 +333,8 @@ impl VtnCore {
             Payload::Response(_) => Answer::Empty,
             Payload::RegisteredReport(_) | Payload::UpdatedReport(_) => deny(ResponseCode::OK, "OK"),
             Payload::DistributeEvent(_)
+            | Payload::CanceledOpt(_)
+            | Payload::CreatedOpt(_)
             | Payload::CancelReport(_)
             | Payload::CreateReport(_)
             | Payload::CreatePartyRegistration(_)
@@ -482,27 +498,4 @@ fn message(payload: impl Into<Payload>) -> Answer {
 fn deny(code: ResponseCode, why: &str) -> Answer {
     let response = EiResponse { code, description: Some(why.into()), request_id: RequestId::from("") };
     message(Response { response, ven_id: None })
-}
-
-fn ven_id_of(request: &Payload) -> Option<VenId> {
-    match request {
-        Payload::Poll(m) => Some(m.ven_id.clone()),
-        Payload::RequestEvent(m) => Some(m.ven_id.clone()),
-        Payload::CreatedEvent(m) => Some(m.ven_id.clone()),
-        Payload::RequestReregistration(m) => Some(m.ven_id.clone()),
-        Payload::Response(m) => m.ven_id.clone(),
-        Payload::CancelReport(m) => m.ven_id.clone(),
-        Payload::CanceledReport(m) => m.ven_id.clone(),
-        Payload::CreateReport(m) => m.ven_id.clone(),
-        Payload::CreatedReport(m) => m.ven_id.clone(),
-        Payload::RegisterReport(m) => m.ven_id.clone(),
-        Payload::RegisteredReport(m) => m.ven_id.clone(),
-        Payload::UpdateReport(m) => m.ven_id.clone(),
-        Payload::UpdatedReport(m) => m.ven_id.clone(),
-        Payload::CancelPartyRegistration(m) => m.ven_id.clone(),
-        Payload::CanceledPartyRegistration(m) => m.ven_id.clone(),
-        Payload::CreatePartyRegistration(m) => m.ven_id.clone(),
-        Payload::CreatedPartyRegistration(m) => m.ven_id.clone(),
-        Payload::DistributeEvent(_) | Payload::QueryRegistration(_) => None,
-    }
 }

@@ -1,9 +1,13 @@
 //! Polling: at the VTN's interval, with jitter, draining, and backing off.
 
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::TestRunner;
+
 use super::pair::{Pair, wish};
 use crate::engine::Settings;
 use crate::mock_vtn::{EventBuilder, Fault};
 use crate::openadr::message::PayloadKind;
+use crate::openadr::message::arbitrary::payload_of;
 use crate::time::{Span, Timestamp};
 
 fn polls(pair: &Pair) -> Vec<Timestamp> {
@@ -120,4 +124,24 @@ fn a_year_passes() {
     assert_eq!(pair.told.len(), 300, "start, interval, end of each");
     assert!(pair.store.events.is_empty());
     pair.assert_lawful();
+}
+
+/// Only a VEN sends them or is answered with them; a VTN that does is treated as one that makes no sense.
+#[test]
+fn messages_of_the_opt_service_are_no_answer_to_a_poll() {
+    for kind in
+        [PayloadKind::CreateOpt, PayloadKind::CreatedOpt, PayloadKind::CancelOpt, PayloadKind::CanceledOpt]
+    {
+        let mut pair = Pair::registered();
+        let message = payload_of(kind).new_tree(&mut TestRunner::deterministic()).unwrap().current();
+        let before = pair.vtn.received.len();
+        pair.vtn.queue(message);
+        pair.run(Span::from_seconds(12));
+        let after: Vec<_> = pair.vtn.received[before..].iter().map(|(_, kind)| *kind).collect();
+        let answers =
+            after.iter().filter(|sent| !matches!(sent, PayloadKind::Poll | PayloadKind::RequestEvent));
+        assert_eq!(answers.count(), 0, "{kind} was answered: {after:?}");
+        let why = format!("the reply to oadrPoll is {kind}");
+        assert!(pair.notices.iter().any(|notice| format!("{notice:?}").contains(&why)), "{:?}", pair.notices);
+    }
 }

@@ -1,5 +1,7 @@
 //! Makes any message there can be, for tests.
 
+mod opt;
+
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -433,6 +435,10 @@ pub(crate) fn payload_of(kind: PayloadKind) -> Any<Payload> {
         PayloadKind::Response => {
             (ei_response(), ven()).prop_map(|(response, ven_id)| Response { response, ven_id }.into()).boxed()
         }
+        PayloadKind::CancelOpt => opt::cancel_opt().prop_map(Payload::from).boxed(),
+        PayloadKind::CanceledOpt => opt::canceled_opt().prop_map(Payload::from).boxed(),
+        PayloadKind::CreateOpt => opt::create_opt().prop_map(Payload::from).boxed(),
+        PayloadKind::CreatedOpt => opt::created_opt().prop_map(Payload::from).boxed(),
         PayloadKind::CancelReport => cancel_report().prop_map(Payload::from).boxed(),
         PayloadKind::CanceledReport => (ei_response(), pending(), ven())
             .prop_map(|(response, pending_reports, ven_id)| {

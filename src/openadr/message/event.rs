@@ -265,6 +265,15 @@ pub struct CreatedEvent {
     pub ven_id: VenId,
 }
 
+/// `ei:qualifiedEventID`: one version of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QualifiedEventId {
+    /// Which event.
+    pub event_id: EventId,
+    /// Which version of it.
+    pub modification_number: u32,
+}
+
 /// `ei:eventResponse`: the answer to one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventResponse {

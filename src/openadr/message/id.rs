@@ -66,6 +66,8 @@ identifiers! {
     RequestId;
     /// `ei:signalID`: names a signal within its event (rule 107).
     SignalId;
+    /// `ei:optID`: chosen by the VEN for an opt; need not be unique (rule 204).
+    OptId;
     /// `ei:reportSpecifierID`: names one kind of report that its source offers.
     ReportSpecifierId;
     /// `ei:reportRequestID`: names one running request for a report (rule 322); `0` in metadata.

@@ -10,6 +10,7 @@ mod event;
 mod id;
 mod interval;
 mod number;
+mod opt;
 mod party;
 mod poll;
 mod report;
@@ -23,6 +24,7 @@ pub use event::*;
 pub use id::*;
 pub use interval::*;
 pub use number::{BadFloat, Float};
+pub use opt::*;
 pub use party::*;
 pub use poll::*;
 pub use report::*;
@@ -91,6 +93,14 @@ payloads! {
     RequestEvent(RequestEvent) = "oadrRequestEvent",
     /// The general answer.
     Response(Response) = "oadrResponse",
+    /// No more of an opt schedule.
+    CancelOpt(CancelOpt) = "oadrCancelOpt",
+    /// Answer to [`CancelOpt`].
+    CanceledOpt(CanceledOpt) = "oadrCanceledOpt",
+    /// The VEN opts in or out, for one event or for some time.
+    CreateOpt(Box<CreateOpt>) = "oadrCreateOpt",
+    /// Answer to [`CreateOpt`].
+    CreatedOpt(CreatedOpt) = "oadrCreatedOpt",
     /// No more reports for these requests.
     CancelReport(CancelReport) = "oadrCancelReport",
     /// Answer to [`CancelReport`].
@@ -123,6 +133,12 @@ payloads! {
     Poll(Poll) = "oadrPoll",
 }
 
+impl From<CreateOpt> for Payload {
+    fn from(message: CreateOpt) -> Self {
+        Self::CreateOpt(Box::new(message))
+    }
+}
+
 tokens! {
     /// A service of the profile; also the last segment of its URL (rule 511).
     Service {
@@ -147,6 +163,7 @@ impl PayloadKind {
     pub const fn service(self) -> Service {
         match self {
             Self::DistributeEvent | Self::CreatedEvent | Self::RequestEvent => Service::EiEvent,
+            Self::CancelOpt | Self::CanceledOpt | Self::CreateOpt | Self::CreatedOpt => Service::EiOpt,
             Self::CancelReport
             | Self::CanceledReport
             | Self::CreateReport

@@ -2,7 +2,7 @@
 
 use super::{ResourceId, VenId};
 
-/// `ei:EiTargetType`, as in `ei:eiTarget`, `ei:reportSubject` and `ei:reportDataSource`.
+/// `ei:EiTargetType`, as in `ei:eiTarget`, `ei:reportSubject`, `ei:reportDataSource` and `oadr:oadrDeviceClass`.
 ///
 /// All entries are alternatives (rules 22, 202, 302); none at all means the whole VEN.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use crate::openadr::message::{
     ActivePeriod, CreatedEvent, DistributeEvent, EiEvent, EventBaseline, EventDescriptor, EventResponse,
-    EventSignal, EventStatus, Float, OadrEvent, OptType, RequestEvent, ResponseRequired, SignalName,
-    SignalType,
+    EventSignal, EventStatus, Float, OadrEvent, OptType, QualifiedEventId, RequestEvent, ResponseRequired,
+    SignalName, SignalType,
 };
 
 use super::super::cursor::{Children, Element};
@@ -173,11 +173,18 @@ fn event_response(element: Element<'_>) -> Result<EventResponse, XmlError> {
     let code = response_code(&mut c)?;
     let description = optional_text(c.optional(Ns::Ei, "responseDescription"))?;
     let request_id = request_id(&mut c)?;
-    let mut qualified = c.expect(Ns::Ei, "qualifiedEventID")?.children()?;
-    let event_id = id(qualified.expect(Ns::Ei, "eventID")?)?;
-    let modification_number = qualified.expect(Ns::Ei, "modificationNumber")?.value()?;
-    qualified.end()?;
+    let QualifiedEventId { event_id, modification_number } =
+        qualified_event_id(c.expect(Ns::Ei, "qualifiedEventID")?)?;
     let opt_type = c.expect(Ns::Ei, "optType")?.lookup(OptType::from_token)?;
     c.end()?;
     Ok(EventResponse { code, description, request_id, event_id, modification_number, opt_type })
+}
+
+/// `ei:qualifiedEventID`.
+pub(super) fn qualified_event_id(element: Element<'_>) -> Result<QualifiedEventId, XmlError> {
+    let mut c = element.children()?;
+    let event_id = id(c.expect(Ns::Ei, "eventID")?)?;
+    let modification_number = c.expect(Ns::Ei, "modificationNumber")?.value()?;
+    c.end()?;
+    Ok(QualifiedEventId { event_id, modification_number })
 }

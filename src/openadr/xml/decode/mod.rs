@@ -6,6 +6,7 @@
 
 mod event;
 mod interval;
+mod opt;
 mod party;
 mod report;
 mod target;
@@ -108,6 +109,10 @@ pub(crate) fn decode(message: Element<'_>) -> Result<Payload, XmlError> {
         PayloadKind::Response => {
             Response { response: response(c.expect(Ns::Ei, "eiResponse")?)?, ven_id: ven_id(&mut c)? }.into()
         }
+        PayloadKind::CancelOpt => opt::cancel_opt(&mut c)?.into(),
+        PayloadKind::CanceledOpt => opt::canceled_opt(&mut c)?.into(),
+        PayloadKind::CreateOpt => opt::create_opt(&mut c)?.into(),
+        PayloadKind::CreatedOpt => opt::created_opt(&mut c)?.into(),
         PayloadKind::CancelReport => report::cancel_report(&mut c)?.into(),
         PayloadKind::CanceledReport => report::canceled_report(&mut c)?.into(),
         PayloadKind::CreateReport => report::create_report(&mut c)?.into(),

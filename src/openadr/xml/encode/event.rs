@@ -1,8 +1,8 @@
 //! Writes the messages of `EiEvent`.
 
 use crate::openadr::message::{
-    ActivePeriod, CreatedEvent, DistributeEvent, EiEvent, EventBaseline, EventDescriptor, EventSignal,
-    RequestEvent,
+    ActivePeriod, CreatedEvent, DistributeEvent, EiEvent, EventBaseline, EventDescriptor, EventId,
+    EventSignal, RequestEvent,
 };
 
 use super::super::names::Ns;
@@ -119,15 +119,20 @@ pub(super) fn created_event(w: &mut Writer, m: &CreatedEvent) {
                         w.value(Ns::Ei, "responseCode", response.code);
                         w.optional(Ns::Ei, "responseDescription", response.description.as_ref());
                         w.value(Ns::Pyld, "requestID", &response.request_id);
-                        w.element(Ns::Ei, "qualifiedEventID", |w| {
-                            w.value(Ns::Ei, "eventID", &response.event_id);
-                            w.value(Ns::Ei, "modificationNumber", response.modification_number);
-                        });
+                        qualified_event_id(w, &response.event_id, response.modification_number);
                         w.value(Ns::Ei, "optType", response.opt_type);
                     });
                 }
             });
         }
         w.value(Ns::Ei, "venID", &m.ven_id);
+    });
+}
+
+/// `ei:qualifiedEventID`.
+pub(super) fn qualified_event_id(w: &mut Writer, event_id: &EventId, modification_number: u32) {
+    w.element(Ns::Ei, "qualifiedEventID", |w| {
+        w.value(Ns::Ei, "eventID", event_id);
+        w.value(Ns::Ei, "modificationNumber", modification_number);
     });
 }

@@ -2,6 +2,7 @@
 
 mod event;
 mod interval;
+mod opt;
 mod party;
 mod report;
 mod target;
@@ -79,6 +80,10 @@ fn content(w: &mut Writer, payload: &Payload) {
             response(w, &m.response);
             w.optional(Ns::Ei, "venID", m.ven_id.as_ref());
         }
+        Payload::CancelOpt(m) => opt::cancel_opt(w, m),
+        Payload::CanceledOpt(m) => opt::canceled_opt(w, m),
+        Payload::CreateOpt(m) => opt::create_opt(w, m),
+        Payload::CreatedOpt(m) => opt::created_opt(w, m),
         Payload::CancelReport(m) => report::cancel_report(w, m),
         Payload::CanceledReport(m) => report::pending(w, &m.response, &m.pending_reports, m.ven_id.as_ref()),
         Payload::CreateReport(m) => report::create_report(w, m),

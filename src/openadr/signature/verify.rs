@@ -164,6 +164,8 @@ impl Reference {
             Some(transforms) => transforms_of(transforms)?,
             None => Canonicalization::DEFAULT,
         };
+        // XML Signature 1.1, section 4.4.3.3: what `#id` refers to has no comments, whichever method then writes it.
+        let method = Canonicalization { comments: false, ..method };
         let digest_method = c.expect(Ns::Ds, "DigestMethod")?;
         digest_method.children()?.end()?;
         let name = uri(digest_method, "Algorithm")?;

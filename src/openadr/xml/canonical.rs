@@ -460,6 +460,25 @@ mod tests {
         }
     }
 
+    /// Canonical XML 1.1, section 2.4, where libxml2 (2.9) errs: bases are joined only where one of the elements left out had an
+    /// xml:base, so an empty one of the apex, or below it, stays; a `/` is appended to a trailing `..`; and a base of authority
+    /// alone gets the `/` of RFC 3986, section 5.2.3.
+    #[test]
+    fn version_1_1_joins_bases_as_the_text_says_and_not_as_libxml2_does() {
+        for (text, expected) in [
+            ("<a><b xml:base=''/></a>", "<b xml:base=\"\"></b>"),
+            ("<a xml:base='x'><b><c xml:base=''/></b></a>", "<b xml:base=\"x\"><c xml:base=\"\"></c></b>"),
+            ("<a xml:base='..'><b xml:base='..'/></a>", "<b xml:base=\"../../\"></b>"),
+            ("<a xml:base='./w'><b xml:base='..'/></a>", "<b xml:base=\"../\"></b>"),
+            (
+                "<a xml:base='http://example.org'><b xml:base='..'/></a>",
+                "<b xml:base=\"http://example.org/\"></b>",
+            ),
+        ] {
+            assert_eq!(part(&inclusive11(), text, "b"), expected, "{text}");
+        }
+    }
+
     /// Canonical XML 1.0, section 2.3, on namespace nodes: written as attributes are, so `&` is `&amp;`. libxml2 writes `&#38;`
     /// (2.9) or `&` (2.14).
     #[test]

@@ -99,3 +99,28 @@ fn our_canonical_form_is_that_of_libxml2() {
         assert_eq!(ours, theirs, "{method:?} of {xml}");
     }
 }
+
+/// xmllint knows Canonical XML 1.1 too; it writes whole documents with their comments.
+#[test]
+fn our_canonical_forms_are_those_of_xmllint() {
+    let Some(xmllint) = peer("xmllint") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("document.xml");
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut left = 100;
+    while left > 0 {
+        let xml = document().new_tree(&mut runner).unwrap().current();
+        let Ok(document) = Document::parse(xml.as_bytes(), &Limits::VEN) else { continue };
+        left -= 1;
+        std::fs::write(&file, &xml).unwrap();
+        for (mode, inclusion) in [
+            ("--c14n", Inclusion::Inclusive),
+            ("--c14n11", Inclusion::Inclusive11),
+            ("--exc-c14n", Inclusion::Exclusive(Vec::new())),
+        ] {
+            let theirs = Command::new(&xmllint).arg(mode).arg(&file).output().unwrap();
+            let ours = Canonicalization { inclusion, comments: true }.of_document(&document);
+            assert_eq!(String::from_utf8(ours), String::from_utf8(theirs.stdout), "{mode} of {xml}");
+        }
+    }
+}

@@ -112,7 +112,7 @@ fn we_believe_what_openleadr_signs() {
     }
 }
 
-/// xmlsec1 signs a template of ours: exclusive C14N, Canonical XML 1.1, xml: attributes that are inherited or not, no Transforms, other digests, the signature behind the object.
+/// xmlsec1 signs a template of ours: exclusive C14N, Canonical XML 1.1, xml: attributes that are inherited or not, comments, no Transforms, other digests, the signature behind the object.
 #[test]
 fn we_believe_what_xmlsec1_signs_in_every_lawful_form() {
     let Some(xmlsec1) = peer("xmlsec1") else { return };
@@ -127,6 +127,12 @@ fn we_believe_what_xmlsec1_signs_in_every_lawful_form() {
             (exclusive, "", "http://www.w3.org/2001/04/xmldsig-more#sha384", false),
             (inclusive11, inclusive11, "http://www.w3.org/2001/04/xmlenc#sha256", false),
             (exclusive, inclusive11, "http://www.w3.org/2001/04/xmlenc#sha256", true),
+            (
+                "http://www.w3.org/2006/12/xml-c14n11#WithComments",
+                "http://www.w3.org/2001/10/xml-exc-c14n#WithComments",
+                "http://www.w3.org/2001/04/xmlenc#sha256",
+                false,
+            ),
             (
                 "http://www.w3.org/TR/2001/REC-xml-c14n-20010315#WithComments",
                 "",
@@ -144,7 +150,9 @@ fn we_believe_what_xmlsec1_signs_in_every_lawful_form() {
                     "<oadr:oadrSignedObject",
                     "<oadr:oadrSignedObject xml:space='preserve' xml:base='../c'",
                     1,
-                );
+                )
+                .replacen("<ei:venID>", "<!-- note --><ei:venID><!-- note -->", 1);
+            assert!(template.contains("note"), "{template}");
             let (input, output) = (folder.path().join("template.xml"), folder.path().join("signed.xml"));
             let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("cert.pem"));
             std::fs::write(&input, template).unwrap();

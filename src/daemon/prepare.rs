@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use crate::config::{Config, ConfigError, ConfigFault, ReportSection, TrustSection, Verify};
+use rustls_pki_types::PrivateKeyDer;
+
+use crate::config::{Config, ConfigError, ConfigFault, ReportSection, SecretSource, TrustSection, Verify};
 use crate::engine::{PointOffer, ReportOffer, Settings};
-use crate::openadr::signature::{Gate, Policy, SigningKey, Trust};
+use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, private_key};
 use crate::openadr::xml::Limits;
 
 use super::entropy;
@@ -49,6 +51,22 @@ impl Faults<'_> {
     fn file(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
         self.check(key, Some(path), std::fs::read(path))
     }
+
+    /// The private key of `[tls]` or `[signature]`.
+    fn key(
+        &mut self,
+        section: &str,
+        path: &Path,
+        passphrase: Option<&SecretSource>,
+    ) -> Option<PrivateKeyDer<'static>> {
+        let setting = format!("{section}.key");
+        let pem = self.file(&setting, path);
+        let passphrase = match passphrase {
+            None => None,
+            Some(source) => Some(self.check(&format!("{section}.passphrase"), None, source.read())?),
+        };
+        self.check(&setting, Some(path), private_key(&pem?, passphrase.as_ref()))
+    }
 }
 
 impl Prepared {
@@ -91,10 +109,11 @@ fn client_tls(faults: &mut Faults<'_>) -> Option<rustls::ClientConfig> {
             pem.map(tls::Roots::Pem)
         }
     };
-    let (cert, key) = (faults.file("tls.cert", &section.cert), faults.file("tls.key", &section.key));
+    let cert = faults.file("tls.cert", &section.cert);
+    let key = faults.key("tls", &section.key, section.passphrase.as_ref());
     let (cert, key) = (cert?, key?);
     // Says more about a key that does not fit than TLS does.
-    let fits = SigningKey::from_pem(&key, &cert, &entropy::dice());
+    let fits = SigningKey::new(&key, &cert, &entropy::dice());
     let fits = faults.check("tls.key", Some(&section.key), fits);
     let (roots, _) = (roots?, fits?);
     let names = if section.allow_common_name {
@@ -102,7 +121,7 @@ fn client_tls(faults: &mut Faults<'_>) -> Option<rustls::ClientConfig> {
     } else {
         tls::NameCheck::AlternativeName
     };
-    faults.check("tls.cert", Some(&section.cert), tls::client(&roots, &cert, &key, names))
+    faults.check("tls.cert", Some(&section.cert), tls::client(&roots, &cert, key, names))
 }
 
 /// `Some(None)`: messages go unsigned.
@@ -117,8 +136,8 @@ fn signing_key(faults: &mut Faults<'_>) -> Option<Option<SigningKey>> {
         return None;
     }
     let cert = faults.file("signature.cert", &section.cert);
-    let key = faults.file("signature.key", &section.key);
-    let key = SigningKey::from_pem(&key?, &cert?, &entropy::dice());
+    let key = faults.key("signature", &section.key, section.passphrase.as_ref());
+    let key = SigningKey::new(&key?, &cert?, &entropy::dice());
     faults.check("signature.key", Some(&section.key), key).map(Some)
 }
 

@@ -13,6 +13,7 @@
 
 mod algorithm;
 mod certificate;
+mod encrypted;
 mod gate;
 mod key;
 mod replay;
@@ -23,6 +24,7 @@ mod verify;
 mod tests;
 
 pub(crate) use certificate::{Trust, common_name, has_alternative_names};
+pub(crate) use encrypted::private_key;
 pub(crate) use gate::{Gate, Policy};
 pub(crate) use key::SigningKey;
 pub(crate) use replay::Seen;

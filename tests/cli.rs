@@ -104,6 +104,30 @@ fn check_says_what_the_utility_must_know() {
     }
 }
 
+#[test]
+fn a_key_that_others_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let house = House::new(KeyKind::P256);
+    let configuration = house.configure("https://localhost:1", "");
+    let check = || succeed(&["check", "--config", configuration.to_str().unwrap()]);
+    assert!(!check().contains("warning"));
+    let key = house.path("certs/ven.key");
+    let command = format!("run: chmod 600 {}", key.display());
+    for mode in [0o640, 0o604] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let said = check();
+        assert_eq!(said.matches("warning").count(), 1, "one key, one warning: {said}");
+        assert!(
+            said.contains("ven.toml:11: tls.key: others than its owner can read") && said.contains(&command),
+            "{said}"
+        );
+    }
+    let process = Process::ven(&configuration);
+    process.wait_for(&command, 0);
+    process.wait_for("VTN is away", 0);
+    process.terminate();
+}
+
 /// Encrypts the VEN's key in its place.
 fn encrypt_key(openssl: &Path, house: &House, passphrase: &str) {
     let (key, plain) = (house.path("certs/ven.key"), house.path("certs/plain.key"));

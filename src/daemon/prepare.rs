@@ -22,12 +22,15 @@ pub(crate) struct Prepared {
     pub(crate) gate: Gate,
     pub(crate) settings: Settings,
     pub(crate) meters: Vec<MeterSettings>,
+    /// What does not stand in the way, but should be put right; one line each.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The faults found so far.
 struct Faults<'c> {
     config: &'c Config,
     found: Vec<ConfigFault>,
+    warnings: Vec<String>,
 }
 
 impl Faults<'_> {
@@ -61,11 +64,26 @@ impl Faults<'_> {
     ) -> Option<PrivateKeyDer<'static>> {
         let setting = format!("{section}.key");
         let pem = self.file(&setting, path);
+        if section != "signature" || *path != self.config.tls.key {
+            self.warn_of_readers(&setting, path);
+        }
         let passphrase = match passphrase {
             None => None,
             Some(source) => Some(self.check(&format!("{section}.passphrase"), None, source.read())?),
         };
         self.check(&setting, Some(path), private_key(&pem?, passphrase.as_ref()))
+    }
+
+    /// Whoever reads the key can speak in our name.
+    fn warn_of_readers(&mut self, key: &str, path: &Path) {
+        use std::os::unix::fs::PermissionsExt as _;
+        const OTHERS_READ: u32 = 0o044;
+        let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode());
+        if mode & OTHERS_READ != 0 {
+            let path = path.display();
+            let what = format!("others than its owner can read this private key; run: chmod 600 {path}");
+            self.warnings.push(self.config.fault(key, what).in_file(&self.config.file));
+        }
     }
 }
 
@@ -76,7 +94,7 @@ impl Prepared {
     ///
     /// Every fault at once.
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
-        let mut faults = Faults { config, found: Vec::new() };
+        let mut faults = Faults { config, found: Vec::new(), warnings: Vec::new() };
         let root = faults.check("vtn.url", None, simple_root(&config.vtn.url));
         let tls = client_tls(&mut faults);
         let key = signing_key(&mut faults);
@@ -90,6 +108,7 @@ impl Prepared {
                     settings: settings(config, key.is_some()),
                     key,
                     meters: meters(config),
+                    warnings: faults.warnings,
                 })
             }
             _ => Err(ConfigError { file: config.file.clone(), faults: faults.found }),

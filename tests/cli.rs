@@ -105,6 +105,70 @@ fn check_says_what_the_utility_must_know() {
 }
 
 #[test]
+fn a_key_that_others_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let house = House::new(KeyKind::P256);
+    let configuration = house.configure("https://localhost:1", "");
+    let check = || succeed(&["check", "--config", configuration.to_str().unwrap()]);
+    assert!(!check().contains("warning"));
+    let key = house.path("certs/ven.key");
+    let command = format!("run: chmod 600 {}", key.display());
+    for mode in [0o640, 0o604] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let said = check();
+        assert_eq!(said.matches("warning").count(), 1, "one key, one warning: {said}");
+        assert!(
+            said.contains("ven.toml:11: tls.key: others than its owner can read") && said.contains(&command),
+            "{said}"
+        );
+    }
+    let process = Process::ven(&configuration);
+    process.wait_for(&command, 0);
+    process.wait_for("VTN is away", 0);
+    process.terminate();
+}
+
+/// Encrypts the VEN's key in its place.
+fn encrypt_key(openssl: &Path, house: &House, passphrase: &str) {
+    let (key, plain) = (house.path("certs/ven.key"), house.path("certs/plain.key"));
+    std::fs::rename(&key, &plain).unwrap();
+    let mut encrypt = Command::new(openssl);
+    encrypt.args(["pkcs8", "-topk8", "-passout", &format!("pass:{passphrase}"), "-in"]).arg(&plain);
+    assert!(encrypt.arg("-out").arg(&key).status().unwrap().success());
+}
+
+#[test]
+fn an_encrypted_key_is_opened_by_a_passphrase_from_elsewhere() {
+    let Some(openssl) = support::peer("openssl") else { return };
+    for kind in [KeyKind::P256, KeyKind::Rsa] {
+        let house = House::new(kind);
+        encrypt_key(&openssl, &house, "hunter2");
+        let configure = |line: &str| {
+            let text = house.configuration("https://vtn.example.org", "");
+            let path = house.path("ven.toml");
+            std::fs::write(&path, text.replace("[tls]", &format!("[tls]\n{line}"))).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let check = |line: &str| ven(&["check", "--config", &configure(line)]);
+        assert!(
+            text(&check("").stderr).contains("the private key is encrypted; say where its passphrase is")
+        );
+        std::fs::write(house.path("right"), "hunter2\n").unwrap();
+        let said = check("passphrase = \"${file:right}\"");
+        assert!(said.status.success(), "{}", text(&said.stderr));
+        std::fs::write(house.path("wrong"), "swordfish").unwrap();
+        let error = text(&check("passphrase = \"${file:wrong}\"").stderr);
+        assert!(
+            error.contains("cannot be decrypted with this passphrase") && !error.contains("swordfish"),
+            "{error}"
+        );
+        let mut by_environment = Command::new(env!("CARGO_BIN_EXE_ven"));
+        by_environment.args(["check", "--config", &configure("passphrase = \"${env:KEY_OF_VEN}\"")]);
+        assert!(by_environment.env("KEY_OF_VEN", "hunter2").status().unwrap().success());
+    }
+}
+
+#[test]
 fn a_configuration_that_is_not_there_is_named() {
     let error = fail(&["run", "--config", "/nowhere/ven.toml"]);
     assert!(error.contains("/nowhere/ven.toml") && error.contains("No such file"), "{error}");

@@ -11,6 +11,9 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     let prepared = Prepared::new(&config)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}: no faults found", path.display())?;
+    for warning in &prepared.warnings {
+        writeln!(out, "warning      {warning}")?;
+    }
     writeln!(out, "VTN          {}", config.vtn.url)?;
     if let Some(key) = &prepared.key {
         writeln!(out, "fingerprint  {} (tell it to your utility)", key.fingerprint())?;

@@ -1,7 +1,7 @@
 //! Says what is wrong with a configuration: what, where, and what to do.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,22 +23,19 @@ pub struct ConfigError {
     pub faults: Vec<ConfigFault>,
 }
 
+impl ConfigFault {
+    /// One line that says where it is and what it is.
+    pub(crate) fn in_file(&self, file: &Path) -> String {
+        let line = self.line.map_or_else(String::new, |line| format!(":{line}"));
+        let key = if self.key.is_empty() { String::new() } else { format!(": {}", self.key) };
+        format!("{}{line}{key}: {}", file.display(), self.what)
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, fault) in self.faults.iter().enumerate() {
-            if at > 0 {
-                writeln!(f)?;
-            }
-            write!(f, "{}", self.file.display())?;
-            if let Some(line) = fault.line {
-                write!(f, ":{line}")?;
-            }
-            if !fault.key.is_empty() {
-                write!(f, ": {}", fault.key)?;
-            }
-            write!(f, ": {}", fault.what)?;
-        }
-        Ok(())
+        let lines: Vec<_> = self.faults.iter().map(|fault| fault.in_file(&self.file)).collect();
+        f.write_str(&lines.join("\n"))
     }
 }
 

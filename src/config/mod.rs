@@ -3,6 +3,7 @@
 mod fault;
 mod read;
 mod reader;
+mod secret;
 
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigError, ConfigFault};
+pub(crate) use secret::SecretSource;
 
 use crate::metering::Quantity;
 use crate::openadr::message::{
@@ -71,6 +73,8 @@ pub(crate) struct TlsSection {
     pub(crate) ca: Option<PathBuf>,
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
+    /// What opens the key, where it is encrypted.
+    pub(crate) passphrase: Option<SecretSource>,
     pub(crate) allow_common_name: bool,
 }
 
@@ -80,6 +84,7 @@ pub(crate) struct SignatureSection {
     pub(crate) sign: bool,
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
+    pub(crate) passphrase: Option<SecretSource>,
     pub(crate) verify: Verify,
     pub(crate) trust: TrustSection,
     /// How old a message may be.

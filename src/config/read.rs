@@ -15,6 +15,7 @@ use crate::time::Span;
 
 use super::fault::ConfigFault;
 use super::reader::{Found, Reader, Section};
+use super::secret::SecretSource;
 use super::{
     Config, HandlerSection, MeterSection, PointSection, ReportSection, SignatureSection, TlsSection,
     TrustSection, VenSection, Verify, VtnSection,
@@ -118,6 +119,7 @@ fn tls(section: Section<'_, '_>, folder: &Path) -> Option<TlsSection> {
         section.required("ca", "name the file with the certificate that signed the VTN's, or \"system\"");
     let cert = section.required("cert", "name the file with your certificate, as cert = \"ven.pem\"");
     let key = section.required("key", "name the file with its private key, as key = \"ven.key\"");
+    let passphrase = passphrase(&section, folder);
     let allow_common_name =
         or(section.choice("server_name", &[("verify", false), ("allow-cn", true)]), false);
     section.end();
@@ -126,8 +128,21 @@ fn tls(section: Section<'_, '_>, folder: &Path) -> Option<TlsSection> {
         ca: (ca != "system").then(|| folder.join(ca)),
         cert: folder.join(cert?.value),
         key: folder.join(key?.value),
+        passphrase,
         allow_common_name,
     })
+}
+
+fn passphrase(section: &Section<'_, '_>, folder: &Path) -> Option<SecretSource> {
+    let found = section.text("passphrase")?;
+    let source = SecretSource::parse(&found.value, folder);
+    if source.is_none() {
+        // What stands there may be the passphrase, and faults are printed.
+        let what = "expected \"${env:NAME}\" or \"${file:/path}\"; a passphrase itself does not belong in this file: put it into a \
+                    file that only the VEN's user can read";
+        section.reader.fault(found.line, &found.key, what);
+    }
+    source
 }
 
 fn signature(section: Section<'_, '_>, folder: &Path, tls: Option<&TlsSection>) -> Option<SignatureSection> {
@@ -171,9 +186,12 @@ fn signature(section: Section<'_, '_>, folder: &Path, tls: Option<&TlsSection>) 
         (None, None) => Some(TrustSection::Pinned(pins)),
     };
     let window = or(section.span("window"), Span::MINUTE * 5);
+    let passphrase = passphrase(&section, folder);
     section.end();
     let (cert, key) = (cert.or_else(|| Some(tls?.cert.clone()))?, key.or_else(|| Some(tls?.key.clone()))?);
-    Some(SignatureSection { sign, cert, key, verify, trust: trust?, window })
+    let same_key = tls.filter(|tls| tls.key == key);
+    let passphrase = passphrase.or_else(|| same_key?.passphrase.clone());
+    Some(SignatureSection { sign, cert, key, passphrase, verify, trust: trust?, window })
 }
 
 fn handler(section: Section<'_, '_>) -> HandlerSection {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Config, TrustSection, Verify};
+use super::{Config, SecretSource, TrustSection, Verify};
 use crate::openadr::message::OptType;
 use crate::time::Span;
 
@@ -165,5 +165,45 @@ fn the_environment_goes_before_the_file() {
     assert!(
         error.to_string().contains("signature.sign: expected true or false, found \"perhaps\""),
         "{error}"
+    );
+}
+
+#[test]
+fn a_passphrase_is_named_by_its_place_and_never_repeated() {
+    let with = |line: &str| read(&SMALLEST.replace("[tls]", &format!("[tls]\n{line}")));
+    let config = with("passphrase = \"${env:VEN_KEY}\"").unwrap();
+    assert_eq!(config.tls.passphrase, Some(SecretSource::Env("VEN_KEY".into())));
+    assert_eq!(config.signature.passphrase, config.tls.passphrase, "one key for both");
+    let config = with("passphrase = \"${file:secret}\"").unwrap();
+    assert_eq!(
+        config.tls.passphrase,
+        Some(SecretSource::File("/etc/ven/secret".into())),
+        "relative to the file"
+    );
+    let other =
+        SMALLEST.replace("[signature]", "passphrase = \"${env:A}\"\n[signature]\nkey = \"other.key\"");
+    assert_eq!(read(&other).unwrap().signature.passphrase, None, "another key, another passphrase");
+    for wrong in ["hunter2", "${hunter2}", "${env:}", "$hunter2", "${vault:hunter2}", "env:hunter2"] {
+        let error = with(&format!("passphrase = \"{wrong}\"")).unwrap_err();
+        assert!(error.contains("tls.passphrase: expected \"${env:NAME}\""), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn secrets_are_read_without_the_end_of_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    let source = SecretSource::File(path.clone());
+    assert!(source.read().unwrap_err().contains("No such file"));
+    for (text, good) in [("", false), ("\n", false), ("\r\n", false), ("s", true), ("s \r\n", true)] {
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(source.read().is_ok(), good, "{text:?}");
+    }
+    assert!(
+        SecretSource::Env("VEN_TEST_NO_SUCH".into())
+            .read()
+            .unwrap_err()
+            .contains("$VEN_TEST_NO_SUCH is not set")
     );
 }

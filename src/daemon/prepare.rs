@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use crate::config::{Config, ConfigError, ConfigFault, ReportSection, TrustSection, Verify};
+use rustls_pki_types::PrivateKeyDer;
+
+use crate::config::{Config, ConfigError, ConfigFault, ReportSection, SecretSource, TrustSection, Verify};
 use crate::engine::{PointOffer, ReportOffer, Settings};
-use crate::openadr::signature::{Gate, Policy, SigningKey, Trust};
+use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, private_key};
 use crate::openadr::xml::Limits;
 
 use super::entropy;
@@ -22,12 +24,15 @@ pub(crate) struct Prepared {
     pub(crate) gate: Gate,
     pub(crate) settings: Settings,
     pub(crate) meters: Vec<MeterSettings>,
+    /// What does not stand in the way, but should be put right; one line each.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The faults found so far.
 struct Faults<'c> {
     config: &'c Config,
     found: Vec<ConfigFault>,
+    warnings: Vec<String>,
 }
 
 impl Faults<'_> {
@@ -51,6 +56,37 @@ impl Faults<'_> {
     fn file(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
         self.check(key, Some(path), std::fs::read(path))
     }
+
+    /// The private key of `[tls]` or `[signature]`.
+    fn key(
+        &mut self,
+        section: &str,
+        path: &Path,
+        passphrase: Option<&SecretSource>,
+    ) -> Option<PrivateKeyDer<'static>> {
+        let setting = format!("{section}.key");
+        let pem = self.file(&setting, path);
+        if section != "signature" || *path != self.config.tls.key {
+            self.warn_of_readers(&setting, path);
+        }
+        let passphrase = match passphrase {
+            None => None,
+            Some(source) => Some(self.check(&format!("{section}.passphrase"), None, source.read())?),
+        };
+        self.check(&setting, Some(path), private_key(&pem?, passphrase.as_ref()))
+    }
+
+    /// Whoever reads the key can speak in our name.
+    fn warn_of_readers(&mut self, key: &str, path: &Path) {
+        use std::os::unix::fs::PermissionsExt as _;
+        const OTHERS_READ: u32 = 0o044;
+        let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode());
+        if mode & OTHERS_READ != 0 {
+            let path = path.display();
+            let what = format!("others than its owner can read this private key; run: chmod 600 {path}");
+            self.warnings.push(self.config.fault(key, what).in_file(&self.config.file));
+        }
+    }
 }
 
 impl Prepared {
@@ -60,7 +96,7 @@ impl Prepared {
     ///
     /// Every fault at once.
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
-        let mut faults = Faults { config, found: Vec::new() };
+        let mut faults = Faults { config, found: Vec::new(), warnings: Vec::new() };
         let root = faults.check("vtn.url", None, simple_root(&config.vtn.url));
         let tls = client_tls(&mut faults);
         let key = signing_key(&mut faults);
@@ -73,6 +109,7 @@ impl Prepared {
                 settings: settings(config, key.is_some()),
                 key,
                 meters: meters(config),
+                warnings: faults.warnings,
             }),
             _ => Err(ConfigError { file: config.file.clone(), faults: faults.found }),
         }
@@ -91,10 +128,11 @@ fn client_tls(faults: &mut Faults<'_>) -> Option<rustls::ClientConfig> {
             pem.map(tls::Roots::Pem)
         }
     };
-    let (cert, key) = (faults.file("tls.cert", &section.cert), faults.file("tls.key", &section.key));
+    let cert = faults.file("tls.cert", &section.cert);
+    let key = faults.key("tls", &section.key, section.passphrase.as_ref());
     let (cert, key) = (cert?, key?);
     // Says more about a key that does not fit than TLS does.
-    let fits = SigningKey::from_pem(&key, &cert, &entropy::dice());
+    let fits = SigningKey::new(&key, &cert, &entropy::dice());
     let fits = faults.check("tls.key", Some(&section.key), fits);
     let (roots, _) = (roots?, fits?);
     let names = if section.allow_common_name {
@@ -102,7 +140,7 @@ fn client_tls(faults: &mut Faults<'_>) -> Option<rustls::ClientConfig> {
     } else {
         tls::NameCheck::AlternativeName
     };
-    faults.check("tls.cert", Some(&section.cert), tls::client(&roots, &cert, &key, names))
+    faults.check("tls.cert", Some(&section.cert), tls::client(&roots, &cert, key, names))
 }
 
 /// `Some(None)`: messages go unsigned.
@@ -117,8 +155,8 @@ fn signing_key(faults: &mut Faults<'_>) -> Option<Option<SigningKey>> {
         return None;
     }
     let cert = faults.file("signature.cert", &section.cert);
-    let key = faults.file("signature.key", &section.key);
-    let key = SigningKey::from_pem(&key?, &cert?, &entropy::dice());
+    let key = faults.key("signature", &section.key, section.passphrase.as_ref());
+    let key = SigningKey::new(&key?, &cert?, &entropy::dice());
     faults.check("signature.key", Some(&section.key), key).map(Some)
 }
 

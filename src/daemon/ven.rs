@@ -93,6 +93,9 @@ impl VenBuilder {
     pub async fn start(self) -> Result<VenHandle, StartError> {
         let config = self.config;
         let mut prepared = Prepared::new(&config)?;
+        for warning in &prepared.warnings {
+            tracing::warn!("{warning}");
+        }
         let state = &config.ven.state;
         let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
         std::fs::create_dir_all(state).map_err(unusable)?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ring::digest::{SHA256, digest};
+use zeroize::Zeroizing;
 
 /// The last ten bytes of the SHA-256 of a certificate (section 10.5.1), written `AA:BB:...`.
 ///
@@ -59,6 +60,26 @@ impl FromStr for Fingerprint {
             *byte = u8::from_str_radix(pair, 16).map_err(|_| bad())?;
         }
         Ok(Self(bytes))
+    }
+}
+
+/// What opens a private key; nothing prints it, and it is wiped when it is dropped.
+#[derive(Clone)]
+pub(crate) struct Passphrase(Zeroizing<String>);
+
+impl Passphrase {
+    pub(crate) fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    pub(in crate::openadr) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(..)")
     }
 }
 

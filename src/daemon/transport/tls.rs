@@ -68,13 +68,6 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, T
     all.ok().filter(|all| !all.is_empty()).ok_or(TlsError::NoCertificate)
 }
 
-fn identity(
-    certificate: &[u8],
-    key: &[u8],
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
-    Ok((certificates(certificate)?, PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey)?))
-}
-
 fn store(roots: &Roots) -> Result<Arc<RootCertStore>, TlsError> {
     let mut store = RootCertStore::empty();
     match roots {
@@ -107,10 +100,10 @@ fn provider() -> Arc<CryptoProvider> {
 pub(crate) fn client(
     roots: &Roots,
     certificate: &[u8],
-    key: &[u8],
+    key: PrivateKeyDer<'static>,
     names: NameCheck,
 ) -> Result<ClientConfig, TlsError> {
-    let (chain, key) = identity(certificate, key)?;
+    let chain = certificates(certificate)?;
     let roots = store(roots)?;
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let config = match names {
@@ -134,7 +127,8 @@ pub(crate) fn client(
 ///
 /// Where a certificate or key cannot be used.
 pub(crate) fn server(roots: &Roots, certificate: &[u8], key: &[u8]) -> Result<ServerConfig, TlsError> {
-    let (chain, key) = identity(certificate, key)?;
+    let chain = certificates(certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey)?;
     let verifier = WebPkiClientVerifier::builder_with_provider(store(roots)?, provider()).build()?;
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     Ok(builder.with_client_cert_verifier(verifier).with_single_cert(chain, key)?)

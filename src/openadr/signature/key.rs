@@ -8,6 +8,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::algorithm::{ECDSA_SHA256, RSA_SHA256};
+use super::encrypted::private_key;
 use crate::openadr::trust::Fingerprint;
 
 /// A private key and the certificate that belongs to it.
@@ -31,9 +32,17 @@ pub(crate) enum KeyError {
     #[error("there is no private key in it; expected a block -----BEGIN PRIVATE KEY-----")]
     NoKey,
     #[error(
-        "the private key is encrypted; decrypt it with: openssl pkcs8 -topk8 -nocrypt -in KEY -out NEWKEY"
+        "the private key is encrypted; say where its passphrase is, as passphrase = \"${{env:NAME}}\" or \"${{file:/path}}\", \
+         or decrypt it with: openssl pkcs8 -topk8 -nocrypt -in KEY -out NEWKEY"
     )]
     Encrypted,
+    #[error(
+        "the private key is encrypted in an old way that is not read; convert it with: openssl pkcs8 -topk8 -v2 aes256 \
+         -in KEY -out NEWKEY"
+    )]
+    OldEncryption,
+    #[error("the private key cannot be decrypted with this passphrase")]
+    WrongPassphrase,
     #[error("the private key is neither RSA of 2048 to 4096 bits nor EC on P-256: {0}")]
     Unusable(String),
     #[error("the private key does not belong to the certificate")]
@@ -41,7 +50,7 @@ pub(crate) enum KeyError {
 }
 
 impl SigningKey {
-    /// From PEM: a key as PKCS#8, PKCS#1 or SEC1, and its certificate, which may be followed by others of its chain.
+    /// From PEM: a key as PKCS#8, PKCS#1 or SEC1, not encrypted, and its certificate.
     ///
     /// # Errors
     ///
@@ -51,12 +60,21 @@ impl SigningKey {
         certificate: &[u8],
         dice: &dyn SecureRandom,
     ) -> Result<Self, KeyError> {
+        Self::new(&private_key(key, None)?, certificate, dice)
+    }
+
+    /// From a key and its certificate in PEM, which may be followed by others of its chain.
+    ///
+    /// # Errors
+    ///
+    /// Where either cannot be read, or they do not belong together.
+    pub(crate) fn new(
+        key: &PrivateKeyDer<'_>,
+        certificate: &[u8],
+        dice: &dyn SecureRandom,
+    ) -> Result<Self, KeyError> {
         let certificate = CertificateDer::from_pem_slice(certificate).map_err(|_| KeyError::NoCertificate)?;
-        let encrypted = [&b"ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
-        if encrypted.iter().any(|mark| key.windows(mark.len()).any(|window| window == *mark)) {
-            return Err(KeyError::Encrypted);
-        }
-        let pair = Pair::read(&PrivateKeyDer::from_pem_slice(key).map_err(|_| KeyError::NoKey)?, dice)?;
+        let pair = Pair::read(key, dice)?;
         let (_, parsed) = X509Certificate::from_der(&certificate).map_err(|_| KeyError::NoCertificate)?;
         if parsed.public_key().subject_public_key.data.as_ref() != pair.public_key() {
             return Err(KeyError::Mismatch);

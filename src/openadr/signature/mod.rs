@@ -14,6 +14,7 @@
 mod algorithm;
 mod certificate;
 mod description;
+mod encrypted;
 mod gate;
 mod key;
 mod replay;
@@ -25,6 +26,7 @@ mod tests;
 
 pub(crate) use certificate::{Trust, common_name, has_alternative_names};
 pub(crate) use description::Description;
+pub(crate) use encrypted::private_key;
 pub(crate) use gate::{Gate, Policy};
 pub(crate) use key::SigningKey;
 pub(crate) use replay::Seen;

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use ring::rand::SystemRandom;
 
-use crate::openadr::signature::SigningKey;
+use crate::openadr::signature::{SigningKey, private_key};
+use crate::openadr::trust::Passphrase;
 use crate::test_support::peer;
 
 /// The system's random numbers.
@@ -90,7 +91,7 @@ fn keys_of_every_form_are_read() {
         assert!(SigningKey::from_pem(&traditional, certificate, &dice()).is_ok(), "{text}");
         let encrypted = run(&["pkcs8", "-topk8", "-passout", "pass:secret"]);
         let error = SigningKey::from_pem(&encrypted, certificate, &dice()).unwrap_err().to_string();
-        assert!(error.contains("openssl pkcs8"), "{error}");
+        assert!(error.contains("${env:NAME}") && error.contains("openssl pkcs8"), "{error}");
     }
     let (ec, rsa) = (Identity::p256(), Identity::rsa());
     let error = |key: &str, certificate: &str| {
@@ -99,4 +100,47 @@ fn keys_of_every_form_are_read() {
     assert!(error(&ec.key_pem, &rsa.certificate_pem).contains("does not belong"));
     assert!(error("nothing", &rsa.certificate_pem).contains("no private key"));
     assert!(error(&ec.key_pem, "nothing").contains("no certificate"));
+}
+
+/// Every way in which the openssl program encrypts keys, with the ones that it has given up.
+#[test]
+fn encrypted_keys_are_read_or_the_command_that_converts_them_is_named() {
+    let Some(openssl) = peer("openssl") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let passphrase = |text: &str| Passphrase::new(text.to_owned().into());
+    for (identity, form) in [(Identity::p256(), "ec"), (Identity::rsa(), "rsa")] {
+        let plain = folder.path().join("key.pem");
+        std::fs::write(&plain, &identity.key_pem).unwrap();
+        let encrypt = |args: &str| {
+            let args = args.split(' ').chain(["-passout", "pass:s\u{fc}\u{df} 1", "-in"]);
+            let made = Command::new(&openssl).args(args).arg(&plain).output().unwrap();
+            assert!(made.status.success(), "{made:?}");
+            made.stdout
+        };
+        for args in [
+            "pkcs8 -topk8",
+            "pkcs8 -topk8 -v2 aes128",
+            "pkcs8 -topk8 -v2 des3",
+            "pkcs8 -topk8 -v2 aes256 -v2prf hmacWithSHA1",
+            "pkcs8 -topk8 -scrypt",
+        ] {
+            let pem = encrypt(args);
+            let read = |text: &str| private_key(&pem, Some(&passphrase(text)));
+            let key = read("s\u{fc}\u{df} 1").unwrap_or_else(|error| panic!("{args}: {error}"));
+            assert!(SigningKey::new(&key, identity.certificate_pem.as_bytes(), &dice()).is_ok(), "{args}");
+            let error = read("wrong").unwrap_err().to_string();
+            assert!(error.contains("with this passphrase"), "{args}: {error}");
+            let error = private_key(&pem, None).unwrap_err().to_string();
+            assert!(error.contains("${file:/path}"), "{args}: {error}");
+        }
+        for args in [
+            "pkcs8 -topk8 -v1 PBE-SHA1-3DES",
+            &format!("{form} -aes128 {}", if form == "rsa" { "-traditional" } else { "-outform PEM" }),
+        ] {
+            let error =
+                private_key(&encrypt(args), Some(&passphrase("s\u{fc}\u{df} 1"))).unwrap_err().to_string();
+            assert!(error.contains("openssl pkcs8 -topk8 -v2"), "{args}: {error}");
+        }
+    }
+    assert_eq!(format!("{:?}", passphrase("secret")), "Passphrase(..)");
 }

@@ -224,6 +224,13 @@ pub enum Notice {
     },
     /// The disk takes everything again.
     StoreRecovered,
+    /// A certificate of ours expires soon, or has.
+    CertificateExpires {
+        /// Its file.
+        which: String,
+        /// When.
+        at: Timestamp,
+    },
     /// A meter's line delivers good telegrams (again).
     MeterOnline {
         /// The meter's name in the configuration.
@@ -297,6 +304,7 @@ impl Notice {
                 | Self::ReportSkipped { .. }
                 | Self::ReportsDropped { .. }
                 | Self::StoreFailed { .. }
+                | Self::CertificateExpires { .. }
                 | Self::MeterOffline { .. }
                 | Self::MeterRejected { .. }
         )
@@ -333,6 +341,9 @@ impl fmt::Display for Notice {
             Self::MessageRejected { why } => write!(f, "message of the VTN rejected: {why}"),
             Self::StoreFailed { why } => write!(f, "store fails, what promises something waits: {why}"),
             Self::StoreRecovered => f.write_str("store works again"),
+            Self::CertificateExpires { which, at } => {
+                write!(f, "certificate {which} is valid until {at} only; have it renewed")
+            }
             Self::MeterOnline { meter } => write!(f, "meter {meter} is online"),
             Self::MeterOffline { meter, why } => write!(f, "meter {meter} is offline: {why}"),
             Self::MeterReading { meter, summary } => write!(f, "meter {meter}: {summary}"),

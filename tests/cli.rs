@@ -10,6 +10,7 @@ use openadr_ven::Config;
 use openadr_ven::message::PayloadKind;
 use openadr_ven::mock_vtn::KeyKind;
 use openadr_ven::time::Span;
+use support::authority::Authority;
 use support::{House, PATIENCE, Process};
 
 fn ven(arguments: &[&str]) -> Output {
@@ -124,6 +125,31 @@ fn a_key_that_others_can_read_is_warned_of() {
     }
     let process = Process::ven(&configuration);
     process.wait_for(&command, 0);
+    process.wait_for("VTN is away", 0);
+    process.terminate();
+}
+
+#[test]
+fn a_certificate_is_spoken_of_before_its_end_and_refused_after_it() {
+    let house = House::new(KeyKind::P256);
+    let authority = Authority::new(&house.path("cn"));
+    let configuration = house.path("ven.toml");
+    let text_of = |output: &Output| format!("{}{}", text(&output.stdout), text(&output.stderr));
+    let text = house.configuration("https://localhost:1", "").replace("certs/", "cn/");
+    std::fs::write(&configuration, text).unwrap();
+    for (days, good, warned) in [(40, true, false), (29, true, true), (-1, false, false)] {
+        authority.issue_for("ven", "our VEN", Some(days));
+        let output = ven(&["check", "--config", configuration.to_str().unwrap()]);
+        let said = text_of(&output);
+        assert_eq!(output.status.success(), good, "{days}: {said}");
+        assert_eq!(said.contains("only; have it renewed"), warned, "{days}: {said}");
+        let ends = if good { "ven.pem, valid until 2" } else { "tls.cert: " };
+        assert!(said.contains(ends), "{days}: {said}");
+        assert_eq!(said.contains("has expired, it was valid until"), !good, "{days}: {said}");
+    }
+    authority.issue_for("ven", "our VEN", Some(10));
+    let process = Process::ven(&configuration);
+    process.wait_for("only; have it renewed", 0);
     process.wait_for("VTN is away", 0);
     process.terminate();
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::daemon::Prepared;
+use crate::daemon::clock::Clock;
 
 pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
@@ -14,9 +15,18 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     for warning in &prepared.warnings {
         writeln!(out, "warning      {warning}")?;
     }
+    let now = Clock::start().now().wall;
+    for certificate in &prepared.certificates {
+        if let Some(notice) = certificate.notice(now) {
+            writeln!(out, "warning      {notice}")?;
+        }
+    }
     writeln!(out, "VTN          {}", config.vtn.url)?;
     if let Some(key) = &prepared.key {
         writeln!(out, "fingerprint  {} (tell it to your utility)", key.fingerprint())?;
+    }
+    for certificate in &prepared.certificates {
+        writeln!(out, "certificate  {}, valid until {}", certificate.path.display(), certificate.until)?;
     }
     for meter in &config.meters {
         writeln!(out, "meter        {} on {}", meter.name, meter.port.display())?;

@@ -10,6 +10,7 @@
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
 //! database.
 
+mod certificates;
 pub(crate) mod clock;
 mod courier;
 pub(crate) mod entropy;

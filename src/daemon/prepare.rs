@@ -6,9 +6,11 @@ use rustls_pki_types::PrivateKeyDer;
 
 use crate::config::{Config, ConfigError, ConfigFault, ReportSection, SecretSource, TrustSection, Verify};
 use crate::engine::{PointOffer, ReportOffer, Settings};
-use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, private_key};
+use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, private_key, valid_until};
 use crate::openadr::xml::Limits;
 
+use super::certificates::OwnCertificate;
+use super::clock::Clock;
 use super::entropy;
 use super::meter_port::{Framing, PortSettings};
 use super::meter_task::MeterSettings;
@@ -24,6 +26,7 @@ pub(crate) struct Prepared {
     pub(crate) gate: Gate,
     pub(crate) settings: Settings,
     pub(crate) meters: Vec<MeterSettings>,
+    pub(crate) certificates: Vec<OwnCertificate>,
     /// What does not stand in the way, but should be put right; one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -33,6 +36,7 @@ struct Faults<'c> {
     config: &'c Config,
     found: Vec<ConfigFault>,
     warnings: Vec<String>,
+    certificates: Vec<OwnCertificate>,
 }
 
 impl Faults<'_> {
@@ -76,6 +80,23 @@ impl Faults<'_> {
         self.check(&setting, Some(path), private_key(&pem?, passphrase.as_ref()))
     }
 
+    /// Our certificate, which must not have expired (rule 516); one that is not valid yet is a clock that is not set yet.
+    fn certificate(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
+        let pem = self.file(key, path)?;
+        let own = self.check(key, Some(path), tls::certificates(&pem))?;
+        let until = own.first().and_then(|der| valid_until(der));
+        let until = self.check(key, Some(path), until.ok_or("the certificate cannot be read"))?;
+        if until < Clock::start().now().wall {
+            let expired = format!("the certificate has expired, it was valid until {until}; have it renewed");
+            return self.check(key, Some(path), Err(expired));
+        }
+        let own = OwnCertificate { path: path.to_owned(), until };
+        if !self.certificates.contains(&own) {
+            self.certificates.push(own);
+        }
+        Some(pem)
+    }
+
     /// Whoever reads the key can speak in our name.
     fn warn_of_readers(&mut self, key: &str, path: &Path) {
         use std::os::unix::fs::PermissionsExt as _;
@@ -96,7 +117,7 @@ impl Prepared {
     ///
     /// Every fault at once.
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
-        let mut faults = Faults { config, found: Vec::new(), warnings: Vec::new() };
+        let mut faults = Faults { config, found: Vec::new(), warnings: Vec::new(), certificates: Vec::new() };
         let root = faults.check("vtn.url", None, simple_root(&config.vtn.url));
         let tls = client_tls(&mut faults);
         let key = signing_key(&mut faults);
@@ -109,6 +130,7 @@ impl Prepared {
                 settings: settings(config, key.is_some()),
                 key,
                 meters: meters(config),
+                certificates: faults.certificates,
                 warnings: faults.warnings,
             }),
             _ => Err(ConfigError { file: config.file.clone(), faults: faults.found }),
@@ -128,7 +150,7 @@ fn client_tls(faults: &mut Faults<'_>) -> Option<rustls::ClientConfig> {
             pem.map(tls::Roots::Pem)
         }
     };
-    let cert = faults.file("tls.cert", &section.cert);
+    let cert = faults.certificate("tls.cert", &section.cert);
     let key = faults.key("tls", &section.key, section.passphrase.as_ref());
     let (cert, key) = (cert?, key?);
     // Says more about a key that does not fit than TLS does.
@@ -154,7 +176,7 @@ fn signing_key(faults: &mut Faults<'_>) -> Option<Option<SigningKey>> {
     if section.cert == tls.cert && section.key == tls.key && !faults.found.is_empty() {
         return None;
     }
-    let cert = faults.file("signature.cert", &section.cert);
+    let cert = faults.certificate("signature.cert", &section.cert);
     let key = faults.key("signature", &section.key, section.passphrase.as_ref());
     let key = SigningKey::new(&key?, &cert?, &entropy::dice());
     faults.check("signature.key", Some(&section.key), key).map(Some)

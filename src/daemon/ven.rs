@@ -13,7 +13,9 @@ use crate::notice::Notice;
 use crate::openadr::message::{EventId, OptType};
 use crate::openadr::xml::Limits;
 use crate::rules::RulesHandler;
+use crate::time::Span;
 
+use super::certificates::watch;
 use super::clock::Clock;
 use super::courier::Courier;
 use super::entropy;
@@ -129,6 +131,9 @@ impl VenBuilder {
             store: store.clone(),
         };
         tokio::spawn(courier.run(outbox, inputs.clone()));
+        let gone = inputs.clone();
+        let gone = async move { gone.closed().await };
+        tokio::spawn(watch(prepared.certificates, clock, notices.clone(), Span::DAY, gone));
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let engine = Engine::new(prepared.settings, snapshot, seed);
         let (stop, stopped) = oneshot::channel::<()>();

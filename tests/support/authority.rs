@@ -26,9 +26,20 @@ impl Authority {
 
     /// Writes `file.pem` and `file.key`; returns the fingerprint as `ven fingerprint` prints it.
     pub(crate) fn issue(&self, file: &str, common_name: &str) -> String {
+        self.issue_for(file, common_name, None)
+    }
+
+    /// The same, valid for so many days from when the authority was made; below zero: no longer.
+    pub(crate) fn issue_for(&self, file: &str, common_name: &str, days: Option<i64>) -> String {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, common_name);
+        if let Some(days) = days {
+            let made = std::fs::metadata(self.folder.join("ca.pem")).unwrap().modified().unwrap();
+            let made = made.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+            let until = made.saturating_add_signed(days * 24 * 3600);
+            params.not_after = rcgen::date_time_ymd(1970, 1, 1) + std::time::Duration::from_secs(until);
+        }
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let path = self.folder.join(format!("{file}.pem"));
         std::fs::write(&path, certificate.pem()).unwrap();

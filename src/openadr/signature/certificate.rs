@@ -159,6 +159,12 @@ pub(crate) fn common_name(der: &[u8]) -> Option<String> {
     common_name.as_str().ok().map(str::to_owned)
 }
 
+/// Until when a certificate is valid.
+pub(crate) fn valid_until(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(Timestamp::from_seconds(certificate.validity().not_after.timestamp()))
+}
+
 /// Whether a certificate names its subject in the modern way.
 pub(crate) fn has_alternative_names(der: &[u8]) -> bool {
     let parsed = X509Certificate::from_der(der);

@@ -346,12 +346,12 @@ async fn kills_while_it_registers_leave_one_orphan_at_most() {
         }
         let log = tokio::task::block_in_place(|| process.kill());
         let stored = log.iter().any(|line| line.contains("registered at VTN"));
-        let before = vtn.with(|core| core.registrations());
         let process = Process::ven(&configuration);
         tokio::task::block_in_place(|| process.wait_for("registered", 0));
         tokio::task::block_in_place(|| process.kill());
         let after = vtn.with(|core| core.registrations());
-        assert!(after <= before + u32::from(!stored), "a stored registration is kept");
+        // The VTN may have served the last request of the dead after its death.
+        assert!(after <= 1 + u32::from(!stored), "a stored registration is kept, another leaves one orphan");
         let process = Process::ven(&configuration);
         tokio::task::block_in_place(|| process.wait_for("registered again", 0));
         assert_eq!(vtn.with(|core| core.registrations()), after, "a stored registration is kept");

@@ -238,12 +238,6 @@ async fn a_reply_that_was_let_in_before_a_restart_is_refused_after_it() {
     is_not_believed_again(PayloadKind::CreatedPartyRegistration, "its nonce was used before").await;
 }
 
-/// Plain replies to polls are not stored, and would mean something as replies to other messages.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reply_to_a_poll_before_a_restart_is_refused_as_another_reply_after_it() {
-    is_not_believed_again(PayloadKind::Response, "before this program was started").await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vtn_with_a_common_name_only_is_taken_where_that_is_allowed() {
     let house = House::new(KeyKind::P256);

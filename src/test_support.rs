@@ -15,13 +15,20 @@ pub(crate) fn peer(name: &str) -> Option<PathBuf> {
     let found = std::iter::once(venv).chain(std::env::split_paths(&path).map(|dir| dir.join(name)));
     let found = found.into_iter().find(|file| file.is_file());
     if found.is_none() {
-        assert!(
-            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-            "{name} is missing; tests/run installs it"
-        );
-        eprintln!("skipped: {name} is missing; tests/run installs it");
+        skip(name);
     }
     found
+}
+
+/// Says that a test does nothing because something is missing.
+///
+/// # Panics
+///
+/// Under `CI=true`.
+pub(crate) fn skip(missing: &str) {
+    let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+    assert!(!ci, "{missing} is missing; tests/run installs it");
+    eprintln!("skipped: {missing} is missing; tests/run installs it");
 }
 
 /// A folder of sample data beside the project; a test that reads it skips where it is absent.

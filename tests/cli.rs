@@ -165,7 +165,7 @@ fn encrypt_key(openssl: &Path, house: &House, passphrase: &str) {
 
 #[test]
 fn an_encrypted_key_is_opened_by_a_passphrase_from_elsewhere() {
-    let Some(openssl) = support::peer("openssl") else { return };
+    let Some(openssl) = support::peers::peer("openssl") else { return };
     for kind in [KeyKind::P256, KeyKind::Rsa] {
         let house = House::new(kind);
         encrypt_key(&openssl, &house, "hunter2");

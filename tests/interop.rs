@@ -16,7 +16,8 @@ use openadr_ven::mock_meter::{MockMeter, Written};
 use openadr_ven::mock_vtn::KeyKind;
 use openadr_ven::time::{Span, Timestamp};
 use serde_json::{Value, json};
-use support::{House, Process, peer, skip};
+use support::peers::{peer, skip};
+use support::{House, Process};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 

@@ -15,8 +15,9 @@ use openadr_ven::mock_meter::MockMeter;
 use openadr_ven::mock_vtn::{EventBuilder, KeyKind};
 use openadr_ven::time::Span;
 
+use support::peers::peer;
 use support::telemetry::{cells, meter_section, wish};
-use support::{House, PATIENCE, Process, peer};
+use support::{House, PATIENCE, Process};
 
 /// A `ven run` that is told of files that grow too large by an error, not by a signal.
 fn ven(configuration: &Path) -> Process {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use openadr_ven::mock_vtn::KeyKind;
-use support::{House, peer};
+use support::House;
+use support::peers::peer;
 
 const POLL: &str = "<o:oadrPayload xmlns:o='http://openadr.org/oadr-2.0b/2012/07'><o:oadrSignedObject><o:oadrPoll \
      xmlns:ei='http://docs.oasis-open.org/ns/energyinterop/201110' ei:schemaVersion='2.0b'><ei:venID>ven-1</ei:venID>\

@@ -85,14 +85,7 @@ async fn play(lasting: Option<Duration>, handler: Option<Arc<dyn DynHandler>>) -
     let mut story = Story::default();
     let certificates = TestCertificates::create(folder.path(), KeyKind::P256)?;
     story.tell("setup", "made certificates of an authority, a VTN and a VEN")?;
-    let settings = MockVtnSettings {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ca: certificates.path("ca.pem"),
-        cert: certificates.path("vtn.pem"),
-        key: certificates.path("vtn.key"),
-        sign: true,
-        ven_fingerprint: Some(certificates.ven_fingerprint().to_owned()),
-    };
+    let settings = MockVtnSettings::from(&certificates);
     let vtn = MockVtn::start(VtnCore::new("demo-vtn", Span::SECOND), &settings).await?;
     story.tell("setup", &format!("VTN serves at {}, mutual TLS, signed messages", vtn.url()))?;
     let meter = MockMeter::start(folder.path(), "meter", Duration::from_secs(1))?;

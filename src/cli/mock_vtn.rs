@@ -54,11 +54,9 @@ fn serve(arguments: Arguments) -> anyhow::Result<()> {
         let core = VtnCore::new("mock-vtn", Span::from_std(arguments.poll));
         let settings = MockVtnSettings {
             listen: arguments.listen,
-            ca: arguments.certs.join("ca.pem"),
-            cert: arguments.certs.join("vtn.pem"),
-            key: arguments.certs.join("vtn.key"),
             sign: !arguments.no_sign,
             ven_fingerprint: arguments.ven_fingerprint,
+            ..MockVtnSettings::in_folder(&arguments.certs)
         };
         let vtn = MockVtn::start(core, &settings).await?;
         writeln!(std::io::stdout(), "serving at {}", vtn.url())?;

@@ -6,7 +6,7 @@ use rustls_pki_types::PrivateKeyDer;
 
 use crate::config::{Config, ConfigError, ConfigFault, ReportSection, SecretSource, TrustSection, Verify};
 use crate::engine::{PointOffer, ReportOffer, Settings};
-use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, private_key, valid_until};
+use crate::openadr::signature::{Description, Gate, Policy, SigningKey, Trust, private_key};
 use crate::openadr::xml::Limits;
 
 use super::certificates::OwnCertificate;
@@ -84,7 +84,7 @@ impl Faults<'_> {
     fn certificate(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
         let pem = self.file(key, path)?;
         let own = self.check(key, Some(path), tls::certificates(&pem))?;
-        let until = own.first().and_then(|der| valid_until(der));
+        let until = own.first().and_then(|der| Description::of(der)).map(|certificate| certificate.to);
         let until = self.check(key, Some(path), until.ok_or("the certificate cannot be read"))?;
         if until < Clock::start().now().wall {
             let expired = format!("the certificate has expired, it was valid until {until}; have it renewed");
@@ -119,8 +119,8 @@ impl Prepared {
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
         let mut faults = Faults { config, found: Vec::new(), warnings: Vec::new(), certificates: Vec::new() };
         let root = faults.check("vtn.url", None, simple_root(&config.vtn.url));
-        let tls = client_tls(&mut faults);
-        let key = signing_key(&mut faults);
+        let (tls, tls_key) = client_tls(&mut faults).unzip();
+        let key = signing_key(&mut faults, tls_key);
         let policy = policy(&mut faults);
         match (root, tls, key, policy) {
             (Some(root), Some(tls), Some(key), Some(policy)) if faults.found.is_empty() => Ok(Self {
@@ -138,7 +138,8 @@ impl Prepared {
     }
 }
 
-fn client_tls(faults: &mut Faults<'_>) -> Option<rustls::ClientConfig> {
+/// TLS, and our key there as one that signs.
+fn client_tls(faults: &mut Faults<'_>) -> Option<(rustls::ClientConfig, SigningKey)> {
     let section = &faults.config.tls;
     let roots = match &section.ca {
         None => Some(tls::Roots::System),
@@ -156,25 +157,27 @@ fn client_tls(faults: &mut Faults<'_>) -> Option<rustls::ClientConfig> {
     // Says more about a key that does not fit than TLS does.
     let fits = SigningKey::new(&key, &cert, &entropy::dice());
     let fits = faults.check("tls.key", Some(&section.key), fits);
-    let (roots, _) = (roots?, fits?);
+    let (roots, signing) = (roots?, fits?);
     let names = if section.allow_common_name {
         tls::NameCheck::OrCommonName
     } else {
         tls::NameCheck::AlternativeName
     };
-    faults.check("tls.cert", Some(&section.cert), tls::client(&roots, &cert, key, names))
+    let tls = faults.check("tls.cert", Some(&section.cert), tls::client(&roots, &cert, key, names))?;
+    Some((tls, signing))
 }
 
-/// `Some(None)`: messages go unsigned.
-fn signing_key(faults: &mut Faults<'_>) -> Option<Option<SigningKey>> {
+/// `Some(None)`: messages go unsigned. The key of TLS is not read twice.
+fn signing_key(faults: &mut Faults<'_>, of_tls: Option<SigningKey>) -> Option<Option<SigningKey>> {
     let section = &faults.config.signature;
     if !section.sign {
         return Some(None);
     }
-    // Unreadable files that are also those of TLS are named once.
     let tls = &faults.config.tls;
-    if section.cert == tls.cert && section.key == tls.key && !faults.found.is_empty() {
-        return None;
+    let same_files = section.cert == tls.cert && section.key == tls.key;
+    // Files that are also those of TLS are faulted once.
+    if same_files && (section.passphrase == tls.passphrase || !faults.found.is_empty()) {
+        return of_tls.map(Some);
     }
     let cert = faults.certificate("signature.cert", &section.cert);
     let key = faults.key("signature", &section.key, section.passphrase.as_ref());

@@ -28,6 +28,7 @@ use crate::openadr::trust::Fingerprint;
 use crate::openadr::xml::{Limits, encode};
 use crate::time::Span;
 
+use super::certificates::TestCertificates;
 use super::core::{Answer, VtnCore};
 
 /// Where a VTN serves, and who it is.
@@ -45,6 +46,30 @@ pub struct MockVtnSettings {
     pub sign: bool,
     /// Demand messages signed with this certificate; `None`: believe the TLS connection.
     pub ven_fingerprint: Option<String>,
+}
+
+impl MockVtnSettings {
+    /// On a free port of this machine, as the VTN of the certificates in that folder (see [`TestCertificates`]); signs, and believes
+    /// the TLS connection.
+    #[must_use]
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ca: folder.join("ca.pem"),
+            cert: folder.join("vtn.pem"),
+            key: folder.join("vtn.key"),
+            sign: true,
+            ven_fingerprint: None,
+        }
+    }
+}
+
+impl From<&TestCertificates> for MockVtnSettings {
+    /// The same, but demands messages that the VEN of these certificates has signed.
+    fn from(certificates: &TestCertificates) -> Self {
+        let ven_fingerprint = Some(certificates.ven_fingerprint().to_owned());
+        Self { ven_fingerprint, ..Self::in_folder(&certificates.path("")) }
+    }
 }
 
 /// What happens to connections.

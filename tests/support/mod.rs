@@ -6,6 +6,10 @@
     reason = "each test takes what it needs, and may fail by panicking"
 )]
 
+/// The tests inside the library look for the same.
+#[path = "../../src/test_support.rs"]
+pub(crate) mod peers;
+
 pub(crate) mod authority;
 pub(crate) mod dice;
 pub(crate) mod ledger;
@@ -72,14 +76,7 @@ vtn_fingerprint = "{}"
     }
 
     pub(crate) fn vtn_settings(&self) -> MockVtnSettings {
-        MockVtnSettings {
-            listen: ([127, 0, 0, 1], 0).into(),
-            ca: self.certificates.path("ca.pem"),
-            cert: self.certificates.path("vtn.pem"),
-            key: self.certificates.path("vtn.key"),
-            sign: true,
-            ven_fingerprint: Some(self.certificates.ven_fingerprint().to_owned()),
-        }
+        MockVtnSettings::from(&self.certificates)
     }
 
     /// A mock VTN that wants to be polled so often.
@@ -198,23 +195,4 @@ pub(crate) fn ven(configuration: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ven"));
     command.args(["run", "--config"]).arg(configuration).env("NO_COLOR", "1");
     command
-}
-
-/// A program that tests compare with, from the tests' Python environment or the system; under `CI=true` nothing may be missing.
-pub(crate) fn peer(name: &str) -> Option<PathBuf> {
-    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin").join(name);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::iter::once(venv).chain(std::env::split_paths(&path).map(|dir| dir.join(name)));
-    let found = found.into_iter().find(|file| file.is_file());
-    if found.is_none() {
-        skip(name);
-    }
-    found
-}
-
-/// Says that a test does nothing because something is missing; under `CI=true` it fails.
-pub(crate) fn skip(missing: &str) {
-    let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-    assert!(!ci, "{missing} is missing; tests/run installs it");
-    eprintln!("skipped: {missing} is missing; tests/run installs it");
 }

@@ -78,14 +78,7 @@ impl Pair {
     async fn new(handler: impl EventHandler) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let certificates = TestCertificates::create(folder.path(), KeyKind::P256).unwrap();
-        let settings = MockVtnSettings {
-            listen: ([127, 0, 0, 1], 0).into(),
-            ca: certificates.path("ca.pem"),
-            cert: certificates.path("vtn.pem"),
-            key: certificates.path("vtn.key"),
-            sign: true,
-            ven_fingerprint: Some(certificates.ven_fingerprint().to_owned()),
-        };
+        let settings = MockVtnSettings::from(&certificates);
         let vtn = MockVtn::start(VtnCore::new("test-vtn", Span::SECOND), &settings).await.unwrap();
         let text = format!(
             r#"

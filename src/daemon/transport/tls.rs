@@ -112,8 +112,7 @@ pub(crate) fn client(
             builder.with_webpki_verifier(verifier).with_client_auth_cert(chain, key)?
         }
         NameCheck::OrCommonName => {
-            let algorithms = ring::default_provider().signature_verification_algorithms;
-            let verifier = Arc::new(OrCommonName { roots, algorithms });
+            let verifier = Arc::new(OwnVerifier::new(Belief::OrCommonName(roots)));
             let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
             builder.with_client_auth_cert(chain, key)?
         }
@@ -140,61 +139,57 @@ pub(crate) fn server(roots: &Roots, certificate: &[u8], key: &[u8]) -> Result<Se
 ///
 /// None that can happen; rustls cannot say so.
 pub(crate) fn looking() -> Result<ClientConfig, TlsError> {
-    let algorithms = ring::default_provider().signature_verification_algorithms;
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    let verifier = Arc::new(Anybody { algorithms });
+    let verifier = Arc::new(OwnVerifier::new(Belief::Anybody));
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-/// Checks nothing but that the other side has the key of the certificate that it shows.
+/// Whom to believe where rustls's own rule is not the right one.
 #[derive(Debug)]
-struct Anybody {
+enum Belief {
+    /// Everything is checked that is usually checked, but the common name counts where there is no alternative name.
+    OrCommonName(Arc<RootCertStore>),
+    /// Whoever has the key of the certificate that it shows.
+    Anybody,
+}
+
+impl Belief {
+    fn check(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        (now, algorithms): (UnixTime, &WebPkiSupportedAlgorithms),
+    ) -> Result<(), rustls::Error> {
+        let roots = match self {
+            Self::Anybody => return Ok(()),
+            Self::OrCommonName(roots) => roots,
+        };
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms.all)?;
+        if has_alternative_names(end_entity) {
+            return verify_server_name(&certificate, server_name);
+        }
+        let named =
+            common_name(end_entity).is_some_and(|name| name.eq_ignore_ascii_case(&server_name.to_str()));
+        if named { Ok(()) } else { Err(CertificateError::NotValidForName.into()) }
+    }
+}
+
+/// Checks certificates by a belief of ours, and signatures as always.
+#[derive(Debug)]
+struct OwnVerifier {
+    belief: Belief,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+impl OwnVerifier {
+    fn new(belief: Belief) -> Self {
+        Self { belief, algorithms: ring::default_provider().signature_verification_algorithms }
     }
 }
 
-/// Checks everything that is usually checked, but takes the common name where there is no alternative name.
-#[derive(Debug)]
-struct OrCommonName {
-    roots: Arc<RootCertStore>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl ServerCertVerifier for OrCommonName {
+impl ServerCertVerifier for OwnVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -203,16 +198,7 @@ impl ServerCertVerifier for OrCommonName {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms)?;
-        if has_alternative_names(end_entity) {
-            verify_server_name(&certificate, server_name)?;
-        } else if !common_name(end_entity)
-            .is_some_and(|name| name.eq_ignore_ascii_case(&server_name.to_str()))
-        {
-            return Err(CertificateError::NotValidForName.into());
-        }
+        self.belief.check(end_entity, intermediates, server_name, (now, &self.algorithms))?;
         Ok(ServerCertVerified::assertion())
     }
 

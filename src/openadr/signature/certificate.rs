@@ -5,7 +5,7 @@ use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION,
 };
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::openadr::trust::Fingerprint;
@@ -87,9 +87,7 @@ impl Trust {
 fn believe(der: &[u8], now: Timestamp) -> Result<Believed, Distrust> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| Distrust::Unreadable)?;
     let fingerprint = Fingerprint::of(der);
-    let validity = certificate.validity();
-    let from = Timestamp::from_seconds(validity.not_before.timestamp());
-    let to = Timestamp::from_seconds(validity.not_after.timestamp());
+    let (from, to) = validity(&certificate);
     if now < from || now > to {
         return Err(Distrust::NotValidNow { fingerprint, from, to });
     }
@@ -159,10 +157,11 @@ pub(crate) fn common_name(der: &[u8]) -> Option<String> {
     common_name.as_str().ok().map(str::to_owned)
 }
 
-/// Until when a certificate is valid.
-pub(crate) fn valid_until(der: &[u8]) -> Option<Timestamp> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    Some(Timestamp::from_seconds(certificate.validity().not_after.timestamp()))
+/// From when to when a certificate is valid.
+pub(super) fn validity(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
+    let validity = certificate.validity();
+    let timestamp = |time: ASN1Time| Timestamp::from_seconds(time.timestamp());
+    (timestamp(validity.not_before), timestamp(validity.not_after))
 }
 
 /// Whether a certificate names its subject in the modern way.

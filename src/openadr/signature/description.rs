@@ -5,7 +5,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::openadr::trust::Fingerprint;
 use crate::time::Timestamp;
 
-use super::certificate::names;
+use super::certificate::{names, validity};
 
 /// What a certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +23,13 @@ impl Description {
     /// Of a certificate in DER; `None` where it is none.
     pub(crate) fn of(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        let validity = certificate.validity();
+        let (from, to) = validity(&certificate);
         Some(Self {
             subject: certificate.subject().to_string(),
             issuer: certificate.issuer().to_string(),
             names: names(der),
-            from: Timestamp::from_seconds(validity.not_before.timestamp()),
-            to: Timestamp::from_seconds(validity.not_after.timestamp()),
+            from,
+            to,
             fingerprint: Fingerprint::of(der),
         })
     }

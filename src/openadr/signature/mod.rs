@@ -24,7 +24,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use certificate::{Trust, common_name, has_alternative_names, valid_until};
+pub(crate) use certificate::{Trust, common_name, has_alternative_names};
 pub(crate) use description::Description;
 pub(crate) use encrypted::private_key;
 pub(crate) use gate::{Gate, Policy};

@@ -1,5 +1,6 @@
 //! Conversations with the mock VTN, in virtual time and without codec.
 
+mod certification;
 mod checks;
 mod events;
 mod faults;

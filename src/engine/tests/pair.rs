@@ -20,6 +20,12 @@ use crate::time::{Now, Span, Timestamp};
 /// What a handler says to an event; `None`: it never returns.
 pub(super) type Decide = Box<dyn FnMut(&Arc<EiEvent>, &Change) -> Option<Decision>>;
 
+/// How the VTN's messages come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Mode {
+    Pull,
+}
+
 pub(super) struct Pair {
     pub(super) engine: Engine,
     pub(super) vtn: VtnCore,
@@ -141,9 +147,19 @@ impl Pair {
         }
     }
 
+    pub(super) fn in_mode(mode: Mode) -> Self {
+        match mode {
+            Mode::Pull => Self::new(),
+        }
+    }
+
     /// Registered, reports offered, events asked for, and the first poll answered.
     pub(super) fn registered() -> Self {
-        let mut pair = Self::new();
+        Self::registered_in(Mode::Pull)
+    }
+
+    pub(super) fn registered_in(mode: Mode) -> Self {
+        let mut pair = Self::in_mode(mode);
         pair.run(Span::from_seconds(1));
         assert!(pair.vtn.registered().is_some(), "{:?}", pair.notices);
         pair

@@ -275,11 +275,15 @@ impl Pair {
             }
             Effect::Announce { told, event, what } => {
                 self.told.push(match what {
+                    Announcement::Near(_) => format!("{} near", event.id()),
                     Announcement::Start { .. } => format!("{} start", event.id()),
                     Announcement::Interval(interval) => {
                         let resumed = if interval.resumed { " resumed" } else { "" };
                         let value = interval.value.map_or_else(|| "-".to_owned(), |v| v.to_string());
-                        format!("{} interval {} = {value}{resumed}", event.id(), interval.index)
+                        let over = interval
+                            .overridden_by
+                            .map_or_else(String::new, |other| format!(" under {other}"));
+                        format!("{} interval {} = {value}{resumed}{over}", event.id(), interval.index)
                     }
                     Announcement::End(why) => format!("{} end {why:?}", event.id()),
                 });

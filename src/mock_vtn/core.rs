@@ -4,6 +4,7 @@
 //! mistakes either.
 
 mod opt;
+mod owed;
 mod sender;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,6 +19,7 @@ use crate::openadr::message::{
 };
 use crate::time::{Span, Timestamp};
 
+use owed::Owed;
 use sender::ven_id_of;
 
 /// What a VTN answers.
@@ -40,6 +42,8 @@ pub enum Fault {
     Status(u16, Option<u32>),
     /// Answers 200 without a body, and does not look at the message.
     Empty,
+    /// Answers `oadrResponse` with this code, and does not look at the message.
+    Deny(ResponseCode),
     /// Handles the message, and answers with an HTTP status all the same: the answer is lost.
     LoseAnswer,
     /// Answers with the very octets of its last answer of that kind, and does not look at the message: somebody stands between.
@@ -92,9 +96,12 @@ pub struct VtnCore {
     pub forgotten_reports: BTreeSet<ReportRequestId>,
     /// Cancels the reports that it gets next in the answer to them (rule 328).
     pub cancel_with_next_update: bool,
+    /// The requestID of every `oadrDistributeEvent`; it need not be unique (rule 43).
+    pub constant_request_id: Option<RequestId>,
     registration: Option<(VenId, RegistrationId)>,
     registrations: u32,
     requests: u32,
+    owed: Owed,
     events: BTreeMap<EventId, OadrEvent>,
     changed: bool,
     distributed: Option<RequestId>,
@@ -132,9 +139,11 @@ impl VtnCore {
             stumbles_over_event: None,
             forgotten_reports: BTreeSet::new(),
             cancel_with_next_update: false,
+            constant_request_id: None,
             registration: None,
             registrations: 0,
             requests: 0,
+            owed: Owed::default(),
             events: BTreeMap::new(),
             changed: false,
             distributed: None,
@@ -252,8 +261,11 @@ impl VtnCore {
             Some(Fault::Status(code, retry_after)) => return Answer::Status(code, retry_after),
             Some(Fault::Empty) => return Answer::Empty,
             Some(Fault::Repeat(kind)) => return Answer::Repeat(kind),
+            Some(Fault::Deny(code)) => return deny(code, "as it was told to"),
             Some(Fault::LoseAnswer) => {
                 self.answer(now, service, request);
+                // What the VEN has not got it cannot answer.
+                self.owed = Owed::default();
                 return Answer::Status(500, None);
             }
             None => {}
@@ -282,7 +294,10 @@ impl VtnCore {
             return self.create(create);
         }
         match self.identify(&request) {
-            Ok(()) => self.served(now, request),
+            Ok(()) => {
+                self.violations.extend(self.owed.came(&request));
+                self.served(now, request)
+            }
             Err(denial) => denial,
         }
     }
@@ -310,7 +325,7 @@ impl VtnCore {
             Payload::CreatedEvent(created) => self.created_event(created),
             Payload::CreateOpt(create) => self.create_opt(now, *create),
             Payload::CancelOpt(cancel) => self.cancel_opt(cancel),
-            Payload::RegisterReport(register) => self.register_report(register),
+            Payload::RegisterReport(register) => self.register_report(now, register),
             Payload::CreatedReport(created) => {
                 self.pending = created.pending_reports;
                 deny(ResponseCode::OK, "OK")
@@ -348,6 +363,8 @@ impl VtnCore {
     }
 
     fn create(&mut self, create: CreatePartyRegistration) -> Answer {
+        // A VEN that registers (again) may have lost what it was sent.
+        self.owed = Owed::default();
         let request_id = create.request_id;
         if create.profile_name != ProfileName::B || create.http_pull_model != Some(true) {
             self.violations.push("registered for something else than 2.0b by http pull".into());
@@ -395,6 +412,7 @@ impl VtnCore {
 
     fn poll(&mut self, now: Timestamp) -> Answer {
         if let Some(waiting) = self.queue.pop_front() {
+            self.owed.sent(&waiting);
             return Answer::Message(Box::new(waiting));
         }
         if self.changed { self.distribute(now, RequestId::from("")) } else { deny(ResponseCode::OK, "OK") }
@@ -402,13 +420,14 @@ impl VtnCore {
 
     fn distribute(&mut self, now: Timestamp, in_answer_to: RequestId) -> Answer {
         self.changed = false;
-        let request_id = self.next_id();
+        let request_id = self.constant_request_id.clone().unwrap_or_else(|| self.next_id());
         self.distributed = Some(request_id.clone());
         let mut events: Vec<_> = self.events.values().cloned().collect();
         for event in &mut events {
             // The creation time of the payload, the same in all events (rule 115).
             event.event.descriptor.created_date_time = now;
         }
+        self.owed.distributed(&events);
         let response = Some(EiResponse::ok(in_answer_to));
         message(DistributeEvent { response, request_id, vtn_id: self.vtn_id.clone(), events })
     }
@@ -442,8 +461,12 @@ impl VtnCore {
         deny(ResponseCode::OK, "OK")
     }
 
-    fn register_report(&mut self, register: RegisterReport) -> Answer {
+    fn register_report(&mut self, now: Timestamp, register: RegisterReport) -> Answer {
         for report in &register.reports {
+            if (now - report.created_date_time).abs() > Span::MINUTE {
+                let specifier = &report.report_specifier_id;
+                self.violations.push(format!("createdDateTime of the metadata of {specifier} is not of now"));
+            }
             if report.report_request_id.as_str() != "0"
                 || report.duration.is_none()
                 || !report.intervals.is_empty()

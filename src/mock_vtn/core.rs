@@ -19,7 +19,7 @@ use crate::openadr::message::{
 };
 use crate::time::{Span, Timestamp};
 
-use owed::Owed;
+use owed::{Owed, verdict};
 use sender::ven_id_of;
 
 /// What a VTN answers.
@@ -108,6 +108,8 @@ pub struct VtnCore {
     queue: VecDeque<Payload>,
     /// What came, oldest first.
     pub received: Vec<(Timestamp, PayloadKind)>,
+    /// The verdicts in the logical answers that came, oldest first.
+    pub verdicts: Vec<(PayloadKind, ResponseCode)>,
     /// The opts that came in `oadrCreatedEvent`, oldest first.
     pub opts: Vec<Opt>,
     /// The opts and schedules of `oadrCreateOpt` that were taken and not cancelled, oldest first.
@@ -149,6 +151,7 @@ impl VtnCore {
             distributed: None,
             queue: VecDeque::new(),
             received: Vec::new(),
+            verdicts: Vec::new(),
             opts: Vec::new(),
             created_opts: Vec::new(),
             offered: Vec::new(),
@@ -288,7 +291,8 @@ impl VtnCore {
             return Answer::Status(500, None);
         }
         if let Payload::QueryRegistration(query) = request {
-            return self.created(query.request_id, false);
+            // A VEN that is registered learns its ids (rule 404).
+            return self.created(query.request_id);
         }
         if let Payload::CreatePartyRegistration(create) = request {
             return self.create(create);
@@ -296,6 +300,7 @@ impl VtnCore {
         match self.identify(&request) {
             Ok(()) => {
                 self.violations.extend(self.owed.came(&request));
+                self.verdicts.extend(verdict(&request).map(|verdict| (kind, verdict.code)));
                 self.served(now, request)
             }
             Err(denial) => denial,
@@ -341,8 +346,10 @@ impl VtnCore {
                 let response = EiResponse::ok(cancel.request_id);
                 message(CanceledPartyRegistration { response, registration_id, ven_id })
             }
-            Payload::CanceledPartyRegistration(_) => {
-                self.forget_everything();
+            Payload::CanceledPartyRegistration(canceled) => {
+                if canceled.response.code.is_success() {
+                    self.forget_everything();
+                }
                 deny(ResponseCode::OK, "OK")
             }
             Payload::Response(_) => Answer::Empty,
@@ -369,6 +376,9 @@ impl VtnCore {
         if create.profile_name != ProfileName::B || create.http_pull_model != Some(true) {
             self.violations.push("registered for something else than 2.0b by http pull".into());
         }
+        if create.registration_id.is_some() && create.ven_id.is_none() {
+            self.violations.push("registered anew without a venID (rule 402)".into());
+        }
         if let Some(code) = self.refuse {
             return self.created_with(EiResponse::error(code, "refused", request_id), false);
         }
@@ -379,7 +389,7 @@ impl VtnCore {
                     EiResponse::error(ResponseCode::INVALID_ID, "registrationID is not known", request_id);
                 return self.created_with(response, false);
             }
-            return self.created(request_id, true);
+            return self.created(request_id);
         }
         // A new registration erases whatever there was (rule 406).
         let events = std::mem::take(&mut self.events);
@@ -389,11 +399,11 @@ impl VtnCore {
         let ven_id = create.ven_id.unwrap_or_else(|| VenId::new(format!("ven-{}", self.registrations)));
         let registration_id = RegistrationId::new(format!("registration-{}", self.registrations));
         self.registration = Some((ven_id, registration_id));
-        self.created(request_id, true)
+        self.created(request_id)
     }
 
-    fn created(&self, request_id: RequestId, with_ids: bool) -> Answer {
-        self.created_with(EiResponse::ok(request_id), with_ids)
+    fn created(&self, request_id: RequestId) -> Answer {
+        self.created_with(EiResponse::ok(request_id), true)
     }
 
     fn created_with(&self, response: EiResponse, with_ids: bool) -> Answer {
@@ -437,6 +447,9 @@ impl VtnCore {
             self.violations.push(
                 "eiResponse of oadrCreatedEvent has a requestID beside eventResponses (rule 42)".into(),
             );
+        }
+        if created.event_responses.is_empty() && created.response.code.is_success() {
+            self.violations.push("oadrCreatedEvent says nothing (rule 35)".into());
         }
         for response in created.event_responses {
             let event = self.events.get(&response.event_id);

@@ -11,8 +11,9 @@ use crate::handler::{Change, Decision};
 use crate::mock_vtn::{Answer, VtnCore};
 use crate::notice::Notice;
 use crate::openadr::message::{
-    DataQuality, Duration, EiEvent, Float, OptType, PayloadBase, RId, ReadingType, ReportInterval,
-    ReportName, ReportRequest, ReportSpecifier, ReportSpecifierId, ReportType, SpecifierPayload,
+    DataQuality, Duration, EiEvent, Float, OptType, PayloadBase, PayloadKind, RId, ReadingType,
+    ReportInterval, ReportName, ReportRequest, ReportSpecifier, ReportSpecifierId, ReportType,
+    SpecifierPayload,
 };
 use crate::openadr::trust::Verified;
 use crate::time::{Now, Span, Timestamp};
@@ -192,6 +193,14 @@ impl Pair {
     /// Lets time pass up to then.
     pub(super) fn run_to(&mut self, wall: &str) {
         self.run(t(wall) - self.now.wall);
+    }
+
+    /// Lets time pass until the VTN has got one more poll; its answer is still on the way.
+    pub(super) fn run_to_poll(&mut self) {
+        let polls = self.vtn.count(PayloadKind::Poll);
+        while self.vtn.count(PayloadKind::Poll) == polls {
+            self.run(Span::from_millis(5));
+        }
     }
 
     /// The wall clock is set; nothing else moves.

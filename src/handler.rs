@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::openadr::message::{EiEvent, Float, OptType, ResponseCode, SignalId, SignalName};
+use crate::openadr::message::{EiEvent, EventId, Float, OptType, ResponseCode, SignalId, SignalName};
 use crate::time::{Span, Timestamp};
 
 /// Decides about events, and acts as they start, change and end.
@@ -15,6 +15,13 @@ use crate::time::{Span, Timestamp};
 /// The calls for one event come one after the other. `on_start`, `on_interval` and `on_end` come only for events that were
 /// opted into, **at least once**: after a restart the running interval is told again, marked [`ActiveInterval::resumed`], since the device
 /// may have lost its state too.
+///
+/// Several events may run at once. Where they concern the same resources in the same programme (market context), the more important
+/// one governs: priority 1 before 2 before none, then the one that starts first, then the lower eventID; a test event never
+/// governs over a real one. All of them are told, and [`ActiveInterval::overridden_by`] says which does not govern; as that changes, the
+/// running interval is told again. So a handler that drives one device needs no more than
+/// `if interval.governs() { … }` in `on_interval`: an event that takes over is told after `on_end` of the one before it has returned (at the latest
+/// a minute later).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -40,13 +47,19 @@ pub trait EventHandler: Send + Sync + 'static {
     /// A new event, or one that the VTN has changed: take part or not?
     fn on_event(&self, event: Arc<EiEvent>, change: Change) -> impl Future<Output = Decision> + Send;
 
+    /// The event is near (rule 13): its ramp-up begins. Only told where the ramp-up lies before the start.
+    fn on_near(&self, event: Arc<EiEvent>, timeline: Timeline) -> impl Future<Output = ()> + Send {
+        let _ = (event, timeline);
+        std::future::ready(())
+    }
+
     /// The event begins; `late_by` is how long after its start it is told (zero, unless the event came late).
     fn on_start(&self, event: Arc<EiEvent>, late_by: Span) -> impl Future<Output = ()> + Send {
         let _ = (event, late_by);
         std::future::ready(())
     }
 
-    /// An interval of one of its signals begins.
+    /// An interval of one of its signals begins, or from now on governs or does not.
     fn on_interval(&self, event: Arc<EiEvent>, interval: ActiveInterval) -> impl Future<Output = ()> + Send {
         let _ = (event, interval);
         std::future::ready(())
@@ -111,6 +124,31 @@ pub struct ActiveInterval {
     pub end: Option<Timestamp>,
     /// It had begun already, and is told again after a restart.
     pub resumed: bool,
+    /// The event that governs in place of this one, where they concern the same resources in the same programme.
+    pub overridden_by: Option<EventId>,
+    /// When the event happens.
+    pub timeline: Timeline,
+}
+
+impl ActiveInterval {
+    /// Whether no other event governs in place of this one.
+    #[must_use]
+    pub const fn governs(&self) -> bool {
+        self.overridden_by.is_none()
+    }
+}
+
+/// When an event happens, its random offset included (rules 30, 31).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// From when to when the load moves to the first level: before the start, or after it where the ramp-up is negative.
+    pub ramp_up: Option<(Timestamp, Timestamp)>,
+    /// When it starts.
+    pub start: Timestamp,
+    /// When it ends; `None` while it is open-ended (rule 47).
+    pub end: Option<Timestamp>,
+    /// From when to when the load moves back: after the end, or before it where the recovery is negative.
+    pub recovery: Option<(Timestamp, Timestamp)>,
 }
 
 /// Why an event is over.
@@ -124,6 +162,8 @@ pub enum EndReason {
     ImpliedCancelled,
     /// It was opted out of after all.
     OptedOut,
+    /// It had begun, and now begins later: the VTN has moved it, or the clock was set back.
+    Postponed,
     /// The registration has ended, from whichever side.
     Unregistered,
 }
@@ -135,6 +175,7 @@ impl std::fmt::Display for EndReason {
             Self::Cancelled => "the VTN cancelled it",
             Self::ImpliedCancelled => "the VTN speaks of it no more",
             Self::OptedOut => "it was opted out of",
+            Self::Postponed => "it begins later",
             Self::Unregistered => "the registration has ended",
         })
     }

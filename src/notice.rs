@@ -149,6 +149,8 @@ pub enum Notice {
         value: Option<Float>,
         /// Told again after a restart.
         resumed: bool,
+        /// Which other event governs in place of this one.
+        overridden_by: Option<EventId>,
     },
     /// An event is over.
     EventEnded {
@@ -369,10 +371,13 @@ impl fmt::Display for Notice {
                 if *implied { f.write_str(", which speaks of it no more") } else { Ok(()) }
             }
             Self::EventStarted { event_id } => write!(f, "event {event_id} started"),
-            Self::EventInterval { event_id, signal, index, value, resumed } => {
+            Self::EventInterval { event_id, signal, index, value, resumed, overridden_by } => {
                 write!(f, "event {event_id}: interval {index}, {signal}")?;
                 value.map_or(Ok(()), |value| write!(f, " = {value}"))?;
-                if *resumed { f.write_str(" (resumed)") } else { Ok(()) }
+                if *resumed {
+                    f.write_str(" (resumed)")?;
+                }
+                overridden_by.as_ref().map_or(Ok(()), |other| write!(f, " (overridden by {other})"))
             }
             Self::EventEnded { event_id, why } => write!(f, "event {event_id} ended: {why}"),
             Self::ReportsRegistered { points } => write!(f, "reports registered, {points} data points"),

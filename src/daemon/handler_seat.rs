@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::engine::{Announcement, Input, OptTicket, Told};
-use crate::handler::{ActiveInterval, Change, Decision, EndReason, EventHandler};
+use crate::handler::{ActiveInterval, Change, Decision, EndReason, EventHandler, Timeline};
 use crate::openadr::message::{EiEvent, EventId};
 use crate::time::Span;
 
@@ -28,6 +28,7 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// [`EventHandler`] without its type.
 pub(crate) trait DynHandler: Send + Sync + 'static {
     fn on_event(&self, event: Arc<EiEvent>, change: Change) -> Boxed<'_, Decision>;
+    fn on_near(&self, event: Arc<EiEvent>, timeline: Timeline) -> Boxed<'_, ()>;
     fn on_start(&self, event: Arc<EiEvent>, late_by: Span) -> Boxed<'_, ()>;
     fn on_interval(&self, event: Arc<EiEvent>, interval: ActiveInterval) -> Boxed<'_, ()>;
     fn on_end(&self, event: Arc<EiEvent>, why: EndReason) -> Boxed<'_, ()>;
@@ -36,6 +37,10 @@ pub(crate) trait DynHandler: Send + Sync + 'static {
 impl<H: EventHandler> DynHandler for H {
     fn on_event(&self, event: Arc<EiEvent>, change: Change) -> Boxed<'_, Decision> {
         Box::pin(EventHandler::on_event(self, event, change))
+    }
+
+    fn on_near(&self, event: Arc<EiEvent>, timeline: Timeline) -> Boxed<'_, ()> {
+        Box::pin(EventHandler::on_near(self, event, timeline))
     }
 
     fn on_start(&self, event: Arc<EiEvent>, late_by: Span) -> Boxed<'_, ()> {
@@ -99,6 +104,7 @@ impl HandlerSeat {
         let (handler, inputs) = (self.handler.clone(), self.inputs.clone());
         self.call(event.id().clone(), PATIENCE, move || async move {
             match what {
+                Announcement::Near(timeline) => handler.on_near(event, timeline).await,
                 Announcement::Start { late_by } => handler.on_start(event, late_by).await,
                 Announcement::Interval(interval) => handler.on_interval(event, interval).await,
                 Announcement::End(why) => handler.on_end(event, why).await,

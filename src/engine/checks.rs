@@ -30,6 +30,7 @@ impl Us<'_> {
         self.check_target(&event.target)?;
         for signal in &event.signals {
             self.check_signal(signal)?;
+            self.check_signal_target(signal)?;
             for (index, interval) in signal.intervals.iter().enumerate() {
                 let value = check_form(signal, index, interval)?;
                 check_range(signal, index, value)?;
@@ -39,9 +40,11 @@ impl Us<'_> {
         Ok(())
     }
 
+    /// Whether it is for a programme of ours; compared as URIs (rule 512).
     fn check_context(self, context: &MarketContext) -> Result<(), Fault> {
         let ours = &self.settings.market_contexts;
-        if ours.is_empty() || ours.contains(context) {
+        let is = |our: &MarketContext| our.normalised() == context.normalised();
+        if ours.is_empty() || ours.iter().any(is) {
             return Ok(());
         }
         Err((ResponseCode::TARGET_MISMATCH, format!("market context {context} is not served here")))
@@ -49,18 +52,33 @@ impl Us<'_> {
 
     /// Several entries are alternatives, none at all means us (rule 22). Ids are compared case-sensitively (rule 512).
     fn check_target(self, target: &EiTarget) -> Result<(), Fault> {
-        let Settings { resources, groups, .. } = self.settings;
-        let ours = target.is_empty()
-            || target.ven_ids.contains(self.ven_id)
-            || target.resource_ids.iter().any(|id| resources.contains(id))
-            || target.group_ids.iter().chain(&target.group_names).any(|name| groups.contains(name));
-        if ours {
+        if target.is_empty() || self.is_named_by(target) {
             return Ok(());
         }
         Err((
             ResponseCode::TARGET_MISMATCH,
             "its target names neither us nor a resource or group of ours".into(),
         ))
+    }
+
+    fn is_named_by(self, target: &EiTarget) -> bool {
+        let Settings { resources, groups, .. } = self.settings;
+        target.ven_ids.contains(self.ven_id)
+            || target.resource_ids.iter().any(|id| resources.contains(id))
+            || target.group_ids.iter().chain(&target.group_names).any(|name| groups.contains(name))
+    }
+
+    /// What a signal is for must be known (rule 112): device classes (rule 111), or something that is ours all the same.
+    fn check_signal_target(self, signal: &EventSignal) -> Result<(), Fault> {
+        let Some(target) = &signal.target else { return Ok(()) };
+        let classes = &target.end_device_assets;
+        let only_classes = EiTarget { end_device_assets: classes.clone(), ..EiTarget::default() } == *target;
+        let known = |class: &String| DEVICE_CLASSES.contains(&class.as_str()) || class.starts_with("x-");
+        if (only_classes && classes.iter().all(known)) || self.is_named_by(target) {
+            return Ok(());
+        }
+        let why = format!("which resource signal {} is for cannot be told", signal.signal_id);
+        Err((ResponseCode::DEPLOYMENT_ERROR, why))
     }
 
     /// Any signal that is not supported spoils the whole event (rule 109).
@@ -74,6 +92,32 @@ impl Us<'_> {
         Err((ResponseCode::SIGNAL_NOT_SUPPORTED, why))
     }
 }
+
+/// The device classes that the signals of an event may be for (rule 111), spelt as there.
+const DEVICE_CLASSES: &[&str] = &[
+    "Thermostat",
+    "Strip_Heater",
+    "Baseboard_Heater",
+    "Water_Heater",
+    "Pool_Pump",
+    "Sauna",
+    "Hot_tub",
+    "Smart_Appliance",
+    "Irrigation_Pump",
+    "Managed_Commercial_and_Industrial_Loads",
+    "Simple_Residential_On_Off_Loads",
+    "Exterior_Lighting",
+    "Interior_Lighting",
+    "Electric_Vehicle",
+    "Generation_Systems",
+    "Load_Control_Switch",
+    "Smart_Inverter",
+    "EVSE",
+    "RESU",
+    "Energy_Management_System",
+    "Smart_Energy_Module",
+    "Storage",
+];
 
 /// Name, type and unit as in table 1 of the profile (rule 104).
 fn is_standard(signal: &EventSignal) -> bool {

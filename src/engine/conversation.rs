@@ -80,7 +80,8 @@ impl Engine {
             };
             return Some((What::RegisterReport(request_id.clone()), message.into()));
         }
-        let request_id = duties.request_events.clone()?;
+        // What the VTN has sent already is answered first.
+        let request_id = duties.request_events.clone().filter(|_| !self.events.owes_responses())?;
         Some((
             What::RequestEvent,
             RequestEvent { request_id, ven_id: ven_id.clone(), reply_limit: None }.into(),
@@ -203,7 +204,8 @@ impl Engine {
             | Registration::Renewing { .. }
             | Registration::Leaving { .. } => lane(Lane::Registration, Timer::Register),
             Registration::Registered { duties, .. } => {
-                if duties.register_reports.is_some() || duties.request_events.is_some() {
+                let events = duties.request_events.is_some() && !self.events.owes_responses();
+                if duties.register_reports.is_some() || events {
                     lane(Lane::Duty, Timer::Retry);
                 }
                 if self.reporting.first_owed().is_some() {

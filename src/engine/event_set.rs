@@ -32,6 +32,7 @@ use crate::time::Now;
 use super::checks::Us;
 use super::dice::Dice;
 use super::held_event::{Asking, HeldEvent};
+use super::precedence::Precedence;
 use super::settings::Settings;
 use super::snapshot::{DecisionRecord, EventRecord, Write};
 use super::timer::Earliest;
@@ -97,7 +98,7 @@ impl EventSet {
             Some(held) if cancelled => {
                 held.seen(request_id, ResponseRequired::Never);
                 held.response_owed = None;
-                held.record.event = std::sync::Arc::new(received.event);
+                held.renumber(received.event.descriptor);
                 held.cancel(turn, dice, EndReason::Cancelled);
                 self.respond(required, confirmed);
             }
@@ -220,8 +221,14 @@ impl EventSet {
         for held in self.held.values_mut() {
             held.ask(turn, settings, storing);
             if storing {
-                held.advance(turn);
+                held.end_if_over(turn);
             }
+        }
+        if storing {
+            let running = self.held.values().filter_map(|held| held.claim(turn.now.wall));
+            let ending = self.held.values().filter_map(|held| held.last_claim(turn.now));
+            let order = Precedence::new(running, ending);
+            self.held.values_mut().for_each(|held| held.tell(turn, &order));
         }
         self.held.retain(|id, held| {
             let forget = storing && held.can_be_forgotten();
@@ -314,7 +321,8 @@ impl EventSet {
         }
     }
 
-    fn owes_responses(&self) -> bool {
+    /// Whether an event has still to be answered.
+    pub(super) fn owes_responses(&self) -> bool {
         !self.loose.is_empty() || self.held.values().any(|held| held.response_owed.is_some())
     }
 

@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
-use crate::handler::{Change, EndReason};
+use crate::handler::{Change, EndReason, Timeline};
 use crate::notice::{DecidedBy, Notice};
-use crate::openadr::message::{EiEvent, OadrEvent, OptType, RequestId, ResponseRequired};
+use crate::openadr::message::{
+    EiEvent, EventDescriptor, EventId, OadrEvent, OptType, RequestId, ResponseRequired,
+};
 use crate::time::{Now, Span, Timestamp};
 
 use super::dice::Dice;
+use super::precedence::{Claim, Precedence};
 use super::schedule;
 use super::settings::Settings;
 use super::snapshot::{DecisionRecord, EventRecord, Write};
 use super::timer::{Earliest, Timer};
 use super::{Announcement, Effect, Moment, OptTicket, Told, Turn};
+
+/// Others that concern the same resources are told only when the handler has heard that an event is over; it has so long for that.
+const HEARING: Span = Span::MINUTE;
 
 /// An event that is held.
 #[derive(Debug)]
@@ -23,10 +29,13 @@ pub(super) struct HeldEvent {
     pub(super) response_owed: Option<RequestId>,
     /// The VTN does not speak of it any more.
     pub(super) absent: bool,
+    /// The handler was told that it is near, with these times.
+    near_told: Option<Timeline>,
     start_told: bool,
-    /// For each signal, the interval that the handler was told last.
-    intervals_told: Vec<Option<usize>>,
-    end_telling: bool,
+    /// For each signal, the interval that the handler was told last, and which event governed in its place.
+    intervals_told: Vec<Option<(usize, Option<EventId>)>>,
+    /// Since when the handler is being told that it is over.
+    end_telling: Option<Span>,
     /// The batch in which the handler was told something last.
     last_told: u64,
     resumed: bool,
@@ -80,9 +89,10 @@ impl HeldEvent {
             asking,
             response_owed: None,
             absent: false,
+            near_told: None,
             start_told,
             intervals_told,
-            end_telling: false,
+            end_telling: None,
             last_told: 0,
             resumed,
             attempts: 0,
@@ -127,12 +137,13 @@ impl HeldEvent {
         }
         self.record.stop = None;
         self.intervals_told = vec![None; self.record.event.signals.len()];
+        self.resumed = false;
         let over = schedule::end(&period, self.record.offset).is_some_and(|end| end <= now);
         if self.record.ended && !over {
             // A completed event that is moved into the future begins anew.
             self.record.ended = false;
             self.record.started = false;
-            self.start_told = false;
+            (self.near_told, self.start_told) = (None, false);
         }
         self.asking = Asking::Wanted(Change::Modified { old });
     }
@@ -146,6 +157,12 @@ impl HeldEvent {
         self.record.stop = Some((turn.now.wall, EndReason::OptedOut));
         (self.asking, self.response_owed) = (Asking::Nothing, None);
         self.write(turn);
+    }
+
+    /// It came as cancelled: its number counts from now on, and nothing else of it.
+    pub(super) fn renumber(&mut self, descriptor: EventDescriptor) {
+        let event = (*self.record.event).clone();
+        self.record.event = Arc::new(EiEvent { descriptor, ..event });
     }
 
     /// The VTN has called it off; a running event that has `startafter` stops at a random moment within it (rule 65).
@@ -223,7 +240,8 @@ impl HeldEvent {
             self.asking = Asking::Wanted(change.clone());
         }
         if self.last_told >= failed {
-            self.end_telling = false;
+            self.end_telling = None;
+            self.near_told = None;
             self.start_told = self.record.started;
             self.intervals_told.fill(None);
         }
@@ -246,62 +264,122 @@ impl HeldEvent {
         self.asking = Asking::Late { attempt, until: Some(until) };
     }
 
-    /// Does what time demands: start, intervals, end.
-    pub(super) fn advance(&mut self, turn: &mut Turn) {
+    fn timeline(&self) -> Timeline {
+        schedule::timeline(&self.record.event.active_period, self.record.offset)
+    }
+
+    /// Ends what is over at this time, for good or for now.
+    pub(super) fn end_if_over(&mut self, turn: &mut Turn) {
         let now = turn.now.wall;
+        if self.record.ended {
+            return;
+        }
+        match (self.record.stop, self.timeline().end) {
+            (Some((at, why)), _) if at <= now => self.finish(turn, why),
+            (_, Some(end)) if end <= now => self.finish(turn, EndReason::Completed),
+            _ => {
+                if let Some(why) = self.interruption(now) {
+                    self.interrupt(turn, why);
+                }
+            }
+        }
+    }
+
+    /// Why what the handler was told has begun has not begun after all.
+    fn interruption(&self, now: Timestamp) -> Option<EndReason> {
+        if !self.start_told && self.near_told.is_none() {
+            return None;
+        }
+        if !self.opted_in() {
+            return Some(EndReason::OptedOut);
+        }
+        let timeline = self.timeline();
+        let begins = if self.start_told {
+            timeline.start
+        } else {
+            schedule::near(&timeline).unwrap_or(timeline.start)
+        };
+        (now < begins && self.decision().is_some()).then_some(EndReason::Postponed)
+    }
+
+    fn interrupt(&mut self, turn: &mut Turn, why: EndReason) {
+        (self.near_told, self.start_told, self.record.started) = (None, false, false);
+        self.intervals_told.fill(None);
+        self.over(turn, why);
+        self.record.end_owed = Some(why);
+        self.write(turn);
+    }
+
+    /// Its claim to govern, while it is carried out.
+    pub(super) fn claim(&self, now: Timestamp) -> Option<Claim> {
+        let start = schedule::start(&self.record.event.active_period, self.record.offset);
+        (!self.record.ended && self.opted_in() && start <= now).then(|| Claim::of(&self.record.event, start))
+    }
+
+    /// What it governed, while the handler is hearing that it is over.
+    pub(super) fn last_claim(&self, now: Now) -> Option<Claim> {
+        let start = schedule::start(&self.record.event.active_period, self.record.offset);
+        let heard = self.end_telling.is_some_and(|since| since + HEARING <= now.since_start);
+        (self.record.end_owed.is_some() && !heard).then(|| Claim::of(&self.record.event, start))
+    }
+
+    /// Tells the handler what has begun or ended.
+    pub(super) fn tell(&mut self, turn: &mut Turn, order: &Precedence) {
         if !self.record.ended {
-            let end = schedule::end(&self.record.event.active_period, self.record.offset);
-            match (self.record.stop, end) {
-                (Some((at, why)), _) if at <= now => self.finish(turn, why),
-                (_, Some(end)) if end <= now => self.finish(turn, EndReason::Completed),
-                _ => self.run(turn),
+            self.tell_near(turn);
+            if let Some(claim) = self.claim(turn.now.wall).filter(|claim| order.may_be_told(claim)) {
+                self.tell_running(turn, order.over(&claim));
             }
         }
         if let Some(why) = self.record.end_owed
-            && !std::mem::replace(&mut self.end_telling, true)
+            && self.end_telling.is_none()
         {
+            self.end_telling = Some(turn.now.since_start);
             self.announce(turn, Moment::End, Announcement::End(why));
         }
     }
 
-    fn run(&mut self, turn: &mut Turn) {
-        let now = turn.now.wall;
-        let start = schedule::start(&self.record.event.active_period, self.record.offset);
-        if !self.opted_in() {
-            if std::mem::take(&mut self.start_told) {
-                self.record.started = false;
-                self.intervals_told.fill(None);
-                self.over(turn, EndReason::OptedOut);
-                self.record.end_owed = Some(EndReason::OptedOut);
-                self.write(turn);
-            }
-            return;
+    fn tell_near(&mut self, turn: &mut Turn) {
+        let timeline = self.timeline();
+        let near = schedule::near(&timeline).is_some_and(|from| from <= turn.now.wall);
+        let holds = self.decision().is_some() && self.opted_in() && self.record.stop.is_none();
+        if near && turn.now.wall < timeline.start && holds && self.near_told != Some(timeline) {
+            self.near_told = Some(timeline);
+            self.announce(turn, Moment::Near, Announcement::Near(timeline));
         }
-        // A new version is told once it is decided.
-        if now < start || self.decision().is_none() {
+    }
+
+    fn tell_running(&mut self, turn: &mut Turn, overridden_by: Option<&EventId>) {
+        let now = turn.now.wall;
+        // A new version is told once it is decided; the one that tells of a cancellation never is, and the run goes on to its stop.
+        if self.decision().is_none() && self.record.stop.is_none() {
             return;
         }
         let event = self.record.event.clone();
         if !self.start_told {
             self.start_told = true;
             turn.notify(Notice::EventStarted { event_id: event.id().clone() });
-            self.announce(turn, Moment::Start, Announcement::Start { late_by: now - start });
+            let late_by = now - self.timeline().start;
+            self.announce(turn, Moment::Start, Announcement::Start { late_by });
         }
         for (at, signal) in event.signals.iter().enumerate() {
             let Some(mut interval) = schedule::running(&event, signal, self.record.offset, now) else {
                 continue;
             };
-            if self.intervals_told[at] == Some(interval.index) {
+            let telling = Some((interval.index, overridden_by.cloned()));
+            if self.intervals_told[at] == telling {
                 continue;
             }
             interval.resumed = self.resumed && self.record.started && self.intervals_told[at].is_none();
-            self.intervals_told[at] = Some(interval.index);
+            interval.overridden_by = overridden_by.cloned();
+            self.intervals_told[at] = telling;
             turn.notify(Notice::EventInterval {
                 event_id: event.id().clone(),
                 signal: interval.signal_name.clone(),
                 index: interval.index,
                 value: interval.value,
                 resumed: interval.resumed,
+                overridden_by: overridden_by.cloned(),
             });
             self.announce(turn, Moment::Interval, Announcement::Interval(interval));
         }
@@ -335,8 +413,8 @@ impl HeldEvent {
     pub(super) fn told(&mut self, turn: &mut Turn, told: &Told) {
         match told.moment {
             Moment::Start if self.start_told && !self.record.started => self.record.started = true,
-            Moment::End if std::mem::take(&mut self.end_telling) => self.record.end_owed = None,
-            Moment::Start | Moment::Interval | Moment::End => return,
+            Moment::End if self.end_telling.take().is_some() => self.record.end_owed = None,
+            Moment::Near | Moment::Start | Moment::Interval | Moment::End => return,
         }
         self.write(turn);
     }
@@ -349,6 +427,11 @@ impl HeldEvent {
     pub(super) fn deadlines(&self, earliest: &mut Earliest, now: Now) {
         if let Asking::Asked { until, .. } = self.asking {
             earliest.at(until, Timer::DecisionTimeout);
+        }
+        if let Some(since) = self.end_telling
+            && since + HEARING > now.since_start
+        {
+            earliest.at(since + HEARING, Timer::Event);
         }
         if self.record.ended {
             return;

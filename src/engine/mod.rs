@@ -20,6 +20,7 @@ mod event_set;
 mod exchange;
 mod held_event;
 mod polling;
+mod precedence;
 mod registration;
 mod replies;
 mod reporting;
@@ -34,7 +35,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crate::handler::{ActiveInterval, Change, Decision, EndReason};
+use crate::handler::{ActiveInterval, Change, Decision, EndReason, Timeline};
 use crate::notice::Notice;
 use crate::openadr::message::{
     EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequestId, ReportSpecifierId,
@@ -108,6 +109,7 @@ impl Told {
 /// What a handler is told about an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
+    Near,
     Start,
     Interval,
     End,
@@ -156,6 +158,7 @@ pub(crate) enum Effect {
 /// What a handler is told.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Announcement {
+    Near(Timeline),
     Start { late_by: Span },
     Interval(ActiveInterval),
     End(EndReason),

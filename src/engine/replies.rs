@@ -195,7 +195,9 @@ impl Engine {
 
     fn cancelled_by_vtn(&mut self, turn: &mut Turn, cancel: CancelPartyRegistration) {
         let ven_id = self.registration.ven_id().cloned();
-        let ours = self.is_ours(&cancel.registration_id);
+        // An id of a VEN need not be there, but where it is, it has to be ours (rules 21, 400).
+        let meant = cancel.ven_id.is_none() || cancel.ven_id == ven_id;
+        let ours = meant && self.is_ours(&cancel.registration_id);
         let response = if ours {
             EiResponse::ok(cancel.request_id)
         } else {

@@ -10,8 +10,8 @@
 //! them against rule 103 is ignored. Where they add up to less than the event, nothing holds in the rest of it; what goes
 //! beyond its end is not reached. Boundary instants belong to what begins there (rule 18).
 
-use crate::handler::ActiveInterval;
-use crate::openadr::message::{ActivePeriod, EiEvent, EventSignal};
+use crate::handler::{ActiveInterval, Timeline};
+use crate::openadr::message::{ActivePeriod, Duration, EiEvent, EventSignal};
 use crate::time::{Span, Timestamp};
 
 /// When an event with this random offset starts (rule 30).
@@ -22,6 +22,23 @@ pub(super) fn start(period: &ActivePeriod, offset: Span) -> Timestamp {
 /// When it ends; `None` for an open end (rule 47).
 pub(super) fn end(period: &ActivePeriod, offset: Span) -> Option<Timestamp> {
     (!period.duration.is_zero()).then(|| period.duration.after(period.start) + offset)
+}
+
+/// All of it, ramp-up and recovery too (rule 31).
+pub(super) fn timeline(period: &ActivePeriod, offset: Span) -> Timeline {
+    let (start, end) = (start(period, offset), end(period, offset));
+    let length = |duration: Option<Duration>| duration.map(Duration::nominal).filter(|span| !span.is_zero());
+    let ramp_up = length(period.ramp_up)
+        .map(|up| if up > Span::ZERO { (start - up, start) } else { (start, start - up) });
+    let back = |(end, back): (Timestamp, Span)| {
+        if back > Span::ZERO { (end, end + back) } else { (end + back, end) }
+    };
+    Timeline { ramp_up, start, end, recovery: end.zip(length(period.recovery)).map(back) }
+}
+
+/// When it is near: its ramp-up has begun and it has not (rule 13). Never, where the ramp-up does not lie before the start.
+pub(super) fn near(timeline: &Timeline) -> Option<Timestamp> {
+    timeline.ramp_up.map(|(from, _)| from).filter(|from| *from < timeline.start)
 }
 
 /// The interval of a signal that holds at `now`, with its index, if one does.
@@ -41,13 +58,16 @@ pub(super) fn running(
         start: from,
         end: to,
         resumed: false,
+        overridden_by: None,
+        timeline: timeline(&event.active_period, offset),
     })
 }
 
-/// The next instant after `now` at which the event starts, ends, or a signal changes.
+/// The next instant after `now` at which the event is near, starts, ends, or a signal changes.
 pub(super) fn next_change(event: &EiEvent, offset: Span, now: Timestamp) -> Option<Timestamp> {
     let period = &event.active_period;
-    let bounds = [Some(start(period, offset)), end(period, offset)].into_iter().flatten();
+    let timeline = timeline(period, offset);
+    let bounds = [near(&timeline), Some(timeline.start), timeline.end].into_iter().flatten();
     let steps = event.signals.iter().flat_map(|signal| steps(event, signal, offset));
     bounds
         .chain(steps.flat_map(|(_, from, to)| [Some(from), to].into_iter().flatten()))

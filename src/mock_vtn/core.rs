@@ -4,6 +4,7 @@
 //! mistakes either.
 
 mod opt;
+mod owed;
 mod sender;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,6 +19,7 @@ use crate::openadr::message::{
 };
 use crate::time::{Span, Timestamp};
 
+use owed::{Owed, verdict};
 use sender::ven_id_of;
 
 /// What a VTN answers.
@@ -40,6 +42,8 @@ pub enum Fault {
     Status(u16, Option<u32>),
     /// Answers 200 without a body, and does not look at the message.
     Empty,
+    /// Answers `oadrResponse` with this code, and does not look at the message.
+    Deny(ResponseCode),
     /// Handles the message, and answers with an HTTP status all the same: the answer is lost.
     LoseAnswer,
     /// Answers with the very octets of its last answer of that kind, and does not look at the message: somebody stands between.
@@ -92,15 +96,20 @@ pub struct VtnCore {
     pub forgotten_reports: BTreeSet<ReportRequestId>,
     /// Cancels the reports that it gets next in the answer to them (rule 328).
     pub cancel_with_next_update: bool,
+    /// The requestID of every `oadrDistributeEvent`; it need not be unique (rule 43).
+    pub constant_request_id: Option<RequestId>,
     registration: Option<(VenId, RegistrationId)>,
     registrations: u32,
     requests: u32,
+    owed: Owed,
     events: BTreeMap<EventId, OadrEvent>,
     changed: bool,
     distributed: Option<RequestId>,
     queue: VecDeque<Payload>,
     /// What came, oldest first.
     pub received: Vec<(Timestamp, PayloadKind)>,
+    /// The verdicts in the logical answers that came, oldest first.
+    pub verdicts: Vec<(PayloadKind, ResponseCode)>,
     /// The opts that came in `oadrCreatedEvent`, oldest first.
     pub opts: Vec<Opt>,
     /// The opts and schedules of `oadrCreateOpt` that were taken and not cancelled, oldest first.
@@ -132,14 +141,17 @@ impl VtnCore {
             stumbles_over_event: None,
             forgotten_reports: BTreeSet::new(),
             cancel_with_next_update: false,
+            constant_request_id: None,
             registration: None,
             registrations: 0,
             requests: 0,
+            owed: Owed::default(),
             events: BTreeMap::new(),
             changed: false,
             distributed: None,
             queue: VecDeque::new(),
             received: Vec::new(),
+            verdicts: Vec::new(),
             opts: Vec::new(),
             created_opts: Vec::new(),
             offered: Vec::new(),
@@ -252,8 +264,11 @@ impl VtnCore {
             Some(Fault::Status(code, retry_after)) => return Answer::Status(code, retry_after),
             Some(Fault::Empty) => return Answer::Empty,
             Some(Fault::Repeat(kind)) => return Answer::Repeat(kind),
+            Some(Fault::Deny(code)) => return deny(code, "as it was told to"),
             Some(Fault::LoseAnswer) => {
                 self.answer(now, service, request);
+                // What the VEN has not got it cannot answer.
+                self.owed = Owed::default();
                 return Answer::Status(500, None);
             }
             None => {}
@@ -276,13 +291,18 @@ impl VtnCore {
             return Answer::Status(500, None);
         }
         if let Payload::QueryRegistration(query) = request {
-            return self.created(query.request_id, false);
+            // A VEN that is registered learns its ids (rule 404).
+            return self.created(query.request_id);
         }
         if let Payload::CreatePartyRegistration(create) = request {
             return self.create(create);
         }
         match self.identify(&request) {
-            Ok(()) => self.served(now, request),
+            Ok(()) => {
+                self.violations.extend(self.owed.came(&request));
+                self.verdicts.extend(verdict(&request).map(|verdict| (kind, verdict.code)));
+                self.served(now, request)
+            }
             Err(denial) => denial,
         }
     }
@@ -310,7 +330,7 @@ impl VtnCore {
             Payload::CreatedEvent(created) => self.created_event(created),
             Payload::CreateOpt(create) => self.create_opt(now, *create),
             Payload::CancelOpt(cancel) => self.cancel_opt(cancel),
-            Payload::RegisterReport(register) => self.register_report(register),
+            Payload::RegisterReport(register) => self.register_report(now, register),
             Payload::CreatedReport(created) => {
                 self.pending = created.pending_reports;
                 deny(ResponseCode::OK, "OK")
@@ -326,8 +346,10 @@ impl VtnCore {
                 let response = EiResponse::ok(cancel.request_id);
                 message(CanceledPartyRegistration { response, registration_id, ven_id })
             }
-            Payload::CanceledPartyRegistration(_) => {
-                self.forget_everything();
+            Payload::CanceledPartyRegistration(canceled) => {
+                if canceled.response.code.is_success() {
+                    self.forget_everything();
+                }
                 deny(ResponseCode::OK, "OK")
             }
             Payload::Response(_) => Answer::Empty,
@@ -348,9 +370,14 @@ impl VtnCore {
     }
 
     fn create(&mut self, create: CreatePartyRegistration) -> Answer {
+        // A VEN that registers (again) may have lost what it was sent.
+        self.owed = Owed::default();
         let request_id = create.request_id;
         if create.profile_name != ProfileName::B || create.http_pull_model != Some(true) {
             self.violations.push("registered for something else than 2.0b by http pull".into());
+        }
+        if create.registration_id.is_some() && create.ven_id.is_none() {
+            self.violations.push("registered anew without a venID (rule 402)".into());
         }
         if let Some(code) = self.refuse {
             return self.created_with(EiResponse::error(code, "refused", request_id), false);
@@ -362,7 +389,7 @@ impl VtnCore {
                     EiResponse::error(ResponseCode::INVALID_ID, "registrationID is not known", request_id);
                 return self.created_with(response, false);
             }
-            return self.created(request_id, true);
+            return self.created(request_id);
         }
         // A new registration erases whatever there was (rule 406).
         let events = std::mem::take(&mut self.events);
@@ -372,11 +399,11 @@ impl VtnCore {
         let ven_id = create.ven_id.unwrap_or_else(|| VenId::new(format!("ven-{}", self.registrations)));
         let registration_id = RegistrationId::new(format!("registration-{}", self.registrations));
         self.registration = Some((ven_id, registration_id));
-        self.created(request_id, true)
+        self.created(request_id)
     }
 
-    fn created(&self, request_id: RequestId, with_ids: bool) -> Answer {
-        self.created_with(EiResponse::ok(request_id), with_ids)
+    fn created(&self, request_id: RequestId) -> Answer {
+        self.created_with(EiResponse::ok(request_id), true)
     }
 
     fn created_with(&self, response: EiResponse, with_ids: bool) -> Answer {
@@ -395,6 +422,7 @@ impl VtnCore {
 
     fn poll(&mut self, now: Timestamp) -> Answer {
         if let Some(waiting) = self.queue.pop_front() {
+            self.owed.sent(&waiting);
             return Answer::Message(Box::new(waiting));
         }
         if self.changed { self.distribute(now, RequestId::from("")) } else { deny(ResponseCode::OK, "OK") }
@@ -402,13 +430,14 @@ impl VtnCore {
 
     fn distribute(&mut self, now: Timestamp, in_answer_to: RequestId) -> Answer {
         self.changed = false;
-        let request_id = self.next_id();
+        let request_id = self.constant_request_id.clone().unwrap_or_else(|| self.next_id());
         self.distributed = Some(request_id.clone());
         let mut events: Vec<_> = self.events.values().cloned().collect();
         for event in &mut events {
             // The creation time of the payload, the same in all events (rule 115).
             event.event.descriptor.created_date_time = now;
         }
+        self.owed.distributed(&events);
         let response = Some(EiResponse::ok(in_answer_to));
         message(DistributeEvent { response, request_id, vtn_id: self.vtn_id.clone(), events })
     }
@@ -418,6 +447,9 @@ impl VtnCore {
             self.violations.push(
                 "eiResponse of oadrCreatedEvent has a requestID beside eventResponses (rule 42)".into(),
             );
+        }
+        if created.event_responses.is_empty() && created.response.code.is_success() {
+            self.violations.push("oadrCreatedEvent says nothing (rule 35)".into());
         }
         for response in created.event_responses {
             let event = self.events.get(&response.event_id);
@@ -442,8 +474,12 @@ impl VtnCore {
         deny(ResponseCode::OK, "OK")
     }
 
-    fn register_report(&mut self, register: RegisterReport) -> Answer {
+    fn register_report(&mut self, now: Timestamp, register: RegisterReport) -> Answer {
         for report in &register.reports {
+            if (now - report.created_date_time).abs() > Span::MINUTE {
+                let specifier = &report.report_specifier_id;
+                self.violations.push(format!("createdDateTime of the metadata of {specifier} is not of now"));
+            }
             if report.report_request_id.as_str() != "0"
                 || report.duration.is_none()
                 || !report.intervals.is_empty()

@@ -1,9 +1,9 @@
 //! Builds events in a line or two.
 
 use crate::openadr::message::{
-    ActivePeriod, Duration, EiEvent, EiTarget, EventDescriptor, EventId, EventSignal, EventStatus, Float,
-    Interval, MarketContext, OadrEvent, PayloadBase, ResponseRequired, SignalId, SignalName, SignalType,
-    StreamPayload, Unit,
+    ActivePeriod, Duration, EiEvent, EiTarget, EventBaseline, EventDescriptor, EventId, EventSignal,
+    EventStatus, Float, Interval, MarketContext, OadrEvent, PayloadBase, ResponseRequired, SignalId,
+    SignalName, SignalType, StreamPayload, Unit,
 };
 use crate::time::{Span, Timestamp};
 
@@ -89,6 +89,97 @@ impl EventBuilder {
         self
     }
 
+    /// 1 is the most important, 0 the least (rule 3).
+    #[must_use]
+    pub const fn priority(mut self, priority: u32) -> Self {
+        self.event.event.descriptor.priority = Some(priority);
+        self
+    }
+
+    /// For those only.
+    #[must_use]
+    pub fn target(mut self, target: EiTarget) -> Self {
+        self.event.event.target = target;
+        self
+    }
+
+    /// A test, where the text is not `false` (rule 6).
+    #[must_use]
+    pub fn test(mut self, text: &str) -> Self {
+        self.event.event.descriptor.test_event = Some(text.to_owned());
+        self
+    }
+
+    /// The load moves to and from the level in so long a time: outside the event, or within it where they are negative (rule 31).
+    #[must_use]
+    pub const fn ramps(mut self, up: Span, recovery: Span) -> Self {
+        self.event.event.active_period.ramp_up = Some(Duration::from_span(up));
+        self.event.event.active_period.recovery = Some(Duration::from_span(recovery));
+        self
+    }
+
+    /// How long before the start the VEN should know (rule 105).
+    #[must_use]
+    pub const fn notification(mut self, before: Span) -> Self {
+        self.event.event.active_period.notification = Some(Duration::from_span(before));
+        self
+    }
+
+    /// In that version.
+    #[must_use]
+    pub const fn modification(mut self, number: u32) -> Self {
+        self.event.event.descriptor.modification_number = number;
+        self
+    }
+
+    /// With that status.
+    #[must_use]
+    pub const fn status(mut self, status: EventStatus) -> Self {
+        self.event.event.descriptor.status = status;
+        self
+    }
+
+    /// One more signal beside the first, with the same value all the time.
+    #[must_use]
+    pub fn and_signal(
+        mut self,
+        name: SignalName,
+        signal_type: SignalType,
+        unit: Option<Unit>,
+        value: i64,
+    ) -> Self {
+        let period = self.event.event.active_period;
+        let signal_id = SignalId::new(format!("signal-{}", self.event.event.signals.len() + 1));
+        let intervals = vec![interval(period.duration.nominal(), Float::from(value), 0)];
+        let (target, current_value) = (None, None);
+        self.event.event.signals.push(EventSignal {
+            intervals,
+            target,
+            name,
+            signal_type,
+            signal_id,
+            unit,
+            current_value,
+        });
+        self
+    }
+
+    /// What the load would be without the event (rule 108).
+    #[must_use]
+    pub fn baseline(mut self, value: i64) -> Self {
+        let period = self.event.event.active_period;
+        self.event.event.baseline = Some(EventBaseline {
+            start: period.start,
+            duration: period.duration,
+            intervals: vec![interval(period.duration.nominal(), Float::from(value), 0)],
+            baseline_id: "baseline-1".to_owned(),
+            resource_ids: Vec::new(),
+            baseline_name: "what it would be".to_owned(),
+            unit: None,
+        });
+        self
+    }
+
     /// No answer is wanted (rule 12).
     #[must_use]
     pub const fn never_answered(mut self) -> Self {
@@ -100,15 +191,18 @@ impl EventBuilder {
     #[must_use]
     pub fn build(mut self) -> OadrEvent {
         let intervals = self.steps.iter().zip(0..);
-        self.event.event.signals[0].intervals = intervals
-            .map(|((lasts, value), uid)| Interval {
-                start: None,
-                duration: Some(Duration::from_span(*lasts)),
-                uid: Some(uid.to_string()),
-                payloads: vec![StreamPayload::Signal(PayloadBase::Float(*value))],
-            })
-            .collect();
+        self.event.event.signals[0].intervals =
+            intervals.map(|((lasts, value), uid)| interval(*lasts, *value, uid)).collect();
         self.event
+    }
+}
+
+fn interval(lasts: Span, value: Float, uid: u32) -> Interval {
+    Interval {
+        start: None,
+        duration: Some(Duration::from_span(lasts)),
+        uid: Some(uid.to_string()),
+        payloads: vec![StreamPayload::Signal(PayloadBase::Float(value))],
     }
 }
 

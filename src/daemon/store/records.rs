@@ -23,6 +23,7 @@ const END_REASONS: &[(EndReason, &str)] = &[
     (EndReason::Cancelled, "cancelled"),
     (EndReason::ImpliedCancelled, "implied cancelled"),
     (EndReason::OptedOut, "opted out"),
+    (EndReason::Postponed, "postponed"),
     (EndReason::Unregistered, "unregistered"),
 ];
 

@@ -64,6 +64,7 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
                 EndReason::ImpliedCancelled,
                 EndReason::OptedOut,
                 EndReason::Unregistered,
+                EndReason::Postponed,
             ];
             let record = |event: crate::openadr::message::OadrEvent| EventRecord {
                 event: std::sync::Arc::new(event.event),
@@ -79,7 +80,7 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
                 started: flag,
                 stop: flag.then_some((Timestamp::from_micros(number.into()), why[pick])),
                 ended: !flag,
-                end_owed: flag.then_some(why[4 - pick]),
+                end_owed: flag.then_some(why[5 - pick]),
             };
             let mut writes: Vec<_> = events.events.iter().cloned().map(record).map(Write::Event).collect();
             writes.push(Write::Registration(Some(registration())));

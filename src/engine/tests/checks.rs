@@ -3,8 +3,8 @@
 use super::pair::Pair;
 use crate::mock_vtn::EventBuilder;
 use crate::openadr::message::{
-    CurrencyPer, Decimal, Duration, EiTarget, Float, OadrEvent, PowerAttributes, PowerKind, SiScale,
-    SignalName, SignalType, Unit,
+    CurrencyPer, Decimal, Duration, EiTarget, Float, OadrEvent, PayloadBase, PowerAttributes, PowerKind,
+    SiScale, SignalName, SignalType, StreamPayload, Unit,
 };
 use crate::time::Span;
 
@@ -156,9 +156,74 @@ fn rule_102_intervals_fill_the_event() {
     assert_eq!(answer(open), GOOD);
 }
 
-/// Rules 48, 57: what was answered with optOut is not carried out in its earlier version either.
 #[test]
-fn a_version_that_is_refused_ends_the_one_before() {
+fn rules_116_510_every_ven_takes_levels_prices_and_set_points() {
+    use SignalName as N;
+    use SignalType as T;
+    for (name, signal_type, unit) in [
+        (N::Simple, T::Level, None),
+        (N::ElectricityPrice, T::Price, Some(currency(CurrencyPer::KWh))),
+        (N::LoadDispatch, T::Setpoint, Some(power())),
+    ] {
+        assert_eq!(signal(name.clone(), signal_type, unit), GOOD, "{name}");
+    }
+}
+
+/// Exactly one number in each interval.
+#[test]
+fn rule_100_an_interval_without_its_one_number_is_refused_with_459() {
+    let with = |payloads: Vec<StreamPayload>| {
+        let mut event = event().build();
+        event.event.signals[0].intervals[0].payloads = payloads;
+        answer(event)
+    };
+    let number = || StreamPayload::Signal(PayloadBase::Float(Float::from(1)));
+    assert_eq!(with(vec![number()]), GOOD);
+    assert_eq!(with(Vec::new()), refused(459));
+    assert_eq!(with(vec![number(), number()]), refused(459));
+    assert_eq!(with(vec![StreamPayload::GreenButton(String::new())]), refused(459));
+}
+
+/// Reading of the standard: which resource is meant cannot be told where a signal is for something else than a device class or
+/// what is ours; 462 is for the target of the event.
+#[test]
+fn rules_111_112_a_signal_for_something_unknown_is_refused_with_469() {
+    let none = EiTarget::default;
+    let class = |class: &str| EiTarget { end_device_assets: vec![class.into()], ..none() };
+    let with = |target: EiTarget| {
+        let mut event = event().build();
+        event.event.signals[0].target = Some(target);
+        answer(event)
+    };
+    for target in [class("Thermostat"), class("x-kiln"), none(), EiTarget::resource("boiler".into())] {
+        assert_eq!(with(target), GOOD);
+    }
+    for target in [
+        class("thermostat"),
+        EiTarget::resource("fridge".into()),
+        EiTarget { pnodes: vec!["node 7".into()], ..class("Thermostat") },
+    ] {
+        assert_eq!(with(target), refused(469));
+    }
+}
+
+/// Ids are compared letter by letter, programmes as URIs are.
+#[test]
+fn rules_48_512_a_programme_is_known_by_its_uri() {
+    let with = |ours: &str| {
+        let mut pair = Pair::registered();
+        pair.engine.settings.market_contexts = vec!["http://other.example.org".into(), ours.into()];
+        pair.vtn.add_event(event());
+        pair.run(Span::from_seconds(12));
+        pair.opts()
+    };
+    assert_eq!(with("HTTP://Markets.Example.org:80/x/../dr"), ["e1 0 optIn"]);
+    assert_eq!(with("http://markets.example.org/DR"), ["e1 0 optOut 462"]);
+}
+
+/// What was answered with optOut is not carried out in its earlier version either.
+#[test]
+fn rules_48_57_a_version_that_is_refused_ends_the_one_before() {
     let mut pair = Pair::registered();
     pair.vtn.add_event(event());
     pair.run_to("2030-01-01T01:10:00Z");

@@ -2,9 +2,11 @@
 
 mod certification;
 mod checks;
+mod event_rules;
 mod events;
 mod faults;
 mod pair;
 mod polling;
+mod precedence;
 mod registration;
 mod reports;

@@ -11,8 +11,9 @@ use crate::handler::{Change, Decision};
 use crate::mock_vtn::{Answer, VtnCore};
 use crate::notice::Notice;
 use crate::openadr::message::{
-    DataQuality, Duration, EiEvent, Float, OptType, PayloadBase, RId, ReadingType, ReportInterval,
-    ReportName, ReportRequest, ReportSpecifier, ReportSpecifierId, ReportType, SpecifierPayload,
+    DataQuality, Duration, EiEvent, Float, OptType, PayloadBase, PayloadKind, RId, ReadingType,
+    ReportInterval, ReportName, ReportRequest, ReportSpecifier, ReportSpecifierId, ReportType,
+    SpecifierPayload,
 };
 use crate::openadr::trust::Verified;
 use crate::time::{Now, Span, Timestamp};
@@ -194,6 +195,14 @@ impl Pair {
         self.run(t(wall) - self.now.wall);
     }
 
+    /// Lets time pass until the VTN has got one more poll; its answer is still on the way.
+    pub(super) fn run_to_poll(&mut self) {
+        let polls = self.vtn.count(PayloadKind::Poll);
+        while self.vtn.count(PayloadKind::Poll) == polls {
+            self.run(Span::from_millis(5));
+        }
+    }
+
     /// The wall clock is set; nothing else moves.
     pub(super) fn set_clock(&mut self, wall: Timestamp) {
         self.now.wall = wall;
@@ -275,11 +284,15 @@ impl Pair {
             }
             Effect::Announce { told, event, what } => {
                 self.told.push(match what {
+                    Announcement::Near(_) => format!("{} near", event.id()),
                     Announcement::Start { .. } => format!("{} start", event.id()),
                     Announcement::Interval(interval) => {
                         let resumed = if interval.resumed { " resumed" } else { "" };
                         let value = interval.value.map_or_else(|| "-".to_owned(), |v| v.to_string());
-                        format!("{} interval {} = {value}{resumed}", event.id(), interval.index)
+                        let over = interval
+                            .overridden_by
+                            .map_or_else(String::new, |other| format!(" under {other}"));
+                        format!("{} interval {} = {value}{resumed}{over}", event.id(), interval.index)
                     }
                     Announcement::End(why) => format!("{} end {why:?}", event.id()),
                 });

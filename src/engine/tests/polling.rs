@@ -20,7 +20,7 @@ fn gaps(pair: &Pair) -> Vec<Span> {
 
 /// The requested interval is a minimum (rule 500), so jitter only adds.
 #[test]
-fn polls_keep_the_interval_of_the_vtn_and_scatter_above_it() {
+fn rules_500_501_polls_keep_the_interval_of_the_vtn_and_scatter_above_it() {
     let mut pair = Pair::registered();
     pair.run(Span::HOUR);
     let gaps = gaps(&pair);
@@ -47,9 +47,9 @@ fn the_interval_stays_inside_what_is_configured() {
     }
 }
 
-/// Rule 500: after an answer other than oadrResponse the VEN polls again at once.
+/// After an answer other than oadrResponse the VEN polls again at once.
 #[test]
-fn the_queue_is_drained() {
+fn rule_500_the_queue_is_drained() {
     let mut pair = Pair::registered();
     for id in ["a", "b", "c"] {
         pair.vtn.request_reports(vec![wish(id, &["power"], Span::MINUTE, Span::MINUTE, None)]);
@@ -70,6 +70,20 @@ fn a_vtn_that_always_has_something_is_not_polled_without_end() {
     let before = polls(&pair).len();
     pair.run(Span::from_seconds(10));
     assert!(polls(&pair).len() - before <= 51, "{}", polls(&pair).len() - before);
+}
+
+/// A VTN may repeat what is known; that is no error, and is answered like anything else.
+#[test]
+fn rule_502_events_that_have_not_changed_may_come_again() {
+    let mut pair = Pair::registered();
+    pair.vtn.add_event(EventBuilder::new("e1", pair.now() + Span::HOUR, Span::HOUR));
+    for _ in 0..10 {
+        pair.vtn.repeat_events();
+        pair.run(Span::from_seconds(12));
+    }
+    assert_eq!((pair.asked.len(), pair.opts().len()), (1, 10));
+    assert!(pair.notices.iter().all(|notice| !notice.is_trouble()), "{:?}", pair.notices);
+    pair.assert_lawful();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Registration: from unknown to registered, and back.
 
-use super::pair::{LATENCY, Pair, usage_offer};
+use super::pair::{Pair, usage_offer, wish};
 use crate::engine::{Input, Settings};
 use crate::mock_vtn::{EventBuilder, Fault, Unknown};
 use crate::notice::Notice;
@@ -11,9 +11,9 @@ fn kinds(pair: &Pair) -> Vec<PayloadKind> {
     pair.vtn.received.iter().map(|(_, kind)| *kind).collect()
 }
 
-/// Rules 301, 309, 405: after a new registration metadata, then the events, then polling.
+/// After a new registration metadata, then the events, then polling.
 #[test]
-fn a_new_ven_registers_offers_its_reports_asks_for_events_and_polls() {
+fn rules_301_309_405_a_new_ven_registers_offers_its_reports_asks_for_events_and_polls() {
     let pair = Pair::registered();
     assert_eq!(
         kinds(&pair),
@@ -31,7 +31,7 @@ fn a_new_ven_registers_offers_its_reports_asks_for_events_and_polls() {
 }
 
 #[test]
-fn a_preallocated_ven_id_is_sent() {
+fn rules_301_402_a_preallocated_ven_id_is_sent() {
     let mut pair = Pair::with(Settings { ven_id: Some("theirs".into()), ..Settings::default() });
     pair.run(Span::SECOND);
     assert_eq!(pair.vtn.registered(), Some(&"theirs".into()));
@@ -67,9 +67,9 @@ fn a_vtn_that_is_away_at_boot_is_found_when_it_comes_back() {
     assert!(pair.notices.iter().any(|notice| matches!(notice, Notice::VtnBack { .. })));
 }
 
-/// Rule 405: a VEN with ids renews them and goes on; nothing is registered twice.
+/// A VEN with ids renews them and goes on; nothing is registered twice.
 #[test]
-fn after_a_restart_the_registration_is_renewed_with_its_ids() {
+fn rules_402_405_after_a_restart_the_registration_is_renewed_with_its_ids() {
     let mut pair = Pair::registered();
     pair.vtn.received.clear();
     pair.restart();
@@ -121,7 +121,7 @@ fn the_vtn_may_ask_for_a_re_registration() {
 
 /// A VTN that has lost its memory says so in one of several ways; the VEN is back without help.
 #[test]
-fn a_vtn_that_forgot_us_gets_a_new_registration() {
+fn rule_406_a_vtn_that_forgot_us_gets_a_new_registration() {
     for unknown in [Unknown::RequestReregistration, Unknown::NotRegistered] {
         let mut pair = Pair::registered();
         pair.vtn.add_event(EventBuilder::new("old", pair.now() + Span::HOUR, Span::HOUR));
@@ -137,9 +137,9 @@ fn a_vtn_that_forgot_us_gets_a_new_registration() {
     }
 }
 
-/// Rule 407: whatever belonged to the registration is erased, the answer is still given.
+/// Whatever belonged to the registration is erased, the answer is still given.
 #[test]
-fn the_vtn_may_cancel_the_registration() {
+fn rules_401_407_the_vtn_may_cancel_the_registration() {
     let mut pair = Pair::registered();
     pair.vtn.add_event(EventBuilder::new("e1", pair.now(), Span::HOUR));
     pair.run(Span::from_seconds(15));
@@ -157,16 +157,84 @@ fn the_vtn_may_cancel_the_registration() {
 }
 
 #[test]
-fn a_cancellation_of_another_registration_is_refused() {
+fn rule_400_a_cancellation_of_another_registration_is_refused() {
     let mut pair = Pair::registered();
     pair.vtn.queue(crate::openadr::message::CancelPartyRegistration {
         request_id: "r".into(),
         registration_id: "somebody's".into(),
         ven_id: None,
     });
-    // The mock would forget us when it sees the answer, so look at what is stored.
-    pair.run(Span::from_seconds(10) + LATENCY * 2);
+    let registration_id = pair.store.registration.as_ref().unwrap().registration_id.clone();
+    pair.vtn.queue(crate::openadr::message::CancelPartyRegistration {
+        request_id: "s".into(),
+        registration_id,
+        ven_id: Some("VEN-1".into()),
+    });
+    pair.run(Span::from_seconds(12));
+    let refused = (PayloadKind::CanceledPartyRegistration, ResponseCode::INVALID_ID);
+    assert_eq!(pair.vtn.verdicts, [refused; 2]);
+    assert!(pair.store.registration.is_some() && pair.vtn.registered().is_some());
+    pair.assert_lawful();
+}
+
+#[test]
+fn rules_21_400_a_re_registration_of_another_ven_is_refused() {
+    let mut pair = Pair::registered();
+    pair.vtn.queue(crate::openadr::message::RequestReregistration { ven_id: "VEN-1".into() });
+    pair.run(Span::from_seconds(12));
+    assert_eq!(pair.vtn.verdicts, [(PayloadKind::Response, ResponseCode::INVALID_ID)]);
+    assert_eq!(pair.vtn.count(PayloadKind::CreatePartyRegistration), 1);
+}
+
+/// A VTN that says yes without saying as whom has not registered anybody.
+#[test]
+fn rule_403_a_registration_without_ids_is_none() {
+    let mut pair = Pair::new();
+    pair.vtn.refuse = Some(ResponseCode::OK);
+    pair.run(Span::from_seconds(30));
+    assert_eq!((pair.store.registration.as_ref(), pair.vtn.count(PayloadKind::Poll)), (None, 0));
+    pair.vtn.refuse = None;
+    pair.run(Span::MINUTE * 3);
     assert!(pair.store.registration.is_some());
+}
+
+#[test]
+fn rule_404_a_query_registers_nobody() {
+    let mut pair = Pair::new();
+    pair.vtn.stumbles_over = Some(PayloadKind::CreatePartyRegistration);
+    pair.run(Span::MINUTE);
+    assert_eq!(pair.vtn.count(PayloadKind::QueryRegistration), 1);
+    assert_eq!((pair.store.registration.as_ref(), pair.vtn.registered()), (None, None));
+}
+
+#[test]
+fn rule_405_an_unregistered_ven_hears_and_does_nothing() {
+    let mut pair = Pair::registered();
+    pair.vtn.cancel_registration();
+    pair.run(Span::from_seconds(12));
+    let sent = pair.vtn.received.len();
+    pair.vtn.add_event(EventBuilder::new("e1", pair.now(), Span::HOUR));
+    pair.vtn.request_reports(vec![wish("r", &["power"], Span::ZERO, Span::ZERO, None)]);
+    pair.run(Span::MINUTE * 50);
+    assert_eq!(pair.vtn.received.len(), sent);
+    assert!(pair.asked.is_empty() && pair.store.requests.is_empty());
+}
+
+/// Everything that a VEN says, it says as somebody; the mock VTN notes what has no venID.
+#[test]
+fn rule_508_every_message_has_a_ven_id() {
+    let mut pair = Pair::registered();
+    pair.vtn.add_event(EventBuilder::new("e1", pair.now() + Span::MINUTE, Span::HOUR));
+    pair.vtn.request_reports(vec![wish("r", &["power"], Span::SECOND, Span::SECOND * 5, None)]);
+    pair.run(Span::MINUTE);
+    pair.vtn.cancel_reports(&["r"], false);
+    pair.vtn.request_reregistration();
+    pair.run(Span::MINUTE);
+    pair.input(Input::Unregister);
+    pair.run(Span::MINUTE);
+    let kinds: std::collections::BTreeSet<_> = kinds(&pair).into_iter().collect();
+    assert_eq!(kinds.len(), 11, "{kinds:?}");
+    pair.assert_lawful();
 }
 
 #[test]

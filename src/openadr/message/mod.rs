@@ -9,6 +9,7 @@ mod duration;
 mod event;
 mod id;
 mod interval;
+mod market_context;
 mod number;
 mod opt;
 mod party;

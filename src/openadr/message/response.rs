@@ -34,6 +34,8 @@ impl ResponseCode {
     pub const TARGET_MISMATCH: Self = Self(462);
     /// 463: not registered, or not authorised (rule 517).
     pub const NOT_REGISTERED: Self = Self(463);
+    /// Something else about the deployment; which resource a signal is for cannot be told (rule 112).
+    pub const DEPLOYMENT_ERROR: Self = Self(469);
 
     /// From a number of up to three digits.
     #[must_use]

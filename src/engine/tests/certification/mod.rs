@@ -15,4 +15,7 @@ macro_rules! subject {
     };
 }
 
+mod event;
+mod event_a;
+mod execution_a;
 mod registration;

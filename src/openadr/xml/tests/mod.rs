@@ -2,4 +2,5 @@
 
 mod examples;
 mod roundtrip;
+mod rules;
 mod schema;

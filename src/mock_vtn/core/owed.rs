@@ -1,0 +1,89 @@
+//! Remembers which answers a VEN owes, and under which requestID.
+
+use std::collections::BTreeSet;
+
+use crate::openadr::message::{
+    CreatedEvent, EiResponse, EventId, OadrEvent, Payload, PayloadKind, RequestId, ResponseRequired,
+};
+
+/// The answers that a VEN owes.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    /// Kinds of answers, and the requestID that each has to repeat (rules 42, 303).
+    answers: Vec<(PayloadKind, RequestId)>,
+    /// Events that were sent and want an answer (rule 12).
+    events: BTreeSet<EventId>,
+}
+
+impl Owed {
+    /// A message goes to the VEN.
+    pub(super) fn sent(&mut self, message: &Payload) {
+        let answer = if let Payload::CreateReport(m) = message {
+            (PayloadKind::CreatedReport, &m.request_id)
+        } else if let Payload::CancelReport(m) = message {
+            (PayloadKind::CanceledReport, &m.request_id)
+        } else if let Payload::RegisterReport(m) = message {
+            (PayloadKind::RegisteredReport, &m.request_id)
+        } else if let Payload::UpdateReport(m) = message {
+            (PayloadKind::UpdatedReport, &m.request_id)
+        } else if let Payload::CancelPartyRegistration(m) = message {
+            (PayloadKind::CanceledPartyRegistration, &m.request_id)
+        } else {
+            return;
+        };
+        self.answers.push((answer.0, answer.1.clone()));
+    }
+
+    /// Events go to the VEN.
+    pub(super) fn distributed(&mut self, events: &[OadrEvent]) {
+        let wanting = events.iter().filter(|event| event.response_required == ResponseRequired::Always);
+        self.events = wanting.map(|event| event.event.id().clone()).collect();
+    }
+
+    /// A message comes from the VEN; says what is wrong with it.
+    pub(super) fn came(&mut self, message: &Payload) -> Option<String> {
+        if let Payload::CreatedEvent(created) = message {
+            self.events_answered(created);
+            return None;
+        }
+        if matches!(message, Payload::RequestEvent(_)) && !self.events.is_empty() {
+            let events: Vec<_> = self.events.iter().map(EventId::as_str).collect();
+            return Some(format!("oadrRequestEvent came before the answer to {}", events.join(", ")));
+        }
+        let (kind, repeated) = (message.kind(), &verdict(message)?.request_id);
+        if let Some(at) = self.answers.iter().position(|(owed, id)| (*owed, id) == (kind, repeated)) {
+            self.answers.remove(at);
+            return None;
+        }
+        // What is not owed may answer something that was sent along, or come once more because our reply was lost.
+        let owed = self.answers.iter().any(|(other, _)| *other == kind);
+        owed.then(|| format!("{kind} repeats the requestID {repeated}, under which nothing was asked"))
+    }
+
+    fn events_answered(&mut self, created: &CreatedEvent) {
+        let refused = created.event_responses.is_empty();
+        let answered = |event: &EventId| created.event_responses.iter().any(|r| r.event_id == *event);
+        self.events.retain(|event| !refused && !answered(event));
+    }
+}
+
+/// What a VEN says in a logical answer to something.
+pub(super) fn verdict(answer: &Payload) -> Option<&EiResponse> {
+    if let Payload::CreatedEvent(m) = answer {
+        Some(&m.response)
+    } else if let Payload::Response(m) = answer {
+        Some(&m.response)
+    } else if let Payload::CreatedReport(m) = answer {
+        Some(&m.response)
+    } else if let Payload::CanceledReport(m) = answer {
+        Some(&m.response)
+    } else if let Payload::RegisteredReport(m) = answer {
+        Some(&m.response)
+    } else if let Payload::UpdatedReport(m) = answer {
+        Some(&m.response)
+    } else if let Payload::CanceledPartyRegistration(m) = answer {
+        Some(&m.response)
+    } else {
+        None
+    }
+}

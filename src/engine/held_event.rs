@@ -8,6 +8,7 @@ use crate::openadr::message::{EiEvent, OadrEvent, OptType, RequestId, ResponseRe
 use crate::time::{Now, Span, Timestamp};
 
 use super::dice::Dice;
+use super::event_opts::EventOpts;
 use super::schedule;
 use super::settings::Settings;
 use super::snapshot::{DecisionRecord, EventRecord, Write};
@@ -19,6 +20,8 @@ use super::{Announcement, Effect, Moment, OptTicket, Told, Turn};
 pub(super) struct HeldEvent {
     pub(super) record: EventRecord,
     pub(super) asking: Asking,
+    /// What was said by `oadrCreateOpt`.
+    pub(super) opts: EventOpts,
     /// A response is owed, under this requestID (rule 42).
     pub(super) response_owed: Option<RequestId>,
     /// The VTN does not speak of it any more.
@@ -78,6 +81,7 @@ impl HeldEvent {
         Self {
             record,
             asking,
+            opts: EventOpts::default(),
             response_owed: None,
             absent: false,
             start_told,
@@ -100,7 +104,7 @@ impl HeldEvent {
 
     /// Whether the event is to be carried out; while a new version is undecided, the decision about the old one holds.
     fn opted_in(&self) -> bool {
-        self.record.decision.as_ref().is_some_and(|d| d.opt == OptType::OptIn)
+        self.record.decision.as_ref().is_some_and(|d| self.opts.take_part(d.opt))
     }
 
     /// It came again, unchanged.
@@ -180,7 +184,10 @@ impl HeldEvent {
             Some(before) if before.opt == opt && before.refusal == decision.refusal => return,
             Some(before) => {
                 turn.notify(Notice::OptChanged { event_id, modification, from: before.opt, to: opt, by });
-                self.owe_response();
+                // Where the VTN does not listen to it any more, another oadrCreateOpt follows (rule 206).
+                if self.opts.of_all().is_none() {
+                    self.owe_response();
+                }
             }
             None => turn.notify(Notice::OptDecided { event_id, modification, opt, by }),
         }
@@ -213,6 +220,16 @@ impl HeldEvent {
             }
             Asking::Asked { .. } | Asking::Late { .. } | Asking::Nothing => {}
         }
+    }
+
+    /// Whether the handler is to be asked, and has not been.
+    pub(super) const fn is_to_be_asked(&self) -> bool {
+        matches!(self.asking, Asking::Wanted(_))
+    }
+
+    /// Whether it is called off or its time is up.
+    pub(super) const fn is_over(&self) -> bool {
+        self.record.ended || self.record.stop.is_some()
     }
 
     /// What was offered or told in that batch or a later one never reached the handler.

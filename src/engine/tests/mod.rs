@@ -4,6 +4,7 @@ mod certification;
 mod checks;
 mod events;
 mod faults;
+mod opts;
 mod pair;
 mod polling;
 mod registration;

@@ -15,4 +15,5 @@ macro_rules! subject {
     };
 }
 
+mod opt;
 mod registration;

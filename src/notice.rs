@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::handler::EndReason;
 use crate::openadr::message::{
-    EventId, Float, OptType, PayloadKind, RId, RegistrationId, ReportRequestId, ReportSpecifierId,
-    ResponseCode, SignalName, UpdateReport, VenId, VtnId,
+    EventId, Float, OptId, OptType, PayloadKind, RId, RegistrationId, ReportRequestId, ReportSpecifierId,
+    ResourceId, ResponseCode, SignalName, UpdateReport, VenId, VtnId,
 };
 use crate::time::{Span, Timestamp};
 
@@ -124,6 +124,36 @@ pub enum Notice {
         modification: u32,
         /// What we said.
         opt: OptType,
+    },
+    /// Some resources take part in an event, or not, whatever the others do.
+    ResourcesOpted {
+        /// In which event.
+        event_id: EventId,
+        /// Which of our resources.
+        resources: Vec<ResourceId>,
+        /// In or out.
+        opt: OptType,
+    },
+    /// The VTN has our opt for resources of an event.
+    EventOptSent {
+        /// About which event.
+        event_id: EventId,
+        /// Which of our resources; none: all of the event's.
+        resources: Vec<ResourceId>,
+        /// What we said.
+        opt: OptType,
+    },
+    /// The VTN has an opt schedule of ours.
+    ScheduleSent {
+        /// Its id.
+        opt_id: OptId,
+        /// In or out.
+        opt: OptType,
+    },
+    /// An opt schedule of ours holds no more, and the VTN knows.
+    ScheduleCancelled {
+        /// Its id.
+        opt_id: OptId,
     },
     /// The VTN has called an event off.
     EventCancelled {
@@ -272,6 +302,8 @@ pub enum DecidedBy {
     Person,
     /// Our own checks.
     Check,
+    /// An opt schedule of ours.
+    Schedule,
     /// The store could not keep the event.
     FullStore,
 }
@@ -366,6 +398,16 @@ impl fmt::Display for Notice {
             Self::OptSent { event_id, modification, opt } => {
                 write!(f, "event {event_id}: VTN has our {opt} to version {modification}")
             }
+            Self::ResourcesOpted { event_id, resources, opt } => {
+                write!(f, "event {event_id}: {opt} for {}", named(resources))
+            }
+            Self::EventOptSent { event_id, resources, opt } => {
+                write!(f, "event {event_id}: VTN has our {opt} for {}", named(resources))
+            }
+            Self::ScheduleSent { opt_id, opt } => write!(f, "VTN has our {opt} schedule {opt_id}"),
+            Self::ScheduleCancelled { opt_id } => {
+                write!(f, "schedule {opt_id} is cancelled, and the VTN knows")
+            }
             Self::EventCancelled { event_id, implied } => {
                 write!(f, "event {event_id} cancelled by the VTN")?;
                 if *implied { f.write_str(", which speaks of it no more") } else { Ok(()) }
@@ -404,6 +446,11 @@ impl fmt::Display for Notice {
     }
 }
 
+fn named(resources: &[ResourceId]) -> String {
+    let names: Vec<&str> = resources.iter().map(ResourceId::as_str).collect();
+    if names.is_empty() { "all its resources".to_owned() } else { names.join(", ") }
+}
+
 impl fmt::Display for ReportEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -423,6 +470,7 @@ impl fmt::Display for DecidedBy {
             Self::Default => "the default",
             Self::Person => "a person",
             Self::Check => "our own checks",
+            Self::Schedule => "our opt schedule",
             Self::FullStore => "the store, which is full",
         })
     }

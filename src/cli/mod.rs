@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod fingerprint;
 mod mock_vtn;
+mod opt;
 mod run;
 mod xml;
 
@@ -50,6 +51,8 @@ enum Command {
         #[arg(long, short, default_value = "ven.toml")]
         config: PathBuf,
     },
+    /// Change a decision of a VEN that runs, or declare when it takes no part.
+    Opt(opt::OptArguments),
     /// Print the fingerprint of a certificate, by which the other side knows it.
     Fingerprint {
         /// The certificate, as PEM.
@@ -118,6 +121,7 @@ fn with(handler: Option<Arc<dyn DynHandler>>) -> ExitCode {
         Command::Run { config } => run::run(&config, handler),
         Command::Check { config } => check::check(&config),
         Command::Doctor { config } => doctor::doctor(&config),
+        Command::Opt(arguments) => opt::opt(arguments),
         Command::Fingerprint { certificate } => fingerprint::fingerprint(&certificate),
         Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),
         // Its exit codes are a contract of their own.

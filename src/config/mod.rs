@@ -1,6 +1,7 @@
 //! Reads the TOML file: every fault at once, each with its line and what to do about it.
 
 mod fault;
+mod opt_schedule;
 mod read;
 mod reader;
 mod secret;
@@ -16,7 +17,8 @@ pub(crate) use secret::SecretSource;
 
 use crate::metering::Quantity;
 use crate::openadr::message::{
-    MarketContext, OptType, RId, ReportName, ReportSpecifierId, ResourceId, SignalName, VenId,
+    Available, MarketContext, OptId, OptReason, OptType, RId, ReportName, ReportSpecifierId, ResourceId,
+    SignalName, VenId,
 };
 use crate::openadr::trust::Fingerprint;
 use crate::rules::Rule;
@@ -37,6 +39,7 @@ pub struct Config {
     pub(crate) opt_when_full: Option<OptType>,
     pub(crate) meters: Vec<MeterSection>,
     pub(crate) reports: Vec<ReportSection>,
+    pub(crate) opt_schedules: Vec<OptScheduleSection>,
 }
 
 /// `[ven]`: who we are.
@@ -145,6 +148,19 @@ pub(crate) struct PointSection {
     pub(crate) r_id: RId,
     pub(crate) meter: String,
     pub(crate) quantity: Quantity,
+}
+
+/// `[[opt_schedule]]`: when we take no part, or do.
+#[derive(Clone, Debug)]
+pub(crate) struct OptScheduleSection {
+    pub(crate) name: OptId,
+    pub(crate) opt: OptType,
+    pub(crate) reason: OptReason,
+    /// `None`: events of any programme.
+    pub(crate) market_context: Option<MarketContext>,
+    /// None: the whole VEN.
+    pub(crate) resources: Vec<ResourceId>,
+    pub(crate) periods: Vec<Available>,
 }
 
 impl Config {

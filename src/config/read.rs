@@ -14,6 +14,7 @@ use crate::rules::{Condition, Rule};
 use crate::time::Span;
 
 use super::fault::ConfigFault;
+use super::opt_schedule::opt_schedules;
 use super::reader::{Found, Reader, Section};
 use super::secret::SecretSource;
 use super::{
@@ -21,7 +22,7 @@ use super::{
     TrustSection, VenSection, Verify, VtnSection,
 };
 
-const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
+pub(super) const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
 
 pub(super) fn config(
     text: &str,
@@ -49,6 +50,7 @@ pub(super) fn config(
     let meters: Vec<_> = root.sections("meter").into_iter().filter_map(meter).collect();
     let reports = reports(root.sections("report"), &meters);
     check_names(&root, &meters, &reports);
+    let opt_schedules = opt_schedules(&root, ven.as_ref().map(|ven| ven.resources.as_slice()));
     root.end();
     let (faults, lines) = reader.finish();
     match (ven, vtn, tls, signature) {
@@ -63,12 +65,13 @@ pub(super) fn config(
             opt_when_full,
             meters,
             reports,
+            opt_schedules,
         }),
         _ => Err(faults),
     }
 }
 
-fn or<T>(found: Option<Found<T>>, default: T) -> T {
+pub(super) fn or<T>(found: Option<Found<T>>, default: T) -> T {
     found.map_or(default, |found| found.value)
 }
 

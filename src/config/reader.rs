@@ -188,6 +188,17 @@ impl<'r, 't> Section<'r, 't> {
         self.parsed(found, kind, |text| humantime::parse_duration(text).ok().map(Span::from_std))
     }
 
+    /// A text that means something.
+    pub(super) fn parse_text<T>(
+        &self,
+        name: &'static str,
+        kind: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Found<T>> {
+        let found = self.text(name)?;
+        self.parsed(found, kind, parse)
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, name: &'static str, words: &[(&str, T)]) -> Option<Found<T>> {
         let found = self.text(name)?;

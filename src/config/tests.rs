@@ -207,3 +207,50 @@ fn secrets_are_read_without_the_end_of_their_line() {
             .contains("$VEN_TEST_NO_SUCH is not set")
     );
 }
+
+#[test]
+fn opt_schedules_are_read() {
+    let text = SMALLEST.replace("[ven]", "[ven]\nresources = [\"hvac\"]");
+    let schedules = "[[opt_schedule]]\nname = \"fair\"\nopt = \"optOut\"\nreason = \"mustRun\"\nresources = \"hvac\"\n\
+                     market_context = \"http://markets.example.org/dr\"\n\
+                     periods = [ { start = \"2030-07-01T06:00:00Z\", duration = \"12h\" }, { start = \"2031-07-01T06:00:00Z\" } ]\n\
+                     [[opt_schedule]]\nname = \"rest\"\nopt = \"optIn\"\nperiods = [ { start = \"2030-07-01T06:00:00Z\" } ]\n";
+    let config = read(&format!("{text}{schedules}")).unwrap();
+    let [fair, rest] = config.opt_schedules.as_slice() else { panic!("{:?}", config.opt_schedules) };
+    assert_eq!((fair.name.as_str(), fair.opt, fair.reason.as_str()), ("fair", OptType::OptOut, "mustRun"));
+    assert_eq!(fair.resources, ["hvac".into()]);
+    let lengths: Vec<_> = fair.periods.iter().map(|period| period.duration.to_string()).collect();
+    assert_eq!(lengths, ["PT12H", "PT0S"]);
+    assert_eq!((rest.reason.as_str(), &rest.market_context, rest.resources.len()), ("x-schedule", &None, 0));
+}
+
+/// A schedule that replaces another at the VTN (rule 203) would be a surprise.
+#[test]
+fn faults_of_opt_schedules_are_named() {
+    let schedule = |name: &str, more: &str| {
+        format!(
+            "[[opt_schedule]]\nname = \"{name}\"\nopt = \"optOut\"\nperiods = [ {{ start = \"2030-07-01T06:00:00Z\" }} ]\n{more}\n"
+        )
+    };
+    let text = [
+        SMALLEST.to_owned(),
+        schedule("a", ""),
+        schedule("a", "market_context = \"http://markets.example.org/dr\""),
+        schedule("b", "reason = \"lazy\"\nresources = \"hvac\""),
+        "[[opt_schedule]]\nname = \"c\"\nperiods = [ { start = \"tomorrow\" } ]\n".to_owned(),
+        "[[opt_schedule]]\nname = \"d\"\nopt = \"optOut\"\n".to_owned(),
+        schedule("e", ""),
+    ];
+    let error = read(&text.concat()).unwrap_err();
+    for expected in [
+        "opt_schedule[1].name: \"a\" stands twice",
+        "expected economic",
+        "\"hvac\" is not in [ven] resources",
+        "opt_schedule[3].opt: is missing",
+        "expected a time like \"2030-01-31T18:00:00Z\", found \"tomorrow\"",
+        "opt_schedule[4].periods: has none",
+        "replaces \"a\" at the VTN (rule 203)",
+    ] {
+        assert!(error.contains(expected), "{expected}\nis not in\n{error}");
+    }
+}

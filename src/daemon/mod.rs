@@ -4,7 +4,7 @@
 //! meter_port -> meter_task ┐                    ┌-> courier -> transport -> VTN
 //!                          ├-> ven_task (engine) ├-> handler_seat -> EventHandler
 //! VTN -> courier ----------┘        |            └-> notices
-//!                                 writer -> store
+//! ven opt -> control ------┘     writer -> store
 //! ```
 //!
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
@@ -12,6 +12,7 @@
 
 mod certificates;
 pub(crate) mod clock;
+pub(crate) mod control;
 mod courier;
 pub(crate) mod entropy;
 mod examine;

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use rustls_pki_types::PrivateKeyDer;
 
-use crate::config::{Config, ConfigError, ConfigFault, ReportSection, SecretSource, TrustSection, Verify};
-use crate::engine::{PointOffer, ReportOffer, Settings};
+use crate::config::{
+    Config, ConfigError, ConfigFault, OptScheduleSection, ReportSection, SecretSource, TrustSection, Verify,
+};
+use crate::engine::{OptSchedule, PointOffer, ReportOffer, Settings};
 use crate::openadr::signature::{Description, Gate, Policy, SigningKey, Trust, private_key};
 use crate::openadr::xml::Limits;
 
@@ -215,6 +217,8 @@ fn settings(config: &Config, signs: bool) -> Settings {
         opt_when_full: config.opt_when_full,
         market_contexts: config.vtn.market_contexts.clone(),
         resources: resources(config),
+        opt_resources: config.ven.resources.clone(),
+        opt_schedules: config.opt_schedules.iter().map(opt_schedule).collect(),
         groups: config.ven.groups.clone(),
         signals: config.handler.signals.clone(),
         offers: config.reports.iter().map(offer).collect(),
@@ -228,6 +232,17 @@ fn settings(config: &Config, signs: bool) -> Settings {
 fn resources(config: &Config) -> Vec<crate::openadr::message::ResourceId> {
     let meters = config.meters.iter().map(|meter| meter.name.as_str().into());
     config.ven.resources.iter().cloned().chain(meters).collect()
+}
+
+fn opt_schedule(section: &OptScheduleSection) -> OptSchedule {
+    OptSchedule {
+        id: section.name.clone(),
+        opt: section.opt,
+        reason: section.reason.clone(),
+        market_context: section.market_context.clone(),
+        resources: section.resources.clone(),
+        periods: section.periods.clone(),
+    }
 }
 
 fn offer(report: &ReportSection) -> ReportOffer {

@@ -17,6 +17,7 @@ use crate::time::Span;
 
 use super::certificates::watch;
 use super::clock::Clock;
+use super::control::Desk;
 use super::courier::Courier;
 use super::entropy;
 use super::handler_seat::{DynHandler, HandlerSeat};
@@ -143,6 +144,7 @@ impl VenBuilder {
             store,
             seat,
             meters,
+            desk: Desk::open(state),
             messages,
             notices: notices.clone(),
             writer: Writer::default(),

@@ -14,6 +14,7 @@ use crate::openadr::message::Payload;
 use crate::time::{Now, Span};
 
 use super::clock::Clock;
+use super::control::Desk;
 use super::handler_seat::HandlerSeat;
 use super::meters::Meters;
 use super::store::{StoreError, StoreHandle};
@@ -31,6 +32,7 @@ pub(crate) struct VenTask {
     pub(crate) store: StoreHandle,
     pub(crate) seat: HandlerSeat,
     pub(crate) meters: Meters,
+    pub(crate) desk: Desk,
     pub(crate) messages: mpsc::UnboundedSender<(ExchangeId, Payload)>,
     pub(crate) notices: broadcast::Sender<Notice>,
     pub(crate) writer: Writer,
@@ -67,6 +69,7 @@ impl VenTask {
                     Some(input) => self.feed(input),
                     None => break,
                 },
+                order = self.desk.next() => self.feed(order),
                 () = tokio::time::sleep_until(wake) => self.feed(Input::Tick),
             }
         }
@@ -129,6 +132,7 @@ impl VenTask {
             Effect::Offer { ticket, event, change, within } => self.seat.offer(ticket, event, change, within),
             Effect::Announce { told, event, what } => self.seat.announce(told, event, what),
             Effect::Collect { ticket, wish } => self.meters.collect(ticket, wish),
+            Effect::Answer { number, answer } => self.desk.answer(number, answer),
             Effect::Notify(notice) => {
                 if let Notice::ReportRequested { granularity, .. } = &notice {
                     self.meters.expect_step(*granularity);

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::engine::{Batch, Effect, Write};
-use crate::openadr::message::{EventId, ReportRequestId};
+use crate::openadr::message::{EventId, OptId, ReportRequestId};
 use crate::time::Span;
 
 use super::store::StoreError;
@@ -24,6 +24,8 @@ enum Key {
     Event(EventId),
     Request(ReportRequestId),
     Owed(u64),
+    EventOpt(OptId),
+    Schedule(OptId),
 }
 
 fn key(write: &Write) -> Key {
@@ -35,6 +37,10 @@ fn key(write: &Write) -> Key {
         Write::ForgetRequest(id) => Key::Request(id.clone()),
         Write::Owe(report) => Key::Owed(report.sequence),
         Write::Delivered(sequence) => Key::Owed(*sequence),
+        Write::EventOpt(record) => Key::EventOpt(record.opt_id.clone()),
+        Write::ForgetEventOpt(id) => Key::EventOpt(id.clone()),
+        Write::Schedule(record) => Key::Schedule(record.schedule.id.clone()),
+        Write::ForgetSchedule(id) => Key::Schedule(id.clone()),
     }
 }
 

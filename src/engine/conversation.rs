@@ -1,10 +1,11 @@
 //! Speaks with the VTN: which message goes next, and what becomes of it.
 //!
-//! Order of precedence: answers that are owed; registration; opts; the duties after a registration; a poll that is due; reports
-//! that are owed. A poll goes before reports, so that a long backlog never makes the VEN deaf.
+//! Order of precedence: answers that are owed; registration; answers to events; the duties after a registration; opts, which have to
+//! wait for the metadata (rule 309); a poll that is due; reports that are owed. A poll goes before reports, so that a long backlog never makes the VEN deaf.
 
 use crate::notice::Notice;
 use crate::openadr::message::{Payload, PayloadKind, Poll, RegisterReport, RequestEvent, VenId};
+use crate::time::Timestamp;
 
 use super::exchange::{Failure, Lane, What};
 use super::registration::Registration;
@@ -47,6 +48,12 @@ impl Engine {
             return Some((What::CreatedEvent(message.event_responses.clone()), message.into()));
         }
         if let Some(owed) = self.duty(turn, &ven_id).filter(|_| duty) {
+            return Some(owed);
+        }
+        if storing
+            && may(Lane::Opt)
+            && let Some(owed) = self.opt_owed(turn.now.wall, &ven_id)
+        {
             return Some(owed);
         }
         if poll {
@@ -158,6 +165,8 @@ impl Engine {
                 self.events.not_taken(&sent);
                 PayloadKind::CreatedEvent
             }
+            What::CreateOpt(request_id) => return self.opt_refused(turn, &request_id, why),
+            What::CancelOpt(request_id) => return self.cancel_refused(turn, &request_id, why),
             What::RegisterReport(_) => {
                 self.reports_registered(turn);
                 PayloadKind::RegisterReport
@@ -176,7 +185,7 @@ impl Engine {
     }
 
     /// When something can be sent that cannot be sent now.
-    pub(super) fn exchange_deadlines(&self, earliest: &mut Earliest) {
+    pub(super) fn exchange_deadlines(&self, earliest: &mut Earliest, now: Timestamp) {
         if !self.exchange.is_idle() {
             return;
         }
@@ -203,7 +212,10 @@ impl Engine {
             | Registration::Creating { .. }
             | Registration::Renewing { .. }
             | Registration::Leaving { .. } => lane(Lane::Registration, Timer::Register),
-            Registration::Registered { duties, .. } => {
+            Registration::Registered { duties, record } => {
+                if self.opt_owed(now, &record.ven_id).is_some() {
+                    lane(Lane::Opt, Timer::Retry);
+                }
                 let events = duties.request_events.is_some() && !self.events.owes_responses();
                 if duties.register_reports.is_some() || events {
                     lane(Lane::Duty, Timer::Retry);

@@ -24,19 +24,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::handler::{Decision, EndReason};
 use crate::notice::{DecidedBy, Notice};
 use crate::openadr::message::{
-    CreatedEvent, DistributeEvent, EiEvent, EiResponse, EventId, EventResponse, EventStatus, OadrEvent,
-    OptType, RequestId, ResponseCode, ResponseRequired, VenId,
+    CreateOpt, CreatedEvent, DistributeEvent, EiEvent, EiResponse, EiTarget, EventId, EventResponse,
+    EventStatus, OadrEvent, OptId, OptType, RequestId, ResourceId, ResponseCode, ResponseRequired, VenId,
 };
-use crate::time::Now;
+use crate::time::{Now, Timestamp};
 
+use super::availability::Availability;
 use super::checks::Us;
 use super::dice::Dice;
+use super::event_opts::EventOpts;
 use super::held_event::{Asking, HeldEvent};
 use super::precedence::Precedence;
 use super::settings::Settings;
-use super::snapshot::{DecisionRecord, EventRecord, Write};
+use super::snapshot::{DecisionRecord, EventOptRecord, EventRecord, Standing, Write};
 use super::timer::Earliest;
-use super::{OptTicket, Told, Turn};
+use super::{Fulfilled, OptTicket, OrderError, Told, Turn};
 
 /// The events of one VTN.
 #[derive(Debug, Default)]
@@ -49,9 +51,19 @@ pub(super) struct EventSet {
 }
 
 impl EventSet {
-    pub(super) fn restored(records: BTreeMap<EventId, EventRecord>) -> Self {
-        let held = records.into_iter().map(|(id, record)| (id, HeldEvent::restored(record))).collect();
-        Self { held, ..Self::default() }
+    pub(super) fn restored(
+        records: BTreeMap<EventId, EventRecord>,
+        opts: &BTreeMap<OptId, EventOptRecord>,
+        settings: &Settings,
+    ) -> Self {
+        let held = records.into_iter().map(|(id, record)| {
+            let mut held = HeldEvent::restored(record);
+            let opts = opts.values().filter(|record| record.event_id == id);
+            held.opts = EventOpts::restored(opts.cloned().collect());
+            held.opts.look_at(&held.record.event, &settings.opt_resources);
+            (id, held)
+        });
+        Self { held: held.collect(), ..Self::default() }
     }
 
     /// Lays the VTN's picture over what is held.
@@ -137,7 +149,7 @@ impl EventSet {
             start: received.event.active_period.start,
         });
         let required = received.response_required;
-        let held = match self.held.remove(&id) {
+        let mut held = match self.held.remove(&id) {
             Some(mut held) => {
                 held.modify(received.event, dice, turn.now.wall);
                 held.seen(request_id, required);
@@ -149,6 +161,7 @@ impl EventSet {
                 held
             }
         };
+        held.opts.look_at(&held.record.event, &us.settings.opt_resources);
         held.write(turn);
         self.held.insert(id, held);
     }
@@ -200,14 +213,93 @@ impl EventSet {
         }
     }
 
-    /// A person changes a decision; nothing happens where the event is not held or over.
-    pub(super) fn change_of_mind(&mut self, turn: &mut Turn, event: &EventId, opt: OptType) {
-        if let Some(held) =
-            self.held.get_mut(event).filter(|held| !held.record.ended && held.record.stop.is_none())
-        {
-            held.asking = Asking::Nothing;
-            held.decide(turn, opt, DecidedBy::Person);
+    /// A person changes the decision about a whole event: by `oadrCreatedEvent`, unless the VTN does not listen to that any more
+    /// (rule 206).
+    pub(super) fn change_of_mind(
+        &mut self,
+        turn: &mut Turn,
+        dice: &mut Dice,
+        event: &EventId,
+        opt: OptType,
+    ) -> Result<Fulfilled, OrderError> {
+        let held = self.running(event)?;
+        held.asking = Asking::Nothing;
+        let told = held.record.response_required == ResponseRequired::Always;
+        if held.opts.are_used() {
+            held.opts.add(turn, (opt_id(dice), event.clone()), opt, Vec::new(), Standing::Owed);
+        } else {
+            held.opts.clear(turn);
         }
+        held.decide(turn, opt, DecidedBy::Person);
+        Ok(Fulfilled::Opted { told })
+    }
+
+    /// A person changes the decision about some resources of an event, which goes by `oadrCreateOpt`.
+    pub(super) fn opt_resources(
+        &mut self,
+        turn: &mut Turn,
+        dice: &mut Dice,
+        event: &EventId,
+        (opt, resources): (OptType, &[ResourceId]),
+    ) -> Result<Fulfilled, OrderError> {
+        let held = self.running(event)?;
+        let target = &held.record.event.target;
+        let all = EiTarget { ven_ids: Vec::new(), ..target.clone() }.is_empty();
+        if let Some(other) = resources.iter().find(|id| !all && !target.resource_ids.contains(id)) {
+            return Err(OrderError::NotOfEvent { event: event.clone(), resource: other.clone() });
+        }
+        let told = held.record.response_required == ResponseRequired::Always;
+        let standing = if told { Standing::Owed } else { Standing::Unspoken };
+        held.opts.add(turn, (opt_id(dice), event.clone()), opt, resources.to_vec(), standing);
+        Ok(Fulfilled::Opted { told })
+    }
+
+    /// An event that can still be opted for.
+    fn running(&mut self, event: &EventId) -> Result<&mut HeldEvent, OrderError> {
+        if !self.held.contains_key(event) {
+            let running = self.held.iter().filter(|(_, held)| !held.is_over());
+            let known = running.map(|(id, _)| id.clone()).collect();
+            return Err(OrderError::UnknownEvent { event: event.clone(), known });
+        }
+        let running = self.held.get_mut(event).filter(|held| !held.is_over());
+        running.ok_or_else(|| OrderError::EventOver { event: event.clone() })
+    }
+
+    /// Where the VTN was told of all resources by `oadrCreateOpt`, a decision that says otherwise has to go the same way (rule 206).
+    pub(super) fn speak_by_opts(&mut self, turn: &mut Turn, dice: &mut Dice) {
+        for (id, held) in self.held.iter_mut().filter(|(_, held)| !held.is_over()) {
+            let Some(decided) = held.decision().map(|decision| decision.opt) else { continue };
+            if held.opts.of_all().is_some_and(|told| told != decided) {
+                held.opts.add(turn, (opt_id(dice), id.clone()), decided, Vec::new(), Standing::Owed);
+            }
+        }
+    }
+
+    /// The next opt that goes by `oadrCreateOpt`, about an event that still wants opts.
+    pub(super) fn create_opt(&self, ven_id: &VenId, now: Timestamp) -> Option<CreateOpt> {
+        let open = self
+            .held
+            .values()
+            .filter(|held| !held.is_over() && held.record.response_required == ResponseRequired::Always);
+        open.into_iter().find_map(|held| held.opts.next_message(&held.record.event, ven_id, now))
+    }
+
+    /// The VTN has taken the opt under this requestID, or never will; says about which event, if it is one.
+    pub(super) fn opt_settled(
+        &mut self,
+        turn: &mut Turn,
+        request_id: &RequestId,
+        standing: Standing,
+    ) -> Option<EventId> {
+        for (id, held) in &mut self.held {
+            let Some(record) = held.opts.settle(turn, request_id, standing) else { continue };
+            if standing == Standing::Unspoken && record.resources.is_empty() {
+                // The VTN may still listen to the other way.
+                held.owe_response();
+            }
+            return Some(id.clone());
+        }
+        None
     }
 
     pub(super) fn told(&mut self, turn: &mut Turn, told: &Told) {
@@ -217,8 +309,19 @@ impl EventSet {
     }
 
     /// Does what time demands.
-    pub(super) fn advance(&mut self, turn: &mut Turn, settings: &Settings, storing: bool) {
+    pub(super) fn advance(
+        &mut self,
+        turn: &mut Turn,
+        settings: &Settings,
+        availability: &Availability,
+        storing: bool,
+    ) {
         for held in self.held.values_mut() {
+            if storing && held.is_to_be_asked() && availability.opts_out(&held.record, held.opts.concerned())
+            {
+                held.asking = Asking::Nothing;
+                held.decide(turn, OptType::OptOut, DecidedBy::Schedule);
+            }
             held.ask(turn, settings, storing);
             if storing {
                 held.end_if_over(turn);
@@ -233,6 +336,7 @@ impl EventSet {
         self.held.retain(|id, held| {
             let forget = storing && held.can_be_forgotten();
             if forget {
+                held.opts.clear(turn);
                 turn.write(Write::ForgetEvent(id.clone()));
             }
             !forget
@@ -248,6 +352,7 @@ impl EventSet {
             held.record.stop.get_or_insert((turn.now.wall, EndReason::Unregistered));
             held.asking = Asking::Nothing;
             held.write(turn);
+            held.opts.clear(turn);
         }
     }
 
@@ -337,6 +442,11 @@ impl EventSet {
             held.deadlines(earliest, now);
         }
     }
+}
+
+/// Never used before.
+fn opt_id(dice: &mut Dice) -> OptId {
+    OptId::from(dice.request_id().as_str())
 }
 
 fn answer_as_decided(event: &EiEvent, request_id: &RequestId, decision: &DecisionRecord) -> EventResponse {

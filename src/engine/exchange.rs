@@ -67,6 +67,8 @@ pub(super) enum What {
     Poll,
     Answer(PayloadKind),
     CreatedEvent(Vec<EventResponse>),
+    CreateOpt(RequestId),
+    CancelOpt(RequestId),
     Update(u64),
 }
 
@@ -78,6 +80,7 @@ impl What {
             Self::Poll => Lane::Poll,
             Self::Answer(_) => Lane::Answer,
             Self::CreatedEvent(_) => Lane::Event,
+            Self::CreateOpt(_) | Self::CancelOpt(_) => Lane::Opt,
             Self::Update(_) => Lane::Report,
         }
     }
@@ -91,6 +94,7 @@ pub(super) enum Lane {
     Poll,
     Answer,
     Event,
+    Opt,
     Report,
 }
 

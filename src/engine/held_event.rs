@@ -10,6 +10,7 @@ use crate::openadr::message::{
 use crate::time::{Now, Span, Timestamp};
 
 use super::dice::Dice;
+use super::event_opts::EventOpts;
 use super::precedence::{Claim, Precedence};
 use super::schedule;
 use super::settings::Settings;
@@ -25,6 +26,8 @@ const HEARING: Span = Span::MINUTE;
 pub(super) struct HeldEvent {
     pub(super) record: EventRecord,
     pub(super) asking: Asking,
+    /// What was said by `oadrCreateOpt`.
+    pub(super) opts: EventOpts,
     /// A response is owed, under this requestID (rule 42).
     pub(super) response_owed: Option<RequestId>,
     /// The VTN does not speak of it any more.
@@ -87,6 +90,7 @@ impl HeldEvent {
         Self {
             record,
             asking,
+            opts: EventOpts::default(),
             response_owed: None,
             absent: false,
             near_told: None,
@@ -110,7 +114,7 @@ impl HeldEvent {
 
     /// Whether the event is to be carried out; while a new version is undecided, the decision about the old one holds.
     fn opted_in(&self) -> bool {
-        self.record.decision.as_ref().is_some_and(|d| d.opt == OptType::OptIn)
+        self.record.decision.as_ref().is_some_and(|d| self.opts.take_part(d.opt))
     }
 
     /// It came again, unchanged.
@@ -197,7 +201,10 @@ impl HeldEvent {
             Some(before) if before.opt == opt && before.refusal == decision.refusal => return,
             Some(before) => {
                 turn.notify(Notice::OptChanged { event_id, modification, from: before.opt, to: opt, by });
-                self.owe_response();
+                // Where the VTN does not listen to it any more, another oadrCreateOpt follows (rule 206).
+                if self.opts.of_all().is_none() {
+                    self.owe_response();
+                }
             }
             None => turn.notify(Notice::OptDecided { event_id, modification, opt, by }),
         }
@@ -230,6 +237,16 @@ impl HeldEvent {
             }
             Asking::Asked { .. } | Asking::Late { .. } | Asking::Nothing => {}
         }
+    }
+
+    /// Whether the handler is to be asked, and has not been.
+    pub(super) const fn is_to_be_asked(&self) -> bool {
+        matches!(self.asking, Asking::Wanted(_))
+    }
+
+    /// Whether it is called off or its time is up.
+    pub(super) const fn is_over(&self) -> bool {
+        self.record.ended || self.record.stop.is_some()
     }
 
     /// What was offered or told in that batch or a later one never reached the handler.

@@ -13,12 +13,16 @@
 //! effect in their order. Where the store fails, the effects of that batch never happen, and [`Input::PersistFailed`] says so.
 
 mod answers;
+mod availability;
 mod checks;
 mod conversation;
 mod dice;
+mod event_opts;
 mod event_set;
 mod exchange;
 mod held_event;
+mod opting;
+mod order;
 mod polling;
 mod precedence;
 mod registration;
@@ -44,16 +48,19 @@ use crate::openadr::trust::Verified;
 use crate::time::{Now, Span, Timestamp};
 
 use answers::Answers;
+use availability::Availability;
 use dice::Dice;
 use event_set::EventSet;
 use exchange::Exchange;
 pub(crate) use exchange::Failure;
+pub(crate) use order::{Fulfilled, Order, OrderError};
 use polling::Polling;
 use registration::Registration;
 use reporting::Reporting;
-pub(crate) use settings::{PointOffer, ReportOffer, Settings};
+pub(crate) use settings::{OptSchedule, PointOffer, ReportOffer, Settings};
 pub(crate) use snapshot::{
-    DecisionRecord, EventRecord, OwedReport, RegistrationRecord, RequestRecord, Snapshot, Write,
+    DecisionRecord, EventOptRecord, EventRecord, OwedReport, RegistrationRecord, RequestRecord,
+    ScheduleRecord, Snapshot, Standing, Write,
 };
 use timer::Earliest;
 pub(crate) use timer::Timer;
@@ -128,6 +135,8 @@ pub(crate) enum Input {
     Decided { ticket: OptTicket, decision: Decision },
     /// A person changes a decision.
     Opt { event: EventId, opt: OptType },
+    /// A person orders something, and wants an answer under that number.
+    Order { number: u64, order: Order },
     /// The handler has returned from being told.
     Told(Told),
     /// The data of a report.
@@ -151,6 +160,8 @@ pub(crate) enum Effect {
     Announce { told: Told, event: Arc<EiEvent>, what: Announcement },
     /// Get the data of a report.
     Collect { ticket: CollectTicket, wish: Wish },
+    /// Answer a person's order.
+    Answer { number: u64, answer: Result<Fulfilled, OrderError> },
     /// Let others know.
     Notify(Notice),
 }
@@ -220,6 +231,7 @@ pub(crate) struct Engine {
     polling: Polling,
     answers: Answers,
     events: EventSet,
+    availability: Availability,
     reporting: Reporting,
     /// The first batch that could not be stored; while there is one, nothing that promises is sent.
     store_failed_at: Option<u64>,
@@ -235,7 +247,8 @@ impl Engine {
             registration: Registration::restored(stored.registration),
             polling: Polling::default(),
             answers: Answers::default(),
-            events: EventSet::restored(stored.events),
+            events: EventSet::restored(stored.events, &stored.event_opts, &settings),
+            availability: Availability::restored(stored.schedules),
             reporting: Reporting::restored(stored.requests, stored.owed),
             store_failed_at: None,
             batches: 0,
@@ -248,6 +261,9 @@ impl Engine {
     pub(crate) fn handle(&mut self, now: Now, input: Input) -> Batch {
         self.batches += 1;
         let mut turn = Turn { now, batch: self.batches, writes: Vec::new(), effects: Vec::new() };
+        if turn.batch == 1 {
+            self.availability.follow(&mut turn, &mut self.dice, &self.settings.opt_schedules);
+        }
         match input {
             Input::Tick => {}
             Input::Replied { exchange, reply } => {
@@ -257,7 +273,11 @@ impl Engine {
             Input::Decided { ticket, decision } => {
                 self.events.decided(&mut turn, &ticket, decision);
             }
-            Input::Opt { event, opt } => self.events.change_of_mind(&mut turn, &event, opt),
+            Input::Opt { event, opt } => {
+                // Nobody waits for the answer.
+                drop(self.events.change_of_mind(&mut turn, &mut self.dice, &event, opt));
+            }
+            Input::Order { number, order } => self.ordered(&mut turn, number, order),
             Input::Told(told) => self.events.told(&mut turn, &told),
             Input::Collected { ticket, columns } => {
                 self.reporting.collected(&mut turn, &self.settings, &ticket, columns);
@@ -273,7 +293,7 @@ impl Engine {
     /// When [`Input::Tick`] is due, counted from the start of the program, and why.
     pub(crate) fn next_deadline(&self, now: Now) -> Option<(Span, Timer)> {
         let mut earliest = Earliest::new(now);
-        self.exchange_deadlines(&mut earliest);
+        self.exchange_deadlines(&mut earliest, now.wall);
         if self.storing() {
             self.events.deadlines(&mut earliest, now);
         }
@@ -296,7 +316,11 @@ impl Engine {
     /// Does what time demands, then sends what is owed.
     fn advance(&mut self, turn: &mut Turn) {
         let storing = self.storing();
-        self.events.advance(turn, &self.settings, storing);
+        self.events.advance(turn, &self.settings, &self.availability, storing);
+        if storing {
+            self.events.speak_by_opts(turn, &mut self.dice);
+            self.availability.forget_past(turn);
+        }
         if self.reports() {
             self.reporting.advance(turn, &self.settings);
         }
@@ -325,6 +349,7 @@ impl Engine {
     /// The VTN does not know us any more, or we not it: everything that belonged to the registration goes.
     fn erase(&mut self, turn: &mut Turn) {
         self.events.stop_all(turn);
+        self.availability.owe_all(turn, &mut self.dice);
         self.reporting.erase(turn);
     }
 }

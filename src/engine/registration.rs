@@ -193,20 +193,24 @@ impl Engine {
 
     fn granted(&mut self, turn: &mut Turn, mut new: RegistrationRecord) {
         let summary = self.settings.offers_summary();
-        let mut known = false;
+        let (mut known, mut lost) = (false, false);
         if let Registration::Renewing { record, forgotten, .. } = &self.registration
             && record.registration_id == new.registration_id
             && record.ven_id == new.ven_id
         {
             let again = *forgotten || self.settings.register_reports_on_start;
             new.reports_registered = record.reports_registered.clone().filter(|_| !again);
-            known = true;
+            (known, lost) = (true, *forgotten);
         }
         if !known {
             self.answers.clear();
             self.erase(turn);
         } else if self.answers.first().is_none() {
             self.confirm_again();
+        }
+        if lost {
+            // Told twice, a schedule is the same (rule 203).
+            self.availability.owe_all(turn, &mut self.dice);
         }
         let register_reports = new.reports_registered.as_ref() != Some(&summary);
         let duties = Duties {

@@ -84,6 +84,7 @@ impl Engine {
                 self.events.answered(turn, sent);
                 Ok(())
             }
+            (What::CreateOpt(_) | What::CancelOpt(_), reply) => self.opt_answered(turn, what, reply),
             (What::Update(sequence), Some(Payload::UpdatedReport(reply))) => {
                 self.report_taken(turn, *sequence, &reply);
                 Ok(())
@@ -97,9 +98,9 @@ impl Engine {
     }
 
     /// The VTN answers a request with an error.
-    fn denied(&mut self, turn: &mut Turn, what: What, verdict: &EiResponse) {
-        let about_events = matches!(what, What::CreatedEvent(_));
-        // 452 may mean an event or a report that the VTN has forgotten; only 463 is sure to mean us (rule 517).
+    pub(super) fn denied(&mut self, turn: &mut Turn, what: What, verdict: &EiResponse) {
+        let about_events = matches!(what, What::CreatedEvent(_) | What::CreateOpt(_) | What::CancelOpt(_));
+        // 452 may mean an event, an opt or a report that the VTN has forgotten; only 463 is sure to mean us (rule 517).
         let about_us = verdict.code == ResponseCode::NOT_REGISTERED
             || (verdict.code.denies_registration() && !about_events && !matches!(what, What::Update(_)));
         if about_us {
@@ -321,7 +322,7 @@ impl Engine {
     }
 }
 
-fn unlawful(what: &What, reply: Option<&Payload>) -> String {
+pub(super) fn unlawful(what: &What, reply: Option<&Payload>) -> String {
     let request = match what {
         What::Query => "oadrQueryRegistration",
         What::Create => "oadrCreatePartyRegistration",
@@ -331,6 +332,8 @@ fn unlawful(what: &What, reply: Option<&Payload>) -> String {
         What::Poll => "oadrPoll",
         What::Answer(kind) => kind.element(),
         What::CreatedEvent(_) => "oadrCreatedEvent",
+        What::CreateOpt(_) => "oadrCreateOpt",
+        What::CancelOpt(_) => "oadrCancelOpt",
         What::Update(_) => "oadrUpdateReport",
     };
     match reply {

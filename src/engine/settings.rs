@@ -1,8 +1,9 @@
 //! Holds what an engine is told by the configuration.
 
 use crate::openadr::message::{
-    Duration, EiTarget, MarketContext, OptType, RId, ReadingType, Report, ReportDescription, ReportName,
-    ReportRequestId, ReportSpecifierId, ReportType, ResourceId, SamplingRate, SignalName, Unit, VenId,
+    Available, Duration, EiTarget, MarketContext, OptId, OptReason, OptType, RId, ReadingType, Report,
+    ReportDescription, ReportName, ReportRequestId, ReportSpecifierId, ReportType, ResourceId, SamplingRate,
+    SignalName, Unit, VenId,
 };
 use crate::time::{Span, Timestamp};
 
@@ -31,6 +32,10 @@ pub(crate) struct Settings {
     pub(crate) market_contexts: Vec<MarketContext>,
     /// Resources that are ours, by which events may name us (rule 22).
     pub(crate) resources: Vec<ResourceId>,
+    /// Those of them that may be opted in and out one by one; meters are not.
+    pub(crate) opt_resources: Vec<ResourceId>,
+    /// The opt schedules of the configuration.
+    pub(crate) opt_schedules: Vec<OptSchedule>,
     /// Groups that we belong to, by their ids or names.
     pub(crate) groups: Vec<String>,
     /// Signals beyond those of the profile that the handler understands.
@@ -59,6 +64,8 @@ impl Default for Settings {
             opt_when_full: Some(OptType::OptOut),
             market_contexts: Vec::new(),
             resources: Vec::new(),
+            opt_resources: Vec::new(),
+            opt_schedules: Vec::new(),
             groups: Vec::new(),
             signals: Vec::new(),
             offers: Vec::new(),
@@ -87,6 +94,19 @@ impl Settings {
     pub(super) fn offers_summary(&self) -> String {
         format!("{:?}", self.metadata(Timestamp::EPOCH))
     }
+}
+
+/// Takes us out of events, or into them, for some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OptSchedule {
+    pub(crate) id: OptId,
+    pub(crate) opt: OptType,
+    pub(crate) reason: OptReason,
+    /// Only for events of this programme (rule 205).
+    pub(crate) market_context: Option<MarketContext>,
+    /// Only these resources; none: the whole VEN (rule 202).
+    pub(crate) resources: Vec<ResourceId>,
+    pub(crate) periods: Vec<Available>,
 }
 
 /// One kind of report on offer.

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use crate::handler::EndReason;
 use crate::notice::DecidedBy;
 use crate::openadr::message::{
-    EiEvent, EventId, OptType, RId, RegistrationId, ReportRequestId, ReportSpecifierId, RequestId,
-    ResponseCode, ResponseRequired, UpdateReport, VenId, VtnId,
+    EiEvent, EventId, OptId, OptType, RId, RegistrationId, ReportRequestId, ReportSpecifierId, RequestId,
+    ResourceId, ResponseCode, ResponseRequired, UpdateReport, VenId, VtnId,
 };
 use crate::time::{Span, Timestamp};
+
+use super::settings::OptSchedule;
 
 /// Everything an engine needs to go on where it was.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +22,8 @@ pub(crate) struct Snapshot {
     pub(crate) events: BTreeMap<EventId, EventRecord>,
     pub(crate) requests: BTreeMap<ReportRequestId, RequestRecord>,
     pub(crate) owed: BTreeMap<u64, OwedReport>,
+    pub(crate) event_opts: BTreeMap<OptId, EventOptRecord>,
+    pub(crate) schedules: BTreeMap<OptId, ScheduleRecord>,
 }
 
 /// A registration that the VTN has granted.
@@ -94,6 +98,47 @@ pub(crate) struct OwedReport {
     pub(crate) update: UpdateReport,
 }
 
+/// An opt about an event that goes by `oadrCreateOpt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventOptRecord {
+    /// Never used twice; the requestID too, so that a retry is the same request.
+    pub(crate) opt_id: OptId,
+    /// Orders those of one event.
+    pub(crate) sequence: u64,
+    pub(crate) event_id: EventId,
+    /// None: all resources of the event.
+    pub(crate) resources: Vec<ResourceId>,
+    pub(crate) opt: OptType,
+    pub(crate) standing: Standing,
+}
+
+/// How far the VTN knows of an opt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The VTN is to be told.
+    Owed,
+    /// The VTN holds to it.
+    Held,
+    /// The VTN does not know of it: it refused it, or wants no opt for that event.
+    Unspoken,
+}
+
+/// An opt schedule, and what the VTN has still to be told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ScheduleRecord {
+    pub(crate) schedule: OptSchedule,
+    /// Orders them by when they were declared: the newer counts (rule 203).
+    pub(crate) sequence: u64,
+    /// It stands in the configuration.
+    pub(crate) configured: bool,
+    /// Everything under its optID is to be cancelled, under this requestID; before it is created.
+    pub(crate) cancel: Option<RequestId>,
+    /// It is to be created, under this requestID.
+    pub(crate) create: Option<RequestId>,
+    /// It holds no more; forgotten as soon as the VTN knows.
+    pub(crate) withdrawn: bool,
+}
+
 /// Replaces or forgets one record.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Write {
@@ -104,6 +149,10 @@ pub(crate) enum Write {
     ForgetRequest(ReportRequestId),
     Owe(OwedReport),
     Delivered(u64),
+    EventOpt(EventOptRecord),
+    ForgetEventOpt(OptId),
+    Schedule(ScheduleRecord),
+    ForgetSchedule(OptId),
 }
 
 #[cfg(test)]
@@ -129,6 +178,18 @@ impl Snapshot {
             }
             Write::Delivered(sequence) => {
                 self.owed.remove(sequence);
+            }
+            Write::EventOpt(record) => {
+                self.event_opts.insert(record.opt_id.clone(), record.clone());
+            }
+            Write::ForgetEventOpt(id) => {
+                self.event_opts.remove(id);
+            }
+            Write::Schedule(record) => {
+                self.schedules.insert(record.schedule.id.clone(), record.clone());
+            }
+            Write::ForgetSchedule(id) => {
+                self.schedules.remove(id);
             }
         }
     }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use rusqlite::Row;
 
-use crate::engine::{DecisionRecord, EventRecord, OwedReport, RegistrationRecord, RequestRecord};
+use crate::engine::{
+    DecisionRecord, EventOptRecord, EventRecord, OptSchedule, OwedReport, RegistrationRecord, RequestRecord,
+    ScheduleRecord, Standing,
+};
 use crate::handler::EndReason;
 use crate::metering::Reading;
 use crate::notice::DecidedBy;
 use crate::openadr::message::{
-    DataQuality, Decimal, DistributeEvent, OadrEvent, OptType, Payload, RId, ResponseCode, ResponseRequired,
-    VtnId,
+    Available, DataQuality, Decimal, DistributeEvent, OadrEvent, OptReason, OptType, Payload, RId,
+    ResourceId, ResponseCode, ResponseRequired, VtnId,
 };
 use crate::openadr::signature::Seen;
 use crate::openadr::xml::{Limits, decode_document, encode};
@@ -32,8 +35,12 @@ const DECIDERS: &[(DecidedBy, &str)] = &[
     (DecidedBy::Default, "default"),
     (DecidedBy::Person, "person"),
     (DecidedBy::Check, "check"),
+    (DecidedBy::Schedule, "schedule"),
     (DecidedBy::FullStore, "full store"),
 ];
+
+const STANDINGS: &[(Standing, &str)] =
+    &[(Standing::Owed, "owed"), (Standing::Held, "held"), (Standing::Unspoken, "unspoken")];
 
 fn word<T: PartialEq + Copy>(list: &[(T, &'static str)], value: T) -> &'static str {
     list.iter().find(|(other, _)| *other == value).map_or("", |(_, text)| text)
@@ -54,6 +61,22 @@ pub(super) fn end_reason(why: EndReason) -> &'static str {
 
 pub(super) fn decided_by(by: DecidedBy) -> &'static str {
     word(DECIDERS, by)
+}
+
+pub(super) fn standing(standing: Standing) -> &'static str {
+    word(STANDINGS, standing)
+}
+
+/// A JSON list.
+pub(super) fn resources_json(resources: &[ResourceId]) -> String {
+    let resources: Vec<&str> = resources.iter().map(ResourceId::as_str).collect();
+    serde_json::to_string(&resources).unwrap_or_default()
+}
+
+/// A JSON list of pairs.
+pub(super) fn periods_json(periods: &[Available]) -> String {
+    let pair = |period: &Available| [period.start.to_string(), period.duration.to_string()];
+    serde_json::to_string(&periods.iter().map(pair).collect::<Vec<_>>()).unwrap_or_default()
 }
 
 pub(super) fn opt_text(decision: Option<&DecisionRecord>) -> Option<&'static str> {
@@ -136,18 +159,65 @@ pub(super) fn event(row: &Row<'_>) -> Result<EventRecord, StoreError> {
 
 fn decision(row: &Row<'_>) -> Result<Option<DecisionRecord>, StoreError> {
     let Some(opt) = text_or_null(row, "opt")? else { return Ok(None) };
+    let opt = opt_type(&opt)?;
     let code = row.get::<_, Option<u16>>("refusal_code")?.and_then(ResponseCode::new);
     Ok(Some(DecisionRecord {
-        opt: OptType::from_token(&opt).ok_or_else(|| unreadable("opt", &opt))?,
+        opt,
         modification: row.get("opt_modification")?,
         by: meaning(DECIDERS, &text(row, "opt_by")?, "decider")?,
         refusal: code.zip(text_or_null(row, "refusal_why")?),
     }))
 }
 
+fn opt_type(opt: &str) -> Result<OptType, StoreError> {
+    OptType::from_token(opt).ok_or_else(|| unreadable("opt", opt))
+}
+
+fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: &str, what: &str) -> Result<T, StoreError> {
+    serde_json::from_str(&text(row, column)?).map_err(|error| unreadable(what, &error.to_string()))
+}
+
+fn resources(row: &Row<'_>) -> Result<Vec<ResourceId>, StoreError> {
+    let resources: Vec<String> = json(row, "resources", "resources of an opt")?;
+    Ok(resources.into_iter().map(ResourceId::from).collect())
+}
+
+pub(super) fn event_opt(row: &Row<'_>) -> Result<EventOptRecord, StoreError> {
+    Ok(EventOptRecord {
+        opt_id: text(row, "opt_id")?.into(),
+        sequence: row.get::<_, i64>("sequence")?.cast_unsigned(),
+        event_id: text(row, "event_id")?.into(),
+        resources: resources(row)?,
+        opt: opt_type(&text(row, "opt")?)?,
+        standing: meaning(STANDINGS, &text(row, "standing")?, "standing of an opt")?,
+    })
+}
+
+pub(super) fn schedule(row: &Row<'_>) -> Result<ScheduleRecord, StoreError> {
+    let periods: Vec<[String; 2]> = json(row, "periods", "periods of a schedule")?;
+    let period = |[start, duration]: &[String; 2]| {
+        Some(Available { start: start.parse().ok()?, duration: duration.parse().ok()? })
+    };
+    let bad = || unreadable("periods of a schedule", &format!("{periods:?}"));
+    Ok(ScheduleRecord {
+        schedule: OptSchedule {
+            id: text(row, "opt_id")?.into(),
+            opt: opt_type(&text(row, "opt")?)?,
+            reason: OptReason::from_token(&text(row, "reason")?),
+            market_context: text_or_null(row, "market_context")?.map(Into::into),
+            resources: resources(row)?,
+            periods: periods.iter().map(period).collect::<Option<_>>().ok_or_else(bad)?,
+        },
+        sequence: row.get::<_, i64>("sequence")?.cast_unsigned(),
+        configured: row.get("configured")?,
+        cancel: text_or_null(row, "cancel")?.map(Into::into),
+        create: text_or_null(row, "create")?.map(Into::into),
+        withdrawn: row.get("withdrawn")?,
+    })
+}
+
 pub(super) fn request(row: &Row<'_>) -> Result<RequestRecord, StoreError> {
-    let points: Vec<String> = serde_json::from_str(&text(row, "points")?)
-        .map_err(|error| unreadable("points of a report request", &error.to_string()))?;
+    let points: Vec<String> = json(row, "points", "points of a report request")?;
     Ok(RequestRecord {
         id: text(row, "report_request_id")?.into(),
         specifier: text(row, "specifier_id")?.into(),

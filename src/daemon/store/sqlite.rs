@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use crate::engine::{EventRecord, OwedReport, RequestRecord, Snapshot, Write};
+use crate::engine::{
+    EventOptRecord, EventRecord, OwedReport, RequestRecord, ScheduleRecord, Snapshot, Write,
+};
 use crate::metering::Reading;
-use crate::openadr::message::{Decimal, ReportRequestId};
+use crate::openadr::message::{Decimal, MarketContext, ReportRequestId, RequestId};
 use crate::openadr::signature::Seen;
 use crate::time::{Span, Timestamp};
 
@@ -15,7 +17,7 @@ use super::records::{self, opt_text};
 use super::{Store, StoreError};
 
 /// The steps from an empty file to the present schema; a step that has been released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql"), include_str!("0003.sql")];
 
 /// A SQLite file with the rows of one VEN.
 #[derive(Debug)]
@@ -82,11 +84,15 @@ impl Store for Sqlite {
         let events = self.rows("SELECT * FROM event WHERE ven = ?", records::event)?;
         let requests = self.rows("SELECT * FROM report_request WHERE ven = ?", records::request)?;
         let owed = self.rows("SELECT * FROM owed_report WHERE ven = ?", records::owed)?;
+        let event_opts = self.rows("SELECT * FROM event_opt WHERE ven = ?", records::event_opt)?;
+        let schedules = self.rows("SELECT * FROM opt_schedule WHERE ven = ?", records::schedule)?;
         Ok(Snapshot {
             registration: registration.into_iter().next(),
             events: events.into_iter().map(|record| (record.event.id().clone(), record)).collect(),
             requests: requests.into_iter().map(|record| (record.id.clone(), record)).collect(),
             owed: owed.into_iter().map(|report| (report.sequence, report)).collect(),
+            event_opts: event_opts.into_iter().map(|record| (record.opt_id.clone(), record)).collect(),
+            schedules: schedules.into_iter().map(|record| (record.schedule.id.clone(), record)).collect(),
         })
     }
 
@@ -189,6 +195,16 @@ fn apply(transaction: &Transaction<'_>, ven: &str, write: &Write) -> Result<(), 
             let query = "DELETE FROM owed_report WHERE ven = ? AND sequence = ?";
             transaction.execute(query, params![ven, sequence.cast_signed()])?;
         }
+        Write::EventOpt(record) => put_event_opt(transaction, ven, record)?,
+        Write::ForgetEventOpt(id) => {
+            let query = "DELETE FROM event_opt WHERE ven = ? AND opt_id = ?";
+            transaction.execute(query, params![ven, id.as_str()])?;
+        }
+        Write::Schedule(record) => put_schedule(transaction, ven, record)?,
+        Write::ForgetSchedule(id) => {
+            let query = "DELETE FROM opt_schedule WHERE ven = ? AND opt_id = ?";
+            transaction.execute(query, params![ven, id.as_str()])?;
+        }
     }
     Ok(())
 }
@@ -240,7 +256,7 @@ fn put_request(transaction: &Transaction<'_>, ven: &str, record: &RequestRecord)
             record.reported_to.to_string(),
             record.reported_to.micros(),
             record.closing,
-            record.unconfirmed.as_ref().map(crate::openadr::message::RequestId::as_str),
+            record.unconfirmed.as_ref().map(RequestId::as_str),
         ])?;
     Ok(())
 }
@@ -262,5 +278,46 @@ fn put_owed(transaction: &Transaction<'_>, ven: &str, owed: &OwedReport) -> Resu
             owed.update.request_id.as_str(),
             records::update_xml(owed)
         ])?;
+    Ok(())
+}
+
+fn put_event_opt(
+    transaction: &Transaction<'_>,
+    ven: &str,
+    record: &EventOptRecord,
+) -> Result<(), StoreError> {
+    let query = "INSERT OR REPLACE INTO event_opt (ven, opt_id, sequence, event_id, resources, opt, standing)
+         VALUES (?, ?, ?, ?, ?, ?, ?)";
+    transaction.prepare_cached(query)?.execute(params![
+        ven,
+        record.opt_id.as_str(),
+        record.sequence.cast_signed(),
+        record.event_id.as_str(),
+        records::resources_json(&record.resources),
+        record.opt.as_str(),
+        records::standing(record.standing),
+    ])?;
+    Ok(())
+}
+
+fn put_schedule(transaction: &Transaction<'_>, ven: &str, record: &ScheduleRecord) -> Result<(), StoreError> {
+    let query =
+        "INSERT OR REPLACE INTO opt_schedule (ven, opt_id, sequence, opt, reason, market_context, resources,
+             periods, configured, cancel, \"create\", withdrawn) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let schedule = &record.schedule;
+    transaction.prepare_cached(query)?.execute(params![
+        ven,
+        schedule.id.as_str(),
+        record.sequence.cast_signed(),
+        schedule.opt.as_str(),
+        schedule.reason.as_str(),
+        schedule.market_context.as_ref().map(MarketContext::as_str),
+        records::resources_json(&schedule.resources),
+        records::periods_json(&schedule.periods),
+        record.configured,
+        record.cancel.as_ref().map(RequestId::as_str),
+        record.create.as_ref().map(RequestId::as_str),
+        record.withdrawn,
+    ])?;
     Ok(())
 }

@@ -7,13 +7,16 @@ use proptest::test_runner::TestCaseError;
 
 use super::{Sqlite, Store as _, StoreError, StoreHandle};
 use crate::engine::{
-    DecisionRecord, EventRecord, OwedReport, RegistrationRecord, RequestRecord, Snapshot, Write,
+    DecisionRecord, EventOptRecord, EventRecord, OptSchedule, OwedReport, RegistrationRecord, RequestRecord,
+    ScheduleRecord, Snapshot, Standing, Write,
 };
 use crate::handler::EndReason;
 use crate::metering::Reading;
 use crate::notice::DecidedBy;
 use crate::openadr::message::arbitrary::payload_of;
-use crate::openadr::message::{DataQuality, OptType, Payload, PayloadKind, ResponseCode, UpdateReport};
+use crate::openadr::message::{
+    Available, DataQuality, Duration, OptReason, OptType, Payload, PayloadKind, ResponseCode, UpdateReport,
+};
 use crate::openadr::signature::Seen;
 use crate::openadr::trust::Fingerprint;
 use crate::time::{Span, Timestamp};
@@ -42,6 +45,36 @@ fn request(id: &str) -> RequestRecord {
     }
 }
 
+fn event_opt(id: &str, standing: Standing) -> EventOptRecord {
+    EventOptRecord {
+        opt_id: id.into(),
+        sequence: 7,
+        event_id: "e 1".into(),
+        resources: vec!["a,b".into(), "\"c\"".into()],
+        opt: OptType::OptOut,
+        standing,
+    }
+}
+
+fn schedule(id: &str) -> ScheduleRecord {
+    let period = |start, duration| Available { start: Timestamp::from_seconds(start), duration };
+    ScheduleRecord {
+        schedule: OptSchedule {
+            id: id.into(),
+            opt: OptType::OptIn,
+            reason: OptReason::Other("x-\"holiday\"".into()),
+            market_context: Some("http://markets.example.org/dr".into()),
+            resources: vec!["a".into()],
+            periods: vec![period(60, "P1M".parse().unwrap()), period(-60, Duration::ZERO)],
+        },
+        sequence: 3,
+        configured: true,
+        cancel: Some("c".into()),
+        create: None,
+        withdrawn: false,
+    }
+}
+
 /// Records around generated messages.
 fn writes() -> impl Strategy<Value = Vec<Write>> {
     let events = payload_of(PayloadKind::DistributeEvent);
@@ -57,6 +90,7 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
                 DecidedBy::Person,
                 DecidedBy::Check,
                 DecidedBy::FullStore,
+                DecidedBy::Schedule,
             ];
             let why = [
                 EndReason::Completed,
@@ -74,7 +108,7 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
                 decision: flag.then(|| DecisionRecord {
                     opt: OptType::OptIn,
                     modification: number.unsigned_abs(),
-                    by: by[pick],
+                    by: by[pick + usize::from(number < 0)],
                     refusal: (pick > 2).then(|| (ResponseCode::TARGET_MISMATCH, "it's \"not\" ours".into())),
                 }),
                 started: flag,
@@ -85,6 +119,9 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
             let mut writes: Vec<_> = events.events.iter().cloned().map(record).map(Write::Event).collect();
             writes.push(Write::Registration(Some(registration())));
             writes.push(Write::Request(request("p1")));
+            let standing = [Standing::Owed, Standing::Held, Standing::Unspoken][pick % 3];
+            writes.push(Write::EventOpt(event_opt("o1", standing)));
+            writes.push(Write::Schedule(ScheduleRecord { withdrawn: flag, ..schedule("s1") }));
             // The venID is set when the report is sent.
             let update = UpdateReport { ven_id: None, ..update };
             writes.push(Write::Owe(OwedReport { sequence: u64::from(number.unsigned_abs()), update }));
@@ -134,6 +171,33 @@ fn records_are_replaced_and_forgotten() {
     assert_eq!(loaded.registration, None);
     assert_eq!(loaded.requests.len(), 1);
     assert_eq!(loaded.requests[&"p1".into()].end, None);
+}
+
+/// What a person ordered and the VTN has not got is still owed after a power cut: the file alone says so.
+#[test]
+fn opts_that_are_owed_survive_without_a_goodbye() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let owed = ScheduleRecord { create: Some("q".into()), cancel: None, ..schedule("s1") };
+    store
+        .commit(&[
+            Write::EventOpt(event_opt("o1", Standing::Owed)),
+            Write::EventOpt(event_opt("o2", Standing::Owed)),
+            Write::EventOpt(event_opt("o2", Standing::Held)),
+            Write::EventOpt(event_opt("o3", Standing::Owed)),
+            Write::ForgetEventOpt("o3".into()),
+            Write::Schedule(owed.clone()),
+            Write::Schedule(schedule("s2")),
+            Write::ForgetSchedule("s2".into()),
+        ])
+        .unwrap();
+    // As after a kill: nothing is closed.
+    std::mem::forget(store);
+    let loaded = open(folder.path()).load().unwrap();
+    let standings: Vec<_> =
+        loaded.event_opts.iter().map(|(id, record)| (id.as_str(), record.standing)).collect();
+    assert_eq!(standings, [("o1", Standing::Owed), ("o2", Standing::Held)]);
+    assert_eq!(loaded.schedules, [("s1".into(), owed)].into());
 }
 
 #[test]

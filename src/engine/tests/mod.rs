@@ -5,6 +5,7 @@ mod checks;
 mod event_rules;
 mod events;
 mod faults;
+mod opts;
 mod pair;
 mod polling;
 mod precedence;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::{
-    Announcement, Batch, Column, Effect, Engine, Failure, Input, PointOffer, ReportOffer, Sample, Settings,
-    Snapshot, Wish, WishedSpan,
+    Announcement, Batch, Column, Effect, Engine, Failure, Fulfilled, Input, OrderError, PointOffer,
+    ReportOffer, Sample, Settings, Snapshot, Wish, WishedSpan,
 };
 use crate::handler::{Change, Decision};
 use crate::mock_vtn::{Answer, VtnCore};
@@ -40,6 +40,8 @@ pub(super) struct Pair {
     /// What the handler was told.
     pub(super) told: Vec<String>,
     pub(super) notices: Vec<Notice>,
+    /// What orders were answered.
+    pub(super) answers: Vec<Result<Fulfilled, OrderError>>,
     pub(super) link_up: bool,
     /// Data are there.
     pub(super) meter_up: bool,
@@ -135,6 +137,7 @@ impl Pair {
             asked: Vec::new(),
             told: Vec::new(),
             notices: Vec::new(),
+            answers: Vec::new(),
             link_up: true,
             meter_up: true,
             disk_up: true,
@@ -306,6 +309,7 @@ impl Pair {
                     self.later(Input::Collected { ticket, columns });
                 }
             }
+            Effect::Answer { answer, .. } => self.answers.push(answer),
             Effect::Notify(notice) => self.notices.push(notice),
         }
     }

@@ -18,4 +18,5 @@ macro_rules! subject {
 mod event;
 mod event_a;
 mod execution_a;
+mod opt;
 mod registration;

@@ -1,0 +1,180 @@
+//! What is said over the socket, and what it means.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Fulfilled, OptSchedule, Order, OrderError, ScheduleRecord};
+use crate::openadr::message::{Available, Duration, OptReason, OptType, ResourceId};
+
+/// What a person asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub(crate) enum Request {
+    /// Changes a decision about an event, or about some resources of it.
+    Opt {
+        event: String,
+        opt: OptWord,
+        #[serde(default)]
+        resources: Vec<String>,
+    },
+    ScheduleAdd(ScheduleWish),
+    ScheduleList,
+    ScheduleCancel {
+        id: String,
+    },
+}
+
+/// A schedule of one period.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScheduleWish {
+    /// The VEN chooses where there is none.
+    pub(crate) id: Option<String>,
+    pub(crate) opt: OptWord,
+    pub(crate) reason: Option<String>,
+    pub(crate) market_context: Option<String>,
+    #[serde(default)]
+    pub(crate) resources: Vec<String>,
+    pub(crate) start: String,
+    /// None: for ever.
+    pub(crate) seconds: Option<u32>,
+}
+
+/// In or out, as the standard spells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+pub(crate) enum OptWord {
+    #[serde(rename = "optIn")]
+    #[value(name = "optIn")]
+    In,
+    #[serde(rename = "optOut")]
+    #[value(name = "optOut")]
+    Out,
+}
+
+/// What the VEN answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub(crate) enum Response {
+    /// The decision is changed; whether the VTN is told.
+    Opted {
+        told: bool,
+    },
+    /// The schedule is stored under this id, and the VTN is told as soon as it listens.
+    ScheduleAdded {
+        id: String,
+    },
+    /// The VTN is told as soon as it listens.
+    ScheduleCancelled,
+    Schedules {
+        schedules: Vec<ScheduleLine>,
+    },
+    /// Nothing was done.
+    Error {
+        why: String,
+    },
+}
+
+/// One schedule in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ScheduleLine {
+    pub(crate) id: String,
+    pub(crate) opt: String,
+    pub(crate) reason: String,
+    pub(crate) market_context: Option<String>,
+    pub(crate) resources: Vec<String>,
+    /// Start and duration of each period.
+    pub(crate) periods: Vec<[String; 2]>,
+    /// It stands in the configuration.
+    pub(crate) configured: bool,
+    /// The VTN has still to be told.
+    pub(crate) owed: bool,
+}
+
+impl From<OptWord> for OptType {
+    fn from(word: OptWord) -> Self {
+        match word {
+            OptWord::In => Self::OptIn,
+            OptWord::Out => Self::OptOut,
+        }
+    }
+}
+
+fn resources(names: Vec<String>) -> Vec<ResourceId> {
+    names.into_iter().map(ResourceId::from).collect()
+}
+
+impl TryFrom<Request> for Order {
+    type Error = String;
+
+    fn try_from(request: Request) -> Result<Self, String> {
+        Ok(match request {
+            Request::Opt { event, opt, resources: names } => {
+                Self::Opt { event: event.into(), opt: opt.into(), resources: resources(names) }
+            }
+            Request::ScheduleAdd(wish) => Self::Schedule(wish.try_into()?),
+            Request::ScheduleList => Self::Schedules,
+            Request::ScheduleCancel { id } => Self::CancelSchedule(id.into()),
+        })
+    }
+}
+
+impl TryFrom<ScheduleWish> for OptSchedule {
+    type Error = String;
+
+    fn try_from(wish: ScheduleWish) -> Result<Self, String> {
+        let start = wish
+            .start
+            .parse()
+            .map_err(|_| format!("expected a start like 2030-01-31T18:00:00Z, found \"{}\"", wish.start))?;
+        let reason = wish.reason.as_deref().map_or(OptReason::Schedule, OptReason::from_token);
+        if let OptReason::Other(text) = &reason
+            && !text.starts_with("x-")
+        {
+            let known: Vec<_> = OptReason::ALL.iter().map(OptReason::as_str).collect();
+            return Err(format!("expected a reason of {}, or x-..., found \"{text}\"", known.join(", ")));
+        }
+        let duration = wish.seconds.map_or(Duration::ZERO, |seconds| Duration::from_seconds(seconds.into()));
+        if wish.seconds == Some(0) {
+            return Err("a duration of nothing means for ever (rule 210); leave it out then".into());
+        }
+        Ok(Self {
+            id: wish.id.unwrap_or_default().into(),
+            opt: wish.opt.into(),
+            reason,
+            market_context: wish.market_context.map(Into::into),
+            resources: resources(wish.resources),
+            periods: vec![Available { start, duration }],
+        })
+    }
+}
+
+impl From<Result<Fulfilled, OrderError>> for Response {
+    fn from(answer: Result<Fulfilled, OrderError>) -> Self {
+        match answer {
+            Ok(Fulfilled::Opted { told }) => Self::Opted { told },
+            Ok(Fulfilled::Scheduled(id)) => Self::ScheduleAdded { id: id.to_string() },
+            Ok(Fulfilled::ScheduleCancelled) => Self::ScheduleCancelled,
+            Ok(Fulfilled::Schedules(records)) => {
+                Self::Schedules { schedules: records.into_iter().map(Into::into).collect() }
+            }
+            Err(error) => Self::Error { why: error.to_string() },
+        }
+    }
+}
+
+impl From<ScheduleRecord> for ScheduleLine {
+    fn from(record: ScheduleRecord) -> Self {
+        let schedule = record.schedule;
+        let pair = |period: &Available| [period.start.to_string(), period.duration.to_string()];
+        Self {
+            id: schedule.id.to_string(),
+            opt: schedule.opt.to_string(),
+            reason: schedule.reason.to_string(),
+            market_context: schedule.market_context.map(|context| context.to_string()),
+            resources: schedule.resources.iter().map(ResourceId::to_string).collect(),
+            periods: schedule.periods.iter().map(pair).collect(),
+            configured: record.configured,
+            owed: record.cancel.is_some() || record.create.is_some(),
+        }
+    }
+}

@@ -25,7 +25,7 @@ use super::meters::{Meters, PointSource};
 use super::prepare::Prepared;
 use super::store::{StoreError, StoreHandle};
 use super::transport::PullClient;
-use super::ven_task::VenTask;
+use super::ven_task::{Pushes, VenTask};
 use super::writer::Writer;
 
 /// The file of the store, in `[ven] state`.
@@ -106,6 +106,7 @@ impl VenBuilder {
         let (inputs, waiting) = mpsc::unbounded_channel();
         let (notices, _) = broadcast::channel(BACKLOG);
         let (messages, outbox) = mpsc::unbounded_channel();
+        let (_, pushed) = mpsc::channel(1);
         let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
         let handler = self.handler.unwrap_or_else(|| Arc::new(rules));
         let seat = HandlerSeat::new(handler, inputs.clone())
@@ -146,6 +147,7 @@ impl VenBuilder {
             messages,
             notices: notices.clone(),
             writer: Writer::default(),
+            pushes: Pushes::new(pushed),
         };
         let task = tokio::spawn(task.run(waiting, async {
             // Dropping the handle stops the VEN too.

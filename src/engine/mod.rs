@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!            Input                            Batch { persist, then }
-//! reply, decision, data, tick  ->  Engine  ->  writes for the store, then effects: send, offer, announce, collect, notify
+//! reply, push, decision, data,  ->  Engine  ->  writes for the store, then effects: send, respond, offer, announce, collect,
+//! tick                                                                          notify
 //! ```
 //!
 //! The state says what is owed (registration, answers, opts, reports, a poll); after each input the engine turns what is owed into at
@@ -20,6 +21,7 @@ mod event_set;
 mod exchange;
 mod held_event;
 mod polling;
+mod reception;
 mod registration;
 mod replies;
 mod reporting;
@@ -37,7 +39,7 @@ use std::sync::Arc;
 use crate::handler::{ActiveInterval, Change, Decision, EndReason};
 use crate::notice::Notice;
 use crate::openadr::message::{
-    EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequestId, ReportSpecifierId,
+    EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequestId, ReportSpecifierId, Service,
 };
 use crate::openadr::trust::Verified;
 use crate::time::{Now, Span, Timestamp};
@@ -50,7 +52,7 @@ pub(crate) use exchange::Failure;
 use polling::Polling;
 use registration::Registration;
 use reporting::Reporting;
-pub(crate) use settings::{PointOffer, ReportOffer, Settings};
+pub(crate) use settings::{Incoming, PointOffer, ReportOffer, Settings};
 pub(crate) use snapshot::{
     DecisionRecord, EventRecord, OwedReport, RegistrationRecord, RequestRecord, Snapshot, Write,
 };
@@ -60,6 +62,21 @@ pub(crate) use timer::Timer;
 /// Names one exchange: a message sent and its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ExchangeId(u64);
+
+/// Names one message that the VTN pushes, which waits for its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DeliveryId(pub(crate) u64);
+
+/// What the VTN gets in the HTTP response to a message that it has pushed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum PushAnswer {
+    /// 200 with the logical answer.
+    Message(Payload),
+    /// 200 without a body.
+    Empty,
+    /// 503: what the message demands could not be stored; it shall be sent again.
+    TryAgain,
+}
 
 /// Lets one decision about one version of an event in, once.
 #[derive(Debug, PartialEq, Eq)]
@@ -122,6 +139,8 @@ pub(crate) enum Input {
     Replied { exchange: ExchangeId, reply: Option<Verified<Payload>> },
     /// A message got no usable reply.
     Failed { exchange: ExchangeId, failure: Failure },
+    /// The VTN has pushed a message to a service of ours; [`Effect::Respond`] is in the batch that follows.
+    Pushed { delivery: DeliveryId, service: Service, message: Verified<Payload> },
     /// The handler has decided.
     Decided { ticket: OptTicket, decision: Decision },
     /// A person changes a decision.
@@ -143,6 +162,8 @@ pub(crate) enum Input {
 pub(crate) enum Effect {
     /// Send this to the VTN, and say what came of it.
     Send { exchange: ExchangeId, payload: Payload },
+    /// Respond to a message that the VTN has pushed.
+    Respond { delivery: DeliveryId, answer: PushAnswer },
     /// Ask the handler; later than `within` the default stands.
     Offer { ticket: OptTicket, event: Arc<EiEvent>, change: Change, within: Span },
     /// Tell the handler.
@@ -151,6 +172,17 @@ pub(crate) enum Effect {
     Collect { ticket: CollectTicket, wish: Wish },
     /// Let others know.
     Notify(Notice),
+}
+
+impl Effect {
+    /// What is left of it where the writes of its batch could not be stored.
+    pub(crate) fn unstored(self) -> Option<Self> {
+        match self {
+            Self::Notify(_) => Some(self),
+            Self::Respond { delivery, .. } => Some(Self::Respond { delivery, answer: PushAnswer::TryAgain }),
+            Self::Send { .. } | Self::Offer { .. } | Self::Announce { .. } | Self::Collect { .. } => None,
+        }
+    }
 }
 
 /// What a handler is told.
@@ -251,6 +283,9 @@ impl Engine {
                 self.replied(&mut turn, exchange, reply.map(Verified::into_content));
             }
             Input::Failed { exchange, failure } => self.failed(&mut turn, exchange, &failure),
+            Input::Pushed { delivery, service, message } => {
+                self.pushed(&mut turn, delivery, service, message.into_content());
+            }
             Input::Decided { ticket, decision } => {
                 self.events.decided(&mut turn, &ticket, decision);
             }

@@ -2,11 +2,10 @@
 
 use crate::notice::{Notice, ReportEnd};
 use crate::openadr::message::{
-    CancelPartyRegistration, CanceledPartyRegistration, DistributeEvent, EiResponse, Payload, PayloadKind,
-    RegisteredReport, RequestId, ResponseCode, UpdatedReport,
+    DistributeEvent, EiResponse, Payload, PayloadKind, RegisteredReport, RequestId, ResponseCode,
+    UpdatedReport,
 };
 
-use super::answers::response;
 use super::checks::Us;
 use super::exchange::What;
 use super::registration::Registration;
@@ -66,12 +65,17 @@ impl Engine {
                 self.reports_taken(turn, request_id, reply);
                 Ok(())
             }
-            (What::RequestEvent, Some(Payload::DistributeEvent(picture))) => {
+            (What::RequestEvent { overtaken: true }, Some(Payload::DistributeEvent(_))) => {
+                Err("the vtn has pushed its events meanwhile, they are asked for again".into())
+            }
+            (What::RequestEvent { .. }, Some(Payload::DistributeEvent(picture))) => {
                 self.events_requested();
                 self.picture(turn, picture);
                 Ok(())
             }
-            (What::RequestEvent, Some(Payload::Response(reply))) if reply.response.code.is_success() => {
+            (What::RequestEvent { .. }, Some(Payload::Response(reply)))
+                if reply.response.code.is_success() =>
+            {
                 self.events_requested();
                 // OpenLEADR says "no events" like this.
                 self.no_events(turn);
@@ -127,7 +131,9 @@ impl Engine {
             }
             Some(message) => {
                 self.polling.drain(now, interval, &mut self.dice);
-                self.received(turn, message)?;
+                if let Some(answer) = self.received(turn, message)? {
+                    self.answers.owe(answer);
+                }
             }
         }
         Ok(())
@@ -143,74 +149,8 @@ impl Engine {
         self.renew(true);
     }
 
-    /// A message that the VTN had waiting for us.
-    fn received(&mut self, turn: &mut Turn, message: Payload) -> Result<(), String> {
-        let Some(ven_id) = self.registration.ven_id().cloned() else { return Ok(()) };
-        match message {
-            Payload::DistributeEvent(picture) => self.picture(turn, picture),
-            Payload::CreateReport(create) => {
-                let request_id = create.request_id;
-                self.reports_requested(turn, &request_id, create.report_requests);
-            }
-            Payload::CancelReport(cancel) => self.reports_cancelled(turn, &cancel),
-            Payload::RegisterReport(register) => {
-                let response = EiResponse::ok(register.request_id);
-                let ven_id = Some(ven_id);
-                self.answers.owe(RegisteredReport { response, report_requests: Vec::new(), ven_id });
-            }
-            Payload::UpdateReport(update) => {
-                let why = "no report was asked for";
-                let response = EiResponse::error(ResponseCode::INVALID_ID, why, update.request_id);
-                self.answers.owe(UpdatedReport { response, cancel_report: None, ven_id: Some(ven_id) });
-            }
-            Payload::CancelPartyRegistration(cancel) => self.cancelled_by_vtn(turn, cancel),
-            Payload::RequestReregistration(request) if request.ven_id == ven_id => {
-                turn.notify(Notice::ReregistrationRequested);
-                self.answers.owe(response(ResponseCode::OK, "OK", &ven_id));
-                self.renew(true);
-            }
-            Payload::RequestReregistration(_) => {
-                self.answers.owe(response(ResponseCode::INVALID_ID, "that is another ven", &ven_id));
-            }
-            // The acceptance of a request that we sent along.
-            Payload::CreatedReport(_) => {}
-            Payload::CreatedEvent(_)
-            | Payload::RequestEvent(_)
-            | Payload::Response(_)
-            | Payload::CancelOpt(_)
-            | Payload::CanceledOpt(_)
-            | Payload::CreateOpt(_)
-            | Payload::CreatedOpt(_)
-            | Payload::CanceledReport(_)
-            | Payload::RegisteredReport(_)
-            | Payload::UpdatedReport(_)
-            | Payload::CanceledPartyRegistration(_)
-            | Payload::CreatePartyRegistration(_)
-            | Payload::CreatedPartyRegistration(_)
-            | Payload::QueryRegistration(_)
-            | Payload::Poll(_) => return Err(unlawful(&What::Poll, Some(&message))),
-        }
-        Ok(())
-    }
-
-    fn cancelled_by_vtn(&mut self, turn: &mut Turn, cancel: CancelPartyRegistration) {
-        let ven_id = self.registration.ven_id().cloned();
-        let ours = self.is_ours(&cancel.registration_id);
-        let response = if ours {
-            EiResponse::ok(cancel.request_id)
-        } else {
-            EiResponse::error(ResponseCode::INVALID_ID, "that is not our registration", cancel.request_id)
-        };
-        let registration_id = Some(cancel.registration_id);
-        if ours {
-            self.answers.clear();
-            self.unregistered(turn, true);
-        }
-        self.answers.owe(CanceledPartyRegistration { response, registration_id, ven_id });
-    }
-
     /// All events of the VTN.
-    fn picture(&mut self, turn: &mut Turn, picture: DistributeEvent) {
+    pub(super) fn picture(&mut self, turn: &mut Turn, picture: DistributeEvent) {
         let Some(record) = self.registration.record() else { return };
         if let Some(verdict) = picture.response.as_ref().filter(|verdict| !verdict.code.is_success()) {
             // An error says nothing about events.
@@ -258,7 +198,8 @@ impl Engine {
         self.reports_registered(turn);
         turn.notify(Notice::ReportsRegistered { points: self.settings.points_on_offer() });
         if !reply.report_requests.is_empty() {
-            self.reports_requested(turn, request_id, reply.report_requests);
+            let answer = self.reports_requested(turn, request_id, reply.report_requests);
+            self.answers.owe(answer);
         }
     }
 
@@ -296,12 +237,15 @@ impl Engine {
 
     /// The first answer is delivered, or given up: a report that it confirmed may begin.
     pub(super) fn answer_done(&mut self, turn: &mut Turn) -> PayloadKind {
-        match self.answers.done() {
-            Some(Payload::CreatedReport(created)) => {
-                self.reporting.confirmed(turn, &created.response.request_id);
-                PayloadKind::CreatedReport
-            }
-            answer => answer.map_or(PayloadKind::Response, |answer| answer.kind()),
+        let Some(answer) = self.answers.done() else { return PayloadKind::Response };
+        self.confirmed(turn, &answer);
+        answer.kind()
+    }
+
+    /// The VTN has that answer.
+    pub(super) fn confirmed(&mut self, turn: &mut Turn, answer: &Payload) {
+        if let Payload::CreatedReport(created) = answer {
+            self.reporting.confirmed(turn, &created.response.request_id);
         }
     }
 
@@ -319,13 +263,13 @@ impl Engine {
     }
 }
 
-fn unlawful(what: &What, reply: Option<&Payload>) -> String {
+pub(super) fn unlawful(what: &What, reply: Option<&Payload>) -> String {
     let request = match what {
         What::Query => "oadrQueryRegistration",
         What::Create => "oadrCreatePartyRegistration",
         What::Leave => "oadrCancelPartyRegistration",
         What::RegisterReport(_) => "oadrRegisterReport",
-        What::RequestEvent => "oadrRequestEvent",
+        What::RequestEvent { .. } => "oadrRequestEvent",
         What::Poll => "oadrPoll",
         What::Answer(kind) => kind.element(),
         What::CreatedEvent(_) => "oadrCreatedEvent",

@@ -4,6 +4,7 @@
 //! mistakes either.
 
 mod opt;
+mod push;
 mod sender;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -93,6 +94,10 @@ pub struct VtnCore {
     /// Cancels the reports that it gets next in the answer to them (rule 328).
     pub cancel_with_next_update: bool,
     registration: Option<(VenId, RegistrationId)>,
+    /// Where the VEN is pushed to; `None`: it polls.
+    transport_address: Option<String>,
+    /// The VEN has registered its reports: before that, nothing may be pushed.
+    bootstrapped: bool,
     registrations: u32,
     requests: u32,
     events: BTreeMap<EventId, OadrEvent>,
@@ -133,6 +138,8 @@ impl VtnCore {
             forgotten_reports: BTreeSet::new(),
             cancel_with_next_update: false,
             registration: None,
+            transport_address: None,
+            bootstrapped: false,
             registrations: 0,
             requests: 0,
             events: BTreeMap::new(),
@@ -238,6 +245,7 @@ impl VtnCore {
     /// Loses everything that it knew of the VEN, as after a restart without a disk.
     pub fn forget_everything(&mut self) {
         self.registration = None;
+        self.bootstrapped = false;
         self.events.clear();
         self.queue.clear();
         self.created_opts.clear();
@@ -349,8 +357,9 @@ impl VtnCore {
 
     fn create(&mut self, create: CreatePartyRegistration) -> Answer {
         let request_id = create.request_id;
-        if create.profile_name != ProfileName::B || create.http_pull_model != Some(true) {
-            self.violations.push("registered for something else than 2.0b by http pull".into());
+        let pushed_to = create.transport_address.is_some();
+        if create.profile_name != ProfileName::B || create.http_pull_model != Some(!pushed_to) {
+            self.violations.push("registered for something else than 2.0b by http pull or push".into());
         }
         if let Some(code) = self.refuse {
             return self.created_with(EiResponse::error(code, "refused", request_id), false);
@@ -362,6 +371,7 @@ impl VtnCore {
                     EiResponse::error(ResponseCode::INVALID_ID, "registrationID is not known", request_id);
                 return self.created_with(response, false);
             }
+            self.transport_address = create.transport_address;
             return self.created(request_id, true);
         }
         // A new registration erases whatever there was (rule 406).
@@ -372,6 +382,7 @@ impl VtnCore {
         let ven_id = create.ven_id.unwrap_or_else(|| VenId::new(format!("ven-{}", self.registrations)));
         let registration_id = RegistrationId::new(format!("registration-{}", self.registrations));
         self.registration = Some((ven_id, registration_id));
+        self.transport_address = create.transport_address;
         self.created(request_id, true)
     }
 
@@ -387,13 +398,19 @@ impl VtnCore {
             ven_id,
             vtn_id: self.vtn_id.clone(),
             profiles: vec![Profile { name: ProfileName::B, transports: vec![TransportName::SimpleHttp] }],
-            requested_poll_freq: Some(Duration::from_span(self.poll_freq)),
+            requested_poll_freq: self
+                .transport_address
+                .is_none()
+                .then(|| Duration::from_span(self.poll_freq)),
             service_specific_info: Vec::new(),
             extensions: Vec::new(),
         })
     }
 
     fn poll(&mut self, now: Timestamp) -> Answer {
+        if self.transport_address.is_some() {
+            self.violations.push("a VEN that is pushed to polls (rule 51)".into());
+        }
         if let Some(waiting) = self.queue.pop_front() {
             return Answer::Message(Box::new(waiting));
         }
@@ -401,6 +418,10 @@ impl VtnCore {
     }
 
     fn distribute(&mut self, now: Timestamp, in_answer_to: RequestId) -> Answer {
+        message(self.picture(now, Some(EiResponse::ok(in_answer_to))))
+    }
+
+    fn picture(&mut self, now: Timestamp, response: Option<EiResponse>) -> DistributeEvent {
         self.changed = false;
         let request_id = self.next_id();
         self.distributed = Some(request_id.clone());
@@ -409,8 +430,7 @@ impl VtnCore {
             // The creation time of the payload, the same in all events (rule 115).
             event.event.descriptor.created_date_time = now;
         }
-        let response = Some(EiResponse::ok(in_answer_to));
-        message(DistributeEvent { response, request_id, vtn_id: self.vtn_id.clone(), events })
+        DistributeEvent { response, request_id, vtn_id: self.vtn_id.clone(), events }
     }
 
     fn created_event(&mut self, created: CreatedEvent) -> Answer {
@@ -453,6 +473,7 @@ impl VtnCore {
             }
         }
         self.offered = register.reports;
+        self.bootstrapped = true;
         self.pending.clear();
         let (response, report_requests) = (EiResponse::ok(register.request_id), self.piggyback.clone());
         message(RegisteredReport { response, report_requests, ven_id: None })

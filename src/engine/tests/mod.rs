@@ -6,5 +6,6 @@ mod events;
 mod faults;
 mod pair;
 mod polling;
+mod push;
 mod registration;
 mod reports;

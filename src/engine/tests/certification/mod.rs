@@ -12,7 +12,15 @@ macro_rules! subject {
             let $mode = $crate::engine::tests::pair::Mode::Pull;
             $body
         }
+
+        $(#[$doc])*
+        #[test]
+        fn $push() {
+            let $mode = $crate::engine::tests::pair::Mode::Push;
+            $body
+        }
     };
 }
 
+mod general;
 mod registration;

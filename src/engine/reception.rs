@@ -27,7 +27,7 @@ impl Engine {
     }
 
     fn push_answer(&mut self, turn: &mut Turn, service: Service, message: Payload) -> PushAnswer {
-        let (kind, request_id) = (message.kind(), request_id_in(&message));
+        let (kind, (request_id, _)) = (message.kind(), address_of(&message));
         if self.registration.ven_id().is_none() {
             // Rule 405: an unregistered VEN ignores all messages.
             let why = format!("{kind} was pushed, and we are not registered");
@@ -74,10 +74,11 @@ impl Engine {
     pub(super) fn received(&mut self, turn: &mut Turn, message: Payload) -> Result<Option<Payload>, String> {
         let Some(ven_id) = self.registration.ven_id().cloned() else { return Ok(None) };
         // Ids are compared case-sensitively (rule 512).
-        if let Some(claimed) = ven_id_in(&message).filter(|claimed| **claimed != ven_id) {
+        let (request_id, claimed) = address_of(&message);
+        if let Some(claimed) = claimed.filter(|claimed| **claimed != ven_id) {
             let why = format!("venID is {claimed}, ours is {ven_id}");
             turn.notify(Notice::MessageRejected { why: why.clone() });
-            let response = EiResponse::error(ResponseCode::INVALID_ID, why, request_id_in(&message));
+            let response = EiResponse::error(ResponseCode::INVALID_ID, why, request_id);
             return Ok(Some(self.fitting_answer(message.kind(), response)));
         }
         let answer = match message {
@@ -157,39 +158,53 @@ impl Engine {
             PayloadKind::CancelPartyRegistration => {
                 CanceledPartyRegistration { response, registration_id: None, ven_id }.into()
             }
-            _ => Response { response, ven_id }.into(),
+            PayloadKind::DistributeEvent
+            | PayloadKind::CreatedEvent
+            | PayloadKind::RequestEvent
+            | PayloadKind::Response
+            | PayloadKind::CancelOpt
+            | PayloadKind::CanceledOpt
+            | PayloadKind::CreateOpt
+            | PayloadKind::CreatedOpt
+            | PayloadKind::CanceledReport
+            | PayloadKind::CreatedReport
+            | PayloadKind::RegisteredReport
+            | PayloadKind::UpdatedReport
+            | PayloadKind::CanceledPartyRegistration
+            | PayloadKind::CreatePartyRegistration
+            | PayloadKind::CreatedPartyRegistration
+            | PayloadKind::RequestReregistration
+            | PayloadKind::QueryRegistration
+            | PayloadKind::Poll => Response { response, ven_id }.into(),
         }
     }
 }
 
-/// For whom a message of the VTN is, where it says so.
-fn ven_id_in(message: &Payload) -> Option<&VenId> {
+/// The requestID that an answer to a message of the VTN repeats, empty where it has none; and for whom it is, where it says so.
+fn address_of(message: &Payload) -> (RequestId, Option<&VenId>) {
     match message {
-        Payload::CreateReport(m) => m.ven_id.as_ref(),
-        Payload::CancelReport(m) => m.ven_id.as_ref(),
-        Payload::RegisterReport(m) => m.ven_id.as_ref(),
-        Payload::UpdateReport(m) => m.ven_id.as_ref(),
-        Payload::CancelPartyRegistration(m) => m.ven_id.as_ref(),
-        Payload::RequestReregistration(m) => Some(&m.ven_id),
-        _ => None,
-    }
-}
-
-/// The requestID that an answer repeats; empty where the message has none.
-fn request_id_in(message: &Payload) -> RequestId {
-    match message {
-        Payload::DistributeEvent(m) => m.request_id.clone(),
-        Payload::CreateReport(m) => m.request_id.clone(),
-        Payload::CancelReport(m) => m.request_id.clone(),
-        Payload::RegisterReport(m) => m.request_id.clone(),
-        Payload::UpdateReport(m) => m.request_id.clone(),
-        Payload::CancelPartyRegistration(m) => m.request_id.clone(),
-        Payload::RequestEvent(m) => m.request_id.clone(),
-        Payload::CreateOpt(m) => m.request_id.clone(),
-        Payload::CancelOpt(m) => m.request_id.clone(),
-        Payload::CreatePartyRegistration(m) => m.request_id.clone(),
-        Payload::QueryRegistration(m) => m.request_id.clone(),
-        Payload::CreatedReport(m) => m.response.request_id.clone(),
-        _ => RequestId::from(""),
+        Payload::DistributeEvent(m) => (m.request_id.clone(), None),
+        Payload::CreateReport(m) => (m.request_id.clone(), m.ven_id.as_ref()),
+        Payload::CancelReport(m) => (m.request_id.clone(), m.ven_id.as_ref()),
+        Payload::RegisterReport(m) => (m.request_id.clone(), m.ven_id.as_ref()),
+        Payload::UpdateReport(m) => (m.request_id.clone(), m.ven_id.as_ref()),
+        Payload::CancelPartyRegistration(m) => (m.request_id.clone(), m.ven_id.as_ref()),
+        Payload::RequestReregistration(m) => (RequestId::from(""), Some(&m.ven_id)),
+        Payload::CreatedReport(m) => (m.response.request_id.clone(), None),
+        Payload::QueryRegistration(m) => (m.request_id.clone(), None),
+        Payload::CreatePartyRegistration(m) => (m.request_id.clone(), None),
+        Payload::RequestEvent(m) => (m.request_id.clone(), None),
+        Payload::CreateOpt(m) => (m.request_id.clone(), None),
+        Payload::CancelOpt(m) => (m.request_id.clone(), None),
+        Payload::CreatedEvent(_)
+        | Payload::Response(_)
+        | Payload::CanceledOpt(_)
+        | Payload::CreatedOpt(_)
+        | Payload::CanceledReport(_)
+        | Payload::RegisteredReport(_)
+        | Payload::UpdatedReport(_)
+        | Payload::CanceledPartyRegistration(_)
+        | Payload::CreatedPartyRegistration(_)
+        | Payload::Poll(_) => (RequestId::from(""), None),
     }
 }

@@ -65,13 +65,8 @@ impl Engine {
                 self.reports_taken(turn, request_id, reply);
                 Ok(())
             }
-            (What::RequestEvent { overtaken: true }, Some(Payload::DistributeEvent(_))) => {
-                Err("the vtn has pushed its events meanwhile, they are asked for again".into())
-            }
-            (What::RequestEvent { .. }, Some(Payload::DistributeEvent(picture))) => {
-                self.events_requested();
-                self.picture(turn, picture);
-                Ok(())
+            (What::RequestEvent { overtaken }, Some(Payload::DistributeEvent(picture))) => {
+                self.events_told(turn, *overtaken, picture)
             }
             (What::RequestEvent { .. }, Some(Payload::Response(reply)))
                 if reply.response.code.is_success() =>
@@ -98,6 +93,20 @@ impl Engine {
             }
             (what, reply) => Err(unlawful(what, reply.as_ref())),
         }
+    }
+
+    fn events_told(
+        &mut self,
+        turn: &mut Turn,
+        overtaken: bool,
+        picture: DistributeEvent,
+    ) -> Result<(), String> {
+        if overtaken {
+            return Err("the vtn has pushed its events meanwhile, so they are asked for again".into());
+        }
+        self.events_requested();
+        self.picture(turn, picture);
+        Ok(())
     }
 
     /// The VTN answers a request with an error.

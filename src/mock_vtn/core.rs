@@ -118,6 +118,8 @@ pub struct VtnCore {
     pub reports: Vec<Report>,
     /// The requests that the VEN said are pending, last.
     pub pending: Vec<ReportRequestId>,
+    /// Why messages that were pushed were not taken, oldest first.
+    pub push_failures: Vec<String>,
     /// What the VEN did against the rules.
     pub violations: Vec<String>,
 }
@@ -152,6 +154,7 @@ impl VtnCore {
             offered: Vec::new(),
             reports: Vec::new(),
             pending: Vec::new(),
+            push_failures: Vec::new(),
             violations: Vec::new(),
         }
     }

@@ -57,14 +57,14 @@ impl VtnCore {
 }
 
 /// What a VEN answers in the HTTP response (section 8 of the profile); `None`: nothing.
-const fn answer_to(kind: PayloadKind) -> Option<PayloadKind> {
-    match kind {
-        PayloadKind::DistributeEvent => None,
-        PayloadKind::CreateReport => Some(PayloadKind::CreatedReport),
-        PayloadKind::CancelReport => Some(PayloadKind::CanceledReport),
-        PayloadKind::RegisterReport => Some(PayloadKind::RegisteredReport),
-        PayloadKind::UpdateReport => Some(PayloadKind::UpdatedReport),
-        PayloadKind::CancelPartyRegistration => Some(PayloadKind::CanceledPartyRegistration),
-        _ => Some(PayloadKind::Response),
-    }
+fn answer_to(kind: PayloadKind) -> Option<PayloadKind> {
+    const FITTING: [(PayloadKind, PayloadKind); 5] = [
+        (PayloadKind::CreateReport, PayloadKind::CreatedReport),
+        (PayloadKind::CancelReport, PayloadKind::CanceledReport),
+        (PayloadKind::RegisterReport, PayloadKind::RegisteredReport),
+        (PayloadKind::UpdateReport, PayloadKind::UpdatedReport),
+        (PayloadKind::CancelPartyRegistration, PayloadKind::CanceledPartyRegistration),
+    ];
+    let fitting = FITTING.iter().find(|(sent, _)| *sent == kind).map(|(_, answer)| *answer);
+    (kind != PayloadKind::DistributeEvent).then(|| fitting.unwrap_or(PayloadKind::Response))
 }

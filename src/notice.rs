@@ -27,8 +27,8 @@ pub enum Notice {
         vtn_id: VtnId,
         /// An earlier registration goes on.
         renewed: bool,
-        /// Time between polls.
-        poll: Span,
+        /// Time between polls; `None`: the VTN pushes.
+        poll: Option<Span>,
     },
     /// The VTN does not want us.
     RegistrationRefused {
@@ -358,7 +358,11 @@ impl fmt::Display for Notice {
         match self {
             Self::Registered { ven_id, vtn_id, renewed, poll, .. } => {
                 let again = if *renewed { " again" } else { "" };
-                write!(f, "registered{again} at VTN {vtn_id} as {ven_id}, polling every {poll}")
+                write!(f, "registered{again} at VTN {vtn_id} as {ven_id}, ")?;
+                match poll {
+                    Some(poll) => write!(f, "polling every {poll}"),
+                    None => f.write_str("which pushes"),
+                }
             }
             Self::RegistrationRefused { code, why, retry_in } => {
                 write!(f, "registration refused: {code} {why}; trying again in {retry_in}")

@@ -23,10 +23,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("config", &["config", "metering", "openadr::message", "openadr::trust", "rules", "time"]),
     ("mock_vtn/core", &["openadr::message", "time"]),
     ("mock_vtn/event", &["openadr::message", "time"]),
-    (
-        "mock_vtn",
-        &["mock_vtn", "daemon::clock", "daemon::entropy", "daemon::transport::tls", "openadr", "time"],
-    ),
+    ("mock_vtn", &["mock_vtn", "daemon::clock", "daemon::entropy", "daemon::transport", "openadr", "time"]),
     ("mock_meter", &["daemon::clock", "metering", "openadr::message", "time"]),
     ("daemon", &["daemon", "config", "engine", "handler", "metering", "notice", "openadr", "rules", "time"]),
     (

@@ -22,6 +22,16 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         }
     }
     writeln!(out, "VTN          {}", config.vtn.url)?;
+    match &config.push {
+        None => writeln!(out, "mode         pull, we poll")?,
+        Some(push) => {
+            writeln!(
+                out,
+                "mode         push, the VTN posts to {}; we listen at {}",
+                push.address, push.listen
+            )?;
+        }
+    }
     if let Some(key) = &prepared.key {
         writeln!(out, "fingerprint  {} (tell it to your utility)", key.fingerprint())?;
     }

@@ -10,6 +10,7 @@ mod secret;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigError, ConfigFault};
@@ -32,6 +33,8 @@ pub struct Config {
     pub(crate) lines: BTreeMap<String, usize>,
     pub(crate) ven: VenSection,
     pub(crate) vtn: VtnSection,
+    /// `None`: we poll.
+    pub(crate) push: Option<PushSection>,
     pub(crate) tls: TlsSection,
     pub(crate) signature: SignatureSection,
     pub(crate) handler: HandlerSection,
@@ -67,6 +70,17 @@ pub(crate) struct VtnSection {
     pub(crate) poll_max: Span,
     /// `None`: not before a restart.
     pub(crate) register_after_cancel: Option<Span>,
+}
+
+/// `[push]`: where the VTN posts its messages.
+#[derive(Clone, Debug)]
+pub(crate) struct PushSection {
+    /// Where we listen.
+    pub(crate) listen: SocketAddr,
+    /// Where the VTN finds that: `oadrTransportAddress`.
+    pub(crate) address: String,
+    /// The certificate that the VTN shows as a client; none: the one that signs its messages.
+    pub(crate) pins: Vec<Fingerprint>,
 }
 
 /// `[tls]`: the connection.

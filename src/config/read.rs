@@ -18,8 +18,8 @@ use super::opt_schedule::opt_schedules;
 use super::reader::{Found, Reader, Section};
 use super::secret::SecretSource;
 use super::{
-    Config, HandlerSection, MeterSection, PointSection, ReportSection, SignatureSection, TlsSection,
-    TrustSection, VenSection, Verify, VtnSection,
+    Config, HandlerSection, MeterSection, PointSection, PushSection, ReportSection, SignatureSection,
+    TlsSection, TrustSection, VenSection, Verify, VtnSection,
 };
 
 pub(super) const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
@@ -42,9 +42,12 @@ pub(super) fn config(
     let folder = file.parent().unwrap_or_else(|| Path::new("")).to_owned();
     let root = Section::root(&reader, table.get_ref());
     let ven = ven(root.section("ven"), &folder);
-    let vtn = vtn(root.section("vtn"));
+    let vtn = root.section("vtn");
+    let pushed = or(vtn.choice("mode", &[("pull", false), ("push", true)]), false);
+    let vtn = self::vtn(vtn);
     let tls = tls(root.section("tls"), &folder);
     let signature = signature(root.section("signature"), &folder, tls.as_ref());
+    let push = push(root.section("push"), pushed, signature.as_ref());
     let handler = handler(root.section("handler"));
     let opt_when_full = store(root.section("store"));
     let meters: Vec<_> = root.sections("meter").into_iter().filter_map(meter).collect();
@@ -59,6 +62,7 @@ pub(super) fn config(
             lines,
             ven,
             vtn,
+            push,
             tls,
             signature,
             handler,
@@ -91,7 +95,6 @@ fn ven(section: Section<'_, '_>, folder: &Path) -> Option<VenSection> {
 
 fn vtn(section: Section<'_, '_>) -> Option<VtnSection> {
     let url = section.required("url", "your utility tells you, as url = \"https://vtn.example.org\"");
-    section.choice("mode", &[("pull", ())]);
     let market_contexts = section.texts("market_contexts").into_iter();
     let market_contexts = market_contexts.map(|found| MarketContext::from(found.value.as_str())).collect();
     let poll_default = or(section.span("poll_default"), Span::from_seconds(10));
@@ -115,6 +118,44 @@ fn vtn(section: Section<'_, '_>) -> Option<VtnSection> {
         poll_max,
         register_after_cancel,
     })
+}
+
+fn push(section: Section<'_, '_>, pushed: bool, signature: Option<&SignatureSection>) -> Option<PushSection> {
+    const KEYS: [&str; 3] = ["listen", "address", "vtn_fingerprint"];
+    if !pushed {
+        for name in KEYS.into_iter().filter(|name| section.has(name)) {
+            section.fault(name, "is for [vtn] mode = \"push\" only");
+        }
+        return None;
+    }
+    let advice = "say where to listen for the VTN, as listen = \"0.0.0.0:8443\"";
+    let listen = section.required("listen", advice);
+    let advice = "say how the VTN finds that, as address = \"https://ven.example.org:8443\"";
+    let address = section.required("address", advice);
+    let pins = fingerprints(&section);
+    let nobody_known = |signature: &SignatureSection| matches!(&signature.trust, TrustSection::Pinned(pins) if pins.is_empty());
+    if !section.has("vtn_fingerprint") && signature.is_some_and(nobody_known) {
+        let advice = "is missing; every VEN of the same authority could push, so say by which certificate the VTN is known";
+        section.fault("vtn_fingerprint", advice);
+    }
+    let at = listen.as_ref().map(|found| found.value.parse());
+    if let (Some(found), Some(Err(_))) = (&listen, &at) {
+        let what = format!("expected an address and a port like \"0.0.0.0:8443\", found \"{}\"", found.value);
+        section.reader.fault(found.line, &found.key, what);
+    }
+    section.end();
+    Some(PushSection { listen: at?.ok()?, address: address?.value.trim().to_owned(), pins })
+}
+
+fn fingerprints(section: &Section<'_, '_>) -> Vec<Fingerprint> {
+    let mut pins = Vec::new();
+    for found in section.texts("vtn_fingerprint") {
+        match found.value.parse::<Fingerprint>() {
+            Ok(pin) => pins.push(pin),
+            Err(error) => section.reader.fault(found.line, &found.key, error.to_string()),
+        }
+    }
+    pins
 }
 
 fn tls(section: Section<'_, '_>, folder: &Path) -> Option<TlsSection> {
@@ -154,13 +195,7 @@ fn signature(section: Section<'_, '_>, folder: &Path, tls: Option<&TlsSection>) 
     let verify = or(section.choice("verify", &words), Verify::Require);
     let path = |found: Found<String>| folder.join(found.value);
     let (cert, key) = (section.text("cert").map(path), section.text("key").map(path));
-    let mut pins = Vec::new();
-    for found in section.texts("vtn_fingerprint") {
-        match found.value.parse::<Fingerprint>() {
-            Ok(pin) => pins.push(pin),
-            Err(error) => section.reader.fault(found.line, &found.key, error.to_string()),
-        }
-    }
+    let pins = fingerprints(&section);
     let (ca, name) = (section.text("ca"), section.text("vtn_name"));
     let pinned = section.has("vtn_fingerprint");
     let trust = match (ca, name) {

@@ -81,7 +81,7 @@ nmae = "my-ven"
 state = 5
 [vtn]
 url = "https://h"
-mode = "push"
+mode = "shove"
 poll_min = "fast"
 [tls]
 ca = "ca.pem"
@@ -103,7 +103,7 @@ points = [ { quantity = "energy", meter = "main" }, { quantity = "net_power", me
         "ven.toml:2: ven.nmae: is not known; did you mean \"name\"?",
         "ven.name: is missing",
         "ven.toml:3: ven.state: expected a text in quotes, found integer",
-        "ven.toml:6: vtn.mode: expected one of \"pull\", found \"push\"",
+        "ven.toml:6: vtn.mode: expected one of \"pull\", \"push\", found \"shove\"",
         "ven.toml:7: vtn.poll_min: expected a length of time",
         "tls.key: is missing; name the file with its private key",
         "ven.toml:12: signature.sign: expected true or false, found string",
@@ -253,4 +253,41 @@ fn faults_of_opt_schedules_are_named() {
     ] {
         assert!(error.contains(expected), "{expected}\nis not in\n{error}");
     }
+}
+
+#[test]
+fn push_mode_says_where_the_vtn_finds_us() {
+    let with = |mode: &str, push: &str| {
+        let text = SMALLEST.replace("[vtn]", &format!("[vtn]\nmode = \"{mode}\""));
+        read(&format!("{text}[push]\n{push}"))
+    };
+    let whole = "listen = \"0.0.0.0:8443\"\naddress = \"https://ven.example.org:8443/dr\"";
+    let push = with("push", whole).unwrap().push.unwrap();
+    assert_eq!(push.listen, "0.0.0.0:8443".parse().unwrap());
+    assert_eq!((push.address.as_str(), push.pins.len()), ("https://ven.example.org:8443/dr", 0));
+    assert!(with("pull", "").unwrap().push.is_none());
+    let error = with("push", "listne = 5").unwrap_err();
+    for expected in [
+        "push.listen: is missing; say where to listen for the VTN",
+        "push.address: is missing; say how the VTN finds that",
+        "push.listne: is not known; did you mean \"listen\"?",
+    ] {
+        assert!(error.contains(expected), "{expected}\nis not in\n{error}");
+    }
+    let error = with("push", &whole.replace("0.0.0.0:8443", "8443")).unwrap_err();
+    assert!(error.contains("push.listen: expected an address and a port"), "{error}");
+    let error = with("pull", whole).unwrap_err();
+    assert!(error.contains("push.listen: is for [vtn] mode = \"push\" only"), "{error}");
+}
+
+#[test]
+fn whoever_pushes_must_be_known_by_more_than_a_chain() {
+    let pushed = "[vtn]\nmode = \"push\"";
+    let text = SMALLEST.replace("[vtn]", pushed);
+    let text = text.replace("vtn_fingerprint = \"AA:BB:CC:DD:EE:FF:00:11:22:33\"", "verify = \"never\"");
+    let push = "[push]\nlisten = \"0.0.0.0:8443\"\naddress = \"https://ven.example.org:8443\"\n";
+    let error = read(&format!("{text}{push}")).unwrap_err();
+    assert!(error.contains("push.vtn_fingerprint: is missing; every VEN of the same authority"), "{error}");
+    let pin = "vtn_fingerprint = \"AA:BB:CC:DD:EE:FF:00:11:22:33\"";
+    assert_eq!(read(&format!("{text}{push}{pin}")).unwrap().push.unwrap().pins.len(), 1);
 }

@@ -1,33 +1,27 @@
-//! Carries one message at a time to the VTN: signs it, posts it, and believes the reply or not.
+//! Carries one message at a time to the VTN: has it signed, posts it, and has the reply believed or not.
+
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use crate::engine::{ExchangeId, Failure, Input};
 use crate::openadr::message::{Payload, PayloadKind};
-use crate::openadr::signature::{Gate, SigningKey, sign};
 use crate::openadr::trust::Verified;
-use crate::openadr::xml::encode;
 
-use super::clock::Clock;
-use super::entropy;
-use super::store::StoreHandle;
+use super::scribe::Scribe;
 use super::transport::PullClient;
 
 /// Everything that a message needs on its way.
 #[derive(Debug)]
 pub(crate) struct Courier {
     pub(crate) client: PullClient,
-    /// `None`: messages go unsigned.
-    pub(crate) key: Option<SigningKey>,
-    pub(crate) gate: Gate,
-    pub(crate) clock: Clock,
-    pub(crate) store: StoreHandle,
+    pub(crate) scribe: Arc<Scribe>,
 }
 
 impl Courier {
     /// Carries what it is given until nobody gives it anything any more.
     pub(crate) async fn run(
-        mut self,
+        self,
         mut messages: mpsc::UnboundedReceiver<(ExchangeId, Payload)>,
         inputs: mpsc::UnboundedSender<Input>,
     ) {
@@ -42,45 +36,23 @@ impl Courier {
         }
     }
 
-    async fn carry(&mut self, payload: &Payload) -> Result<Option<Verified<Payload>>, Failure> {
+    async fn carry(&self, payload: &Payload) -> Result<Option<Verified<Payload>>, Failure> {
         let kind = payload.kind();
-        let message = match &self.key {
-            None => encode(payload).unsigned(),
-            Some(key) => sign(payload, key, self.clock.now().wall, &entropy::dice())
-                .map_err(|error| Failure::Rejected(format!("{kind} cannot be signed: {error}")))?,
-        };
+        let message = self.scribe.write(payload).map_err(Failure::Rejected)?;
         tracing::trace!(%kind, message, "sent");
         let Some(reply) = self.client.post(kind.service(), message).await? else {
             tracing::trace!(%kind, "empty reply");
             return Ok(None);
         };
         tracing::trace!(%kind, reply = %String::from_utf8_lossy(&reply), "reply");
-        let refused = |why: String| Failure::Rejected(format!("the reply to {kind} was refused: {why}"));
-        let verified =
-            self.gate.open(&reply, self.clock.now().wall).map_err(|why| refused(why.to_string()))?;
-        tracing::trace!(%kind, peer = ?verified.peer(), "reply is believed");
         // Nothing follows from "nothing new" in reply to a poll, so it is not worth the wear of a transaction for each poll. What that
         // leaves open: within the window after a restart, such a reply could be repeated in place of another plain success.
-        if kind != PayloadKind::Poll || !is_plain_success(verified.content()) {
-            self.store_nonces().await;
-        }
+        let worth = |reply: &Payload| kind != PayloadKind::Poll || !is_plain_success(reply);
+        let verified = self.scribe.open(&reply, worth).await;
+        let verified =
+            verified.map_err(|why| Failure::Rejected(format!("the reply to {kind} was refused: {why}")))?;
+        tracing::trace!(%kind, peer = ?verified.peer(), "reply is believed");
         Ok(Some(verified))
-    }
-
-    /// What a message causes is stored after this.
-    ///
-    /// Where the store fails, the message counts all the same: a disk that is full must not keep us from answering the VTN, and the
-    /// engine says itself that the store fails. The nonces are stored with the next ones.
-    async fn store_nonces(&mut self) {
-        let unstored: Vec<_> = self.gate.unstored().cloned().collect();
-        let count = unstored.len();
-        if count == 0 {
-            return;
-        }
-        match self.store.put_nonces(unstored, self.gate.keep_from()).await {
-            Ok(()) => self.gate.stored(count),
-            Err(error) => tracing::debug!("{count} nonces are not stored yet: {error}"),
-        }
     }
 }
 

@@ -23,6 +23,7 @@ use crate::time::{Span, Timestamp};
 
 use super::clock::Clock;
 use super::entropy;
+use super::examine_push::examine_push;
 use super::prepare::Prepared;
 use super::transport::{causes, tls};
 
@@ -79,6 +80,9 @@ async fn path(prepared: &mut Prepared, tell: &mut impl FnMut(Finding)) -> Result
     let now = clock.now().wall;
     tell(skew(&response, now)?);
     tell(believed(prepared, response, now)?);
+    if let Some(push) = prepared.push.take() {
+        examine_push(push, tell).await;
+    }
     Ok(())
 }
 
@@ -235,7 +239,7 @@ fn status(code: u16, path: &str) -> Finding {
     Finding::bad("request", format!("http status {code}"), advice)
 }
 
-fn shown(stream: &TlsStream<TcpStream>) -> Option<Description> {
+pub(super) fn shown(stream: &TlsStream<TcpStream>) -> Option<Description> {
     Description::of(stream.get_ref().1.peer_certificates()?.first()?)
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! meter_port -> meter_task ┐                    ┌-> courier -> transport -> VTN
 //!                          ├-> ven_task (engine) ├-> handler_seat -> EventHandler
-//! VTN -> courier ----------┘        |            └-> notices
+//! VTN -> courier, server --┘        |            └-> notices
 //! ven opt -> control ------┘     writer -> store
 //! ```
 //!
@@ -16,11 +16,13 @@ pub(crate) mod control;
 mod courier;
 pub(crate) mod entropy;
 mod examine;
+mod examine_push;
 mod handler_seat;
 mod meter_port;
 mod meter_task;
 mod meters;
 mod prepare;
+mod scribe;
 mod store;
 pub(crate) mod transport;
 mod ven;

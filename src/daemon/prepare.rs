@@ -1,5 +1,6 @@
 //! Loads what the configuration names: certificates, keys, trust; every fault at once.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use rustls_pki_types::PrivateKeyDer;
@@ -7,7 +8,7 @@ use rustls_pki_types::PrivateKeyDer;
 use crate::config::{
     Config, ConfigError, ConfigFault, OptScheduleSection, ReportSection, SecretSource, TrustSection, Verify,
 };
-use crate::engine::{OptSchedule, PointOffer, ReportOffer, Settings};
+use crate::engine::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
 use crate::openadr::signature::{Description, Gate, Policy, SigningKey, Trust, private_key};
 use crate::openadr::xml::Limits;
 
@@ -16,7 +17,7 @@ use super::clock::Clock;
 use super::entropy;
 use super::meter_port::{Framing, PortSettings};
 use super::meter_task::MeterSettings;
-use super::transport::{simple_root, tls};
+use super::transport::{normalised, server_for_vtn, simple_root, tls};
 
 /// A configuration whose files are loaded and fit together.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Prepared {
     /// Where the VTN's services are.
     pub(crate) root: String,
     pub(crate) tls: rustls::ClientConfig,
+    /// `None`: we poll.
+    pub(crate) push: Option<PreparedPush>,
     pub(crate) key: Option<SigningKey>,
     pub(crate) gate: Gate,
     pub(crate) settings: Settings,
@@ -31,6 +34,17 @@ pub(crate) struct Prepared {
     pub(crate) certificates: Vec<OwnCertificate>,
     /// What does not stand in the way, but should be put right; one line each.
     pub(crate) warnings: Vec<String>,
+}
+
+/// What the VTN pushes to.
+#[derive(Debug)]
+pub(crate) struct PreparedPush {
+    pub(crate) listen: SocketAddr,
+    /// Where the services are, as others see it.
+    pub(crate) root: String,
+    /// Its path.
+    pub(crate) path: String,
+    pub(crate) tls: rustls::ServerConfig,
 }
 
 /// The faults found so far.
@@ -121,13 +135,17 @@ impl Prepared {
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
         let mut faults = Faults { config, found: Vec::new(), warnings: Vec::new(), certificates: Vec::new() };
         let root = faults.check("vtn.url", None, simple_root(&config.vtn.url));
-        let (tls, tls_key) = client_tls(&mut faults).unzip();
+        let trust = trust(&mut faults);
+        let (tls, tls_key) = tls(&mut faults, trust.as_ref()).unzip();
+        let (tls, server) = tls.unzip();
+        let push = push(&mut faults, root.as_deref(), server.flatten());
         let key = signing_key(&mut faults, tls_key);
-        let policy = policy(&mut faults);
+        let policy = trust.map(|trust| policy(config, trust));
         match (root, tls, key, policy) {
             (Some(root), Some(tls), Some(key), Some(policy)) if faults.found.is_empty() => Ok(Self {
                 root,
                 tls,
+                push,
                 gate: Gate::new(policy, config.signature.window, Limits::VEN),
                 settings: settings(config, key.is_some()),
                 key,
@@ -140,8 +158,11 @@ impl Prepared {
     }
 }
 
+/// TLS as a client and, where the VTN pushes, as a server.
+type Tls = (rustls::ClientConfig, Option<rustls::ServerConfig>);
+
 /// TLS, and our key there as one that signs.
-fn client_tls(faults: &mut Faults<'_>) -> Option<(rustls::ClientConfig, SigningKey)> {
+fn tls(faults: &mut Faults<'_>, trust: Option<&Trust>) -> Option<(Tls, SigningKey)> {
     let section = &faults.config.tls;
     let roots = match &section.ca {
         None => Some(tls::Roots::System),
@@ -165,8 +186,16 @@ fn client_tls(faults: &mut Faults<'_>) -> Option<(rustls::ClientConfig, SigningK
     } else {
         tls::NameCheck::AlternativeName
     };
-    let tls = faults.check("tls.cert", Some(&section.cert), tls::client(&roots, &cert, key, names))?;
-    Some((tls, signing))
+    let server = match &faults.config.push {
+        None => None,
+        Some(push) => {
+            let trust = if push.pins.is_empty() { trust?.clone() } else { Trust::Pinned(push.pins.clone()) };
+            let server = server_for_vtn(&roots, &cert, key.clone_key(), trust);
+            Some(faults.check("tls.cert", Some(&section.cert), server)?)
+        }
+    };
+    let client = faults.check("tls.cert", Some(&section.cert), tls::client(&roots, &cert, key, names))?;
+    Some(((client, server), signing))
 }
 
 /// `Some(None)`: messages go unsigned. The key of TLS is not read twice.
@@ -187,25 +216,51 @@ fn signing_key(faults: &mut Faults<'_>, of_tls: Option<SigningKey>) -> Option<Op
     faults.check("signature.key", Some(&section.key), key).map(Some)
 }
 
-fn policy(faults: &mut Faults<'_>) -> Option<Policy> {
+/// Where the VTN pushes to, which is not where it is itself.
+fn push(
+    faults: &mut Faults<'_>,
+    vtn: Option<&str>,
+    tls: Option<rustls::ServerConfig>,
+) -> Option<PreparedPush> {
+    let section = faults.config.push.as_ref()?;
+    let root = faults.check("push.address", None, simple_root(&section.address))?;
+    if Some(root.as_str()) == vtn {
+        let what = "is that of the VTN; on the same host, the two need different prefixes (rule 511)";
+        faults.check::<(), _>("push.address", None, Err(what))?;
+    }
+    let path = root.parse::<hyper::Uri>().ok().and_then(|uri| normalised(uri.path()));
+    let path = faults.check("push.address", None, path.ok_or("its path cannot be read"))?;
+    Some(PreparedPush { listen: section.listen, root, path, tls: tls? })
+}
+
+/// By what the VTN is known.
+fn trust(faults: &mut Faults<'_>) -> Option<Trust> {
     let section = &faults.config.signature;
-    let trust = match &section.trust {
+    Some(match &section.trust {
         TrustSection::Pinned(pins) => Trust::Pinned(pins.clone()),
         TrustSection::Chain { ca, name } => {
             let pem = faults.file("signature.ca", ca)?;
             let roots = faults.check("signature.ca", Some(ca), tls::certificates(&pem))?;
             Trust::Chain { roots, name: name.clone() }
         }
-    };
-    Some(match section.verify {
-        Verify::Require => Policy::Require(trust),
-        Verify::IfPresent => Policy::IfPresent(trust),
-        Verify::Never => Policy::TlsOnly,
     })
 }
 
+fn policy(config: &Config, trust: Trust) -> Policy {
+    match config.signature.verify {
+        Verify::Require => Policy::Require(trust),
+        Verify::IfPresent => Policy::IfPresent(trust),
+        Verify::Never => Policy::TlsOnly,
+    }
+}
+
 fn settings(config: &Config, signs: bool) -> Settings {
+    let incoming = match &config.push {
+        None => Incoming::Pull,
+        Some(push) => Incoming::Push { address: push.address.clone() },
+    };
     Settings {
+        incoming,
         ven_name: Some(config.ven.name.clone()),
         ven_id: config.ven.id.clone(),
         xml_signature: signs,

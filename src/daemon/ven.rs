@@ -24,15 +24,18 @@ use super::handler_seat::{DynHandler, HandlerSeat};
 use super::meter_task::MeterTask;
 use super::meters::{Meters, PointSource};
 use super::prepare::Prepared;
+use super::scribe::Scribe;
 use super::store::{StoreError, StoreHandle};
-use super::transport::PullClient;
-use super::ven_task::VenTask;
+use super::transport::{PullClient, PushDesk, PushServer};
+use super::ven_task::{Pushes, VenTask};
 use super::writer::Writer;
 
 /// The file of the store, in `[ven] state`.
 const STORE: &str = "ven.db";
 /// Notices that a slow listener may be behind before it misses some, and is told so.
 const BACKLOG: usize = 1024;
+/// Pushed messages that may wait for the engine.
+const PUSHES: usize = 16;
 /// Orders that may wait for a meter.
 const ORDERS: usize = 64;
 
@@ -107,6 +110,7 @@ impl VenBuilder {
         let (inputs, waiting) = mpsc::unbounded_channel();
         let (notices, _) = broadcast::channel(BACKLOG);
         let (messages, outbox) = mpsc::unbounded_channel();
+        let (pushes, pushed) = mpsc::channel(PUSHES);
         let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
         let handler = self.handler.unwrap_or_else(|| Arc::new(rules));
         let seat = HandlerSeat::new(handler, inputs.clone())
@@ -124,16 +128,20 @@ impl VenBuilder {
             meters.expect_step(request.granularity);
         }
         prepared.gate.remember(store.nonces().await?);
-        let courier = Courier {
-            client: PullClient::new(prepared.root, prepared.tls, Limits::VEN.bytes),
-            key: prepared.key,
-            gate: prepared.gate,
-            clock,
-            store: store.clone(),
-        };
+        let scribe = Arc::new(Scribe::new(prepared.key, prepared.gate, clock, store.clone()));
+        let client = PullClient::new(prepared.root, prepared.tls, Limits::VEN.bytes);
+        let courier = Courier { client, scribe: scribe.clone() };
         tokio::spawn(courier.run(outbox, inputs.clone()));
         let gone = inputs.clone();
         let gone = async move { gone.closed().await };
+        if let Some(push) = prepared.push {
+            let server = PushServer::bind(push.listen, Arc::new(push.tls)).await;
+            let server = server
+                .map_err(|error| StartError::System(format!("[push] listen {}: {error}", push.listen)))?;
+            let desk = PushDesk { path: push.path, scribe, pushes, notices: notices.clone() };
+            let gone = inputs.clone();
+            tokio::spawn(server.run(desk, async move { gone.closed().await }));
+        }
         tokio::spawn(watch(prepared.certificates, clock, notices.clone(), Span::DAY, gone));
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let engine = Engine::new(prepared.settings, snapshot, seed);
@@ -148,6 +156,7 @@ impl VenBuilder {
             messages,
             notices: notices.clone(),
             writer: Writer::default(),
+            pushes: Pushes::new(pushed),
         };
         let task = tokio::spawn(task.run(waiting, async {
             // Dropping the handle stops the VEN too.

@@ -2,15 +2,16 @@
 //!
 //! **Invariant (one mouth):** nobody else calls [`Engine::handle`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, pending};
 use std::pin::Pin;
 
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::engine::{Effect, Engine, ExchangeId, Input};
+use crate::engine::{DeliveryId, Effect, Engine, ExchangeId, Input, PushAnswer};
 use crate::notice::Notice;
-use crate::openadr::message::Payload;
+use crate::openadr::message::{Payload, Service};
+use crate::openadr::trust::Verified;
 use crate::time::{Now, Span};
 
 use super::clock::Clock;
@@ -25,6 +26,14 @@ const LOOK_AGAIN: Span = Span::from_seconds(10);
 
 type Commit = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 
+/// A message that the VTN has pushed, and who waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Push {
+    pub(crate) service: Service,
+    pub(crate) message: Verified<Payload>,
+    pub(crate) respond: oneshot::Sender<PushAnswer>,
+}
+
 /// An engine and everything that serves it.
 pub(crate) struct VenTask {
     pub(crate) engine: Engine,
@@ -36,6 +45,35 @@ pub(crate) struct VenTask {
     pub(crate) messages: mpsc::UnboundedSender<(ExchangeId, Payload)>,
     pub(crate) notices: broadcast::Sender<Notice>,
     pub(crate) writer: Writer,
+    pub(crate) pushes: Pushes,
+}
+
+/// What the VTN pushes; where it does not, nobody sends anything.
+pub(crate) struct Pushes {
+    incoming: mpsc::Receiver<Push>,
+    open: BTreeMap<DeliveryId, oneshot::Sender<PushAnswer>>,
+    last: u64,
+}
+
+impl Pushes {
+    pub(crate) const fn new(incoming: mpsc::Receiver<Push>) -> Self {
+        Self { incoming, open: BTreeMap::new(), last: 0 }
+    }
+
+    async fn next(&mut self) -> Option<Input> {
+        let Push { service, message, respond } = self.incoming.recv().await?;
+        self.last += 1;
+        let delivery = DeliveryId(self.last);
+        self.open.insert(delivery, respond);
+        Some(Input::Pushed { delivery, service, message })
+    }
+
+    /// That the VTN has gone meanwhile is its own affair: it sends the message again.
+    fn respond(&mut self, delivery: DeliveryId, answer: PushAnswer) {
+        if let Some(respond) = self.open.remove(&delivery) {
+            drop(respond.send(answer));
+        }
+    }
 }
 
 impl VenTask {
@@ -70,6 +108,7 @@ impl VenTask {
                     None => break,
                 },
                 order = self.desk.next() => self.feed(order),
+                Some(pushed) = self.pushes.next() => self.feed(pushed),
                 () = tokio::time::sleep_until(wake) => self.feed(Input::Tick),
             }
         }
@@ -129,6 +168,7 @@ impl VenTask {
         match effect {
             // The courier ends after this task only.
             Effect::Send { exchange, payload } => drop(self.messages.send((exchange, payload))),
+            Effect::Respond { delivery, answer } => self.pushes.respond(delivery, answer),
             Effect::Offer { ticket, event, change, within } => self.seat.offer(ticket, event, change, within),
             Effect::Announce { told, event, what } => self.seat.announce(told, event, what),
             Effect::Collect { ticket, wish } => self.meters.collect(ticket, wish),

@@ -3,7 +3,7 @@
 //! ```text
 //! batch -> (no writes, nothing waiting) -> released at once
 //!       -> queue -> one transaction for all that wait -> stored -> released in order
-//!                                                     -> failed -> notices released, the rest dropped; tried again
+//!                                                     -> failed -> notices and 503s released, the rest dropped; tried again
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
@@ -91,11 +91,11 @@ impl Writer {
         Released { effects, failed: Some((vec![number], "the store still fails".into())), recovered: None }
     }
 
-    /// Keeps the writes for later; what others may know they still learn.
+    /// Keeps the writes for later; what others may know they still learn, and a VTN that has pushed learns that it failed.
     fn give_up(&mut self, batch: Batch) -> Vec<Effect> {
         self.failed_to = Some(batch.number);
         self.owed.extend(batch.persist.into_iter().map(|write| (key(&write), write)));
-        batch.then.into_iter().filter(|effect| matches!(effect, Effect::Notify(_))).collect()
+        batch.then.into_iter().filter_map(Effect::unstored).collect()
     }
 
     /// The next transaction, if one is due and none is on its way.

@@ -1,10 +1,10 @@
-//! Holds the logical answers that are owed to the VTN's polled messages.
+//! Holds the logical answers that are owed to the VTN in requests of ours: those to polled messages, and a few others.
 //!
 //! They are posted in their order, before anything else (scenario 1 of Annex C: first answer, then poll again).
 
 use std::collections::VecDeque;
 
-use crate::openadr::message::{EiResponse, Payload, RequestId, Response, ResponseCode, VenId};
+use crate::openadr::message::Payload;
 
 /// Answers that are owed, oldest first.
 #[derive(Debug, Default)]
@@ -27,10 +27,4 @@ impl Answers {
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
-}
-
-/// `oadrResponse` to something that had no requestID.
-pub(super) fn response(code: ResponseCode, why: &str, ven_id: &VenId) -> Payload {
-    let response = EiResponse { code, description: Some(why.to_owned()), request_id: RequestId::from("") };
-    Response { response, ven_id: Some(ven_id.clone()) }.into()
 }

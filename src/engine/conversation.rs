@@ -34,7 +34,7 @@ impl Engine {
         let (answer, register) = (storing && may(Lane::Answer), storing && may(Lane::Registration));
         let (event, duty, report) =
             (may(Lane::Event), storing && may(Lane::Duty), storing && may(Lane::Report));
-        let poll = may(Lane::Poll) && self.polling.due() <= now;
+        let poll = self.settings.polls() && may(Lane::Poll) && self.polling.due() <= now;
         if let Some(owed) = self.answers.first().filter(|_| answer) {
             return Some((What::Answer(owed.kind()), owed.clone()));
         }
@@ -90,7 +90,7 @@ impl Engine {
         // What the VTN has sent already is answered first.
         let request_id = duties.request_events.clone().filter(|_| !self.events.owes_responses())?;
         Some((
-            What::RequestEvent,
+            What::RequestEvent { overtaken: false },
             RequestEvent { request_id, ven_id: ven_id.clone(), reply_limit: None }.into(),
         ))
     }
@@ -171,7 +171,7 @@ impl Engine {
                 self.reports_registered(turn);
                 PayloadKind::RegisterReport
             }
-            What::RequestEvent => {
+            What::RequestEvent { .. } => {
                 self.events_requested();
                 PayloadKind::RequestEvent
             }
@@ -194,7 +194,9 @@ impl Engine {
             if self.events.created_event(&record.ven_id, self.storing()).is_some() {
                 lane(Lane::Event, Timer::Retry);
             }
-            earliest.at(self.polling.due().max(self.exchange.ready_at(Lane::Poll)), Timer::Poll);
+            if self.settings.polls() {
+                earliest.at(self.polling.due().max(self.exchange.ready_at(Lane::Poll)), Timer::Poll);
+            }
         }
         if !self.storing() {
             return;

@@ -63,7 +63,10 @@ pub(super) enum What {
     Create,
     Leave,
     RegisterReport(RequestId),
-    RequestEvent,
+    /// `overtaken`: the VTN has pushed its events meanwhile, so that nobody knows which picture of them is the newer one.
+    RequestEvent {
+        overtaken: bool,
+    },
     Poll,
     Answer(PayloadKind),
     CreatedEvent(Vec<EventResponse>),
@@ -76,7 +79,7 @@ impl What {
     pub(super) const fn lane(&self) -> Lane {
         match self {
             Self::Query | Self::Create | Self::Leave => Lane::Registration,
-            Self::RegisterReport(_) | Self::RequestEvent => Lane::Duty,
+            Self::RegisterReport(_) | Self::RequestEvent { .. } => Lane::Duty,
             Self::Poll => Lane::Poll,
             Self::Answer(_) => Lane::Answer,
             Self::CreatedEvent(_) => Lane::Event,
@@ -157,6 +160,13 @@ impl Exchange {
         let id = ExchangeId(self.last_id);
         self.flying = Some(Flying { id, what, batch });
         id
+    }
+
+    /// The VTN has pushed its events.
+    pub(super) const fn overtake(&mut self) {
+        if let Some(Flying { what: What::RequestEvent { overtaken }, .. }) = &mut self.flying {
+            *overtaken = true;
+        }
     }
 
     /// What that exchange was, unless it is not the one in flight (it was withheld, and is no news any more).

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!            Input                            Batch { persist, then }
-//! reply, decision, data, tick  ->  Engine  ->  writes for the store, then effects: send, offer, announce, collect, notify
+//! reply, push, decision, data,  ->  Engine  ->  writes for the store, then effects: send, respond, offer, announce, collect,
+//! tick                                                                          notify
 //! ```
 //!
 //! The state says what is owed (registration, answers, opts, reports, a poll); after each input the engine turns what is owed into at
@@ -25,6 +26,7 @@ mod opting;
 mod order;
 mod polling;
 mod precedence;
+mod reception;
 mod registration;
 mod replies;
 mod reporting;
@@ -42,7 +44,7 @@ use std::sync::Arc;
 use crate::handler::{ActiveInterval, Change, Decision, EndReason, Timeline};
 use crate::notice::Notice;
 use crate::openadr::message::{
-    EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequestId, ReportSpecifierId,
+    EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequestId, ReportSpecifierId, Service,
 };
 use crate::openadr::trust::Verified;
 use crate::time::{Now, Span, Timestamp};
@@ -57,7 +59,7 @@ pub(crate) use order::{Fulfilled, Order, OrderError};
 use polling::Polling;
 use registration::Registration;
 use reporting::Reporting;
-pub(crate) use settings::{OptSchedule, PointOffer, ReportOffer, Settings};
+pub(crate) use settings::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
 pub(crate) use snapshot::{
     DecisionRecord, EventOptRecord, EventRecord, OwedReport, RegistrationRecord, RequestRecord,
     ScheduleRecord, Snapshot, Standing, Write,
@@ -68,6 +70,21 @@ pub(crate) use timer::Timer;
 /// Names one exchange: a message sent and its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ExchangeId(u64);
+
+/// Names one message that the VTN pushes, which waits for its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DeliveryId(pub(crate) u64);
+
+/// What the VTN gets in the HTTP response to a message that it has pushed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum PushAnswer {
+    /// 200 with the logical answer.
+    Message(Payload),
+    /// 200 without a body.
+    Empty,
+    /// 503: what the message demands could not be stored; it shall be sent again.
+    TryAgain,
+}
 
 /// Lets one decision about one version of an event in, once.
 #[derive(Debug, PartialEq, Eq)]
@@ -131,6 +148,8 @@ pub(crate) enum Input {
     Replied { exchange: ExchangeId, reply: Option<Verified<Payload>> },
     /// A message got no usable reply.
     Failed { exchange: ExchangeId, failure: Failure },
+    /// The VTN has pushed a message to a service of ours; [`Effect::Respond`] is in the batch that follows.
+    Pushed { delivery: DeliveryId, service: Service, message: Verified<Payload> },
     /// The handler has decided.
     Decided { ticket: OptTicket, decision: Decision },
     /// A person changes a decision.
@@ -154,6 +173,8 @@ pub(crate) enum Input {
 pub(crate) enum Effect {
     /// Send this to the VTN, and say what came of it.
     Send { exchange: ExchangeId, payload: Payload },
+    /// Respond to a message that the VTN has pushed.
+    Respond { delivery: DeliveryId, answer: PushAnswer },
     /// Ask the handler; later than `within` the default stands.
     Offer { ticket: OptTicket, event: Arc<EiEvent>, change: Change, within: Span },
     /// Tell the handler.
@@ -164,6 +185,18 @@ pub(crate) enum Effect {
     Answer { number: u64, answer: Result<Fulfilled, OrderError> },
     /// Let others know.
     Notify(Notice),
+}
+
+impl Effect {
+    /// What is left of it where the writes of its batch could not be stored.
+    pub(crate) fn unstored(self) -> Option<Self> {
+        match self {
+            Self::Notify(_) => Some(self),
+            Self::Respond { delivery, .. } => Some(Self::Respond { delivery, answer: PushAnswer::TryAgain }),
+            Self::Answer { number, .. } => Some(Self::Answer { number, answer: Err(OrderError::Unstored) }),
+            Self::Send { .. } | Self::Offer { .. } | Self::Announce { .. } | Self::Collect { .. } => None,
+        }
+    }
 }
 
 /// What a handler is told.
@@ -270,6 +303,9 @@ impl Engine {
                 self.replied(&mut turn, exchange, reply.map(Verified::into_content));
             }
             Input::Failed { exchange, failure } => self.failed(&mut turn, exchange, &failure),
+            Input::Pushed { delivery, service, message } => {
+                self.pushed(&mut turn, delivery, service, message.into_content());
+            }
             Input::Decided { ticket, decision } => {
                 self.events.decided(&mut turn, &ticket, decision);
             }

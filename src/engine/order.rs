@@ -50,6 +50,8 @@ pub(crate) enum OrderError {
     UnknownSchedule { id: OptId, known: Vec<OptId> },
     #[error("schedule {id} stands in the configuration; change it there")]
     InConfiguration { id: OptId },
+    #[error("it cannot be stored at present (is the disk full?); the vtn is told as soon as it can be")]
+    Unstored,
     #[error("the whole schedule lies in the past")]
     Past,
     #[error("there are {most} schedules already; cancel some")]

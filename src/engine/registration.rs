@@ -25,7 +25,7 @@ use crate::openadr::message::{
 use crate::time::Span;
 
 use super::dice::Dice;
-use super::settings::Settings;
+use super::settings::{Incoming, Settings};
 use super::snapshot::{RegistrationRecord, Write};
 use super::{Engine, Turn};
 
@@ -147,11 +147,14 @@ fn create(settings: &Settings, request_id: RequestId) -> CreatePartyRegistration
         ven_id: None,
         profile_name: ProfileName::B,
         transport_name: TransportName::SimpleHttp,
-        transport_address: None,
+        transport_address: match &settings.incoming {
+            Incoming::Pull => None,
+            Incoming::Push { address } => Some(address.clone()),
+        },
         report_only: false,
         xml_signature: settings.xml_signature,
         ven_name: settings.ven_name.clone(),
-        http_pull_model: Some(true),
+        http_pull_model: Some(settings.polls()),
     }
 }
 
@@ -170,6 +173,10 @@ impl Engine {
 
     /// The VTN has answered our request to be registered (anew).
     pub(super) fn registration_answered(&mut self, turn: &mut Turn, reply: CreatedPartyRegistration) {
+        if !matches!(self.registration, Registration::Creating { .. } | Registration::Renewing { .. }) {
+            // Meanwhile the registration has been cancelled, from whichever side.
+            return;
+        }
         let granted = reply.response.code.is_success().then_some((reply.registration_id, reply.ven_id));
         match granted {
             Some((Some(registration_id), Some(ven_id))) => {
@@ -224,7 +231,7 @@ impl Engine {
             registration_id: new.registration_id.clone(),
             vtn_id: new.vtn_id.clone(),
             renewed: known,
-            poll: self.poll_interval(&new),
+            poll: self.settings.polls().then(|| self.poll_interval(&new)),
         });
         self.registration = Registration::Registered { record: new, duties };
         self.polling.now(turn.now.since_start);

@@ -2,11 +2,10 @@
 
 use crate::notice::{Notice, ReportEnd};
 use crate::openadr::message::{
-    CancelPartyRegistration, CanceledPartyRegistration, DistributeEvent, EiResponse, Payload, PayloadKind,
-    RegisteredReport, RequestId, ResponseCode, UpdatedReport,
+    DistributeEvent, EiResponse, Payload, PayloadKind, RegisteredReport, RequestId, ResponseCode,
+    UpdatedReport,
 };
 
-use super::answers::response;
 use super::checks::Us;
 use super::exchange::What;
 use super::registration::Registration;
@@ -66,12 +65,12 @@ impl Engine {
                 self.reports_taken(turn, request_id, reply);
                 Ok(())
             }
-            (What::RequestEvent, Some(Payload::DistributeEvent(picture))) => {
-                self.events_requested();
-                self.picture(turn, picture);
-                Ok(())
+            (What::RequestEvent { overtaken }, Some(Payload::DistributeEvent(picture))) => {
+                self.events_told(turn, *overtaken, picture)
             }
-            (What::RequestEvent, Some(Payload::Response(reply))) if reply.response.code.is_success() => {
+            (What::RequestEvent { .. }, Some(Payload::Response(reply)))
+                if reply.response.code.is_success() =>
+            {
                 self.events_requested();
                 // OpenLEADR says "no events" like this.
                 self.no_events(turn);
@@ -95,6 +94,20 @@ impl Engine {
             }
             (what, reply) => Err(unlawful(what, reply.as_ref())),
         }
+    }
+
+    fn events_told(
+        &mut self,
+        turn: &mut Turn,
+        overtaken: bool,
+        picture: DistributeEvent,
+    ) -> Result<(), String> {
+        if overtaken {
+            return Err("the vtn has pushed its events meanwhile, so they are asked for again".into());
+        }
+        self.events_requested();
+        self.picture(turn, picture);
+        Ok(())
     }
 
     /// The VTN answers a request with an error.
@@ -128,7 +141,9 @@ impl Engine {
             }
             Some(message) => {
                 self.polling.drain(now, interval, &mut self.dice);
-                self.received(turn, message)?;
+                if let Some(answer) = self.received(turn, message)? {
+                    self.answers.owe(answer);
+                }
             }
         }
         Ok(())
@@ -144,76 +159,8 @@ impl Engine {
         self.renew(true);
     }
 
-    /// A message that the VTN had waiting for us.
-    fn received(&mut self, turn: &mut Turn, message: Payload) -> Result<(), String> {
-        let Some(ven_id) = self.registration.ven_id().cloned() else { return Ok(()) };
-        match message {
-            Payload::DistributeEvent(picture) => self.picture(turn, picture),
-            Payload::CreateReport(create) => {
-                let request_id = create.request_id;
-                self.reports_requested(turn, &request_id, create.report_requests);
-            }
-            Payload::CancelReport(cancel) => self.reports_cancelled(turn, &cancel),
-            Payload::RegisterReport(register) => {
-                let response = EiResponse::ok(register.request_id);
-                let ven_id = Some(ven_id);
-                self.answers.owe(RegisteredReport { response, report_requests: Vec::new(), ven_id });
-            }
-            Payload::UpdateReport(update) => {
-                let why = "no report was asked for";
-                let response = EiResponse::error(ResponseCode::INVALID_ID, why, update.request_id);
-                self.answers.owe(UpdatedReport { response, cancel_report: None, ven_id: Some(ven_id) });
-            }
-            Payload::CancelPartyRegistration(cancel) => self.cancelled_by_vtn(turn, cancel),
-            Payload::RequestReregistration(request) if request.ven_id == ven_id => {
-                turn.notify(Notice::ReregistrationRequested);
-                self.answers.owe(response(ResponseCode::OK, "OK", &ven_id));
-                self.renew(true);
-            }
-            Payload::RequestReregistration(_) => {
-                self.answers.owe(response(ResponseCode::INVALID_ID, "that is another ven", &ven_id));
-            }
-            // The acceptance of a request that we sent along.
-            Payload::CreatedReport(_) => {}
-            Payload::CreatedEvent(_)
-            | Payload::RequestEvent(_)
-            | Payload::Response(_)
-            | Payload::CancelOpt(_)
-            | Payload::CanceledOpt(_)
-            | Payload::CreateOpt(_)
-            | Payload::CreatedOpt(_)
-            | Payload::CanceledReport(_)
-            | Payload::RegisteredReport(_)
-            | Payload::UpdatedReport(_)
-            | Payload::CanceledPartyRegistration(_)
-            | Payload::CreatePartyRegistration(_)
-            | Payload::CreatedPartyRegistration(_)
-            | Payload::QueryRegistration(_)
-            | Payload::Poll(_) => return Err(unlawful(&What::Poll, Some(&message))),
-        }
-        Ok(())
-    }
-
-    fn cancelled_by_vtn(&mut self, turn: &mut Turn, cancel: CancelPartyRegistration) {
-        let ven_id = self.registration.ven_id().cloned();
-        // An id of a VEN need not be there, but where it is, it has to be ours (rules 21, 400).
-        let meant = cancel.ven_id.is_none() || cancel.ven_id == ven_id;
-        let ours = meant && self.is_ours(&cancel.registration_id);
-        let response = if ours {
-            EiResponse::ok(cancel.request_id)
-        } else {
-            EiResponse::error(ResponseCode::INVALID_ID, "that is not our registration", cancel.request_id)
-        };
-        let registration_id = Some(cancel.registration_id);
-        if ours {
-            self.answers.clear();
-            self.unregistered(turn, true);
-        }
-        self.answers.owe(CanceledPartyRegistration { response, registration_id, ven_id });
-    }
-
     /// All events of the VTN.
-    fn picture(&mut self, turn: &mut Turn, picture: DistributeEvent) {
+    pub(super) fn picture(&mut self, turn: &mut Turn, picture: DistributeEvent) {
         let Some(record) = self.registration.record() else { return };
         if let Some(verdict) = picture.response.as_ref().filter(|verdict| !verdict.code.is_success()) {
             // An error says nothing about events.
@@ -261,7 +208,8 @@ impl Engine {
         self.reports_registered(turn);
         turn.notify(Notice::ReportsRegistered { points: self.settings.points_on_offer() });
         if !reply.report_requests.is_empty() {
-            self.reports_requested(turn, request_id, reply.report_requests);
+            let answer = self.reports_requested(turn, request_id, reply.report_requests);
+            self.answers.owe(answer);
         }
     }
 
@@ -299,12 +247,15 @@ impl Engine {
 
     /// The first answer is delivered, or given up: a report that it confirmed may begin.
     pub(super) fn answer_done(&mut self, turn: &mut Turn) -> PayloadKind {
-        match self.answers.done() {
-            Some(Payload::CreatedReport(created)) => {
-                self.reporting.confirmed(turn, &created.response.request_id);
-                PayloadKind::CreatedReport
-            }
-            answer => answer.map_or(PayloadKind::Response, |answer| answer.kind()),
+        let Some(answer) = self.answers.done() else { return PayloadKind::Response };
+        self.confirmed(turn, &answer);
+        answer.kind()
+    }
+
+    /// The VTN has that answer.
+    pub(super) fn confirmed(&mut self, turn: &mut Turn, answer: &Payload) {
+        if let Payload::CreatedReport(created) = answer {
+            self.reporting.confirmed(turn, &created.response.request_id);
         }
     }
 
@@ -328,7 +279,7 @@ pub(super) fn unlawful(what: &What, reply: Option<&Payload>) -> String {
         What::Create => "oadrCreatePartyRegistration",
         What::Leave => "oadrCancelPartyRegistration",
         What::RegisterReport(_) => "oadrRegisterReport",
-        What::RequestEvent => "oadrRequestEvent",
+        What::RequestEvent { .. } => "oadrRequestEvent",
         What::Poll => "oadrPoll",
         What::Answer(kind) => kind.element(),
         What::CreatedEvent(_) => "oadrCreatedEvent",

@@ -395,7 +395,7 @@ impl Engine {
         turn: &mut Turn,
         request_id: &RequestId,
         wishes: Vec<ReportRequest>,
-    ) {
+    ) -> CreatedReport {
         let (metadata, wishes): (Vec<_>, Vec<_>) = wishes
             .into_iter()
             .partition(|wish| wish.specifier.report_specifier_id.as_str() == ReportSpecifier::METADATA);
@@ -424,7 +424,7 @@ impl Engine {
             }
         }
         let ven_id = self.registration.ven_id().cloned();
-        self.answers.owe(CreatedReport { response, pending_reports, ven_id });
+        CreatedReport { response, pending_reports, ven_id }
     }
 
     fn begin_report(&mut self, turn: &mut Turn, record: RequestRecord) {
@@ -441,7 +441,7 @@ impl Engine {
     }
 
     /// The VTN wants no more of some reports (rules 336, 345).
-    pub(super) fn reports_cancelled(&mut self, turn: &mut Turn, cancel: &CancelReport) {
+    pub(super) fn reports_cancelled(&mut self, turn: &mut Turn, cancel: &CancelReport) -> CanceledReport {
         let unknown = self.reporting.cancel(turn, &cancel.report_request_ids, cancel.report_to_follow);
         let request_id = cancel.request_id.clone();
         let response = match unknown.first() {
@@ -452,7 +452,7 @@ impl Engine {
             }
         };
         let (pending_reports, ven_id) = (self.reporting.pending(), self.registration.ven_id().cloned());
-        self.answers.owe(CanceledReport { response, pending_reports, ven_id });
+        CanceledReport { response, pending_reports, ven_id }
     }
 
     /// Confirms what was begun before a restart and perhaps never confirmed.

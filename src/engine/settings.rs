@@ -7,9 +7,20 @@ use crate::openadr::message::{
 };
 use crate::time::{Span, Timestamp};
 
+/// How the VTN's messages come to us (rules 37, 51).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    /// We poll for them.
+    Pull,
+    /// The VTN posts them to our services under this address.
+    Push { address: String },
+}
+
 /// What an engine is told by the configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// How the VTN's messages come.
+    pub(crate) incoming: Incoming,
     /// For people at the VTN.
     pub(crate) ven_name: Option<String>,
     /// Only where the VTN has preallocated it.
@@ -53,6 +64,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            incoming: Incoming::Pull,
             ven_name: None,
             ven_id: None,
             xml_signature: false,
@@ -77,6 +89,10 @@ impl Default for Settings {
 }
 
 impl Settings {
+    pub(super) fn polls(&self) -> bool {
+        self.incoming == Incoming::Pull
+    }
+
     pub(super) fn offer(&self, specifier: &ReportSpecifierId) -> Option<&ReportOffer> {
         self.offers.iter().find(|offer| offer.specifier == *specifier)
     }

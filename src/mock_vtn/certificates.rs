@@ -8,8 +8,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 
 use crate::openadr::trust::Fingerprint;
 
-/// The names by which the VTN can be reached.
-const VTN_NAMES: &[&str] = &["localhost"];
+/// The names by which VTN and VEN can be reached.
+const NAMES: &[&str] = &["localhost"];
 
 /// Which keys to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +63,8 @@ impl TestCertificates {
         let ca = ca_params.self_signed(&ca_key)?;
         let issuer = Issuer::new(ca_params, ca_key);
         write_new(&folder.join("ca.pem"), &ca.pem(), false)?;
-        let vtn = issue(folder, "vtn", &leaf("test VTN", VTN_NAMES)?, kind, &issuer)?;
-        let ven = issue(folder, "ven", &leaf("test VEN", &[])?, kind, &issuer)?;
+        let vtn = issue(folder, "vtn", &leaf("test VTN", NAMES)?, kind, &issuer)?;
+        let ven = issue(folder, "ven", &leaf("test VEN", NAMES)?, kind, &issuer)?;
         Ok(Self { folder: folder.to_owned(), vtn_fingerprint: vtn, ven_fingerprint: ven })
     }
 

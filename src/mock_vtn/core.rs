@@ -5,6 +5,7 @@
 
 mod opt;
 mod owed;
+mod push;
 mod sender;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -99,6 +100,10 @@ pub struct VtnCore {
     /// The requestID of every `oadrDistributeEvent`; it need not be unique (rule 43).
     pub constant_request_id: Option<RequestId>,
     registration: Option<(VenId, RegistrationId)>,
+    /// Where the VEN is pushed to; `None`: it polls.
+    transport_address: Option<String>,
+    /// The VEN has registered its reports: before that, nothing may be pushed.
+    bootstrapped: bool,
     registrations: u32,
     requests: u32,
     owed: Owed,
@@ -122,6 +127,8 @@ pub struct VtnCore {
     pub reports: Vec<Report>,
     /// The requests that the VEN said are pending, last.
     pub pending: Vec<ReportRequestId>,
+    /// Why messages that were pushed were not taken, oldest first.
+    pub push_failures: Vec<String>,
     /// What the VEN did against the rules.
     pub violations: Vec<String>,
 }
@@ -143,6 +150,8 @@ impl VtnCore {
             cancel_with_next_update: false,
             constant_request_id: None,
             registration: None,
+            transport_address: None,
+            bootstrapped: false,
             registrations: 0,
             requests: 0,
             owed: Owed::default(),
@@ -157,6 +166,7 @@ impl VtnCore {
             offered: Vec::new(),
             reports: Vec::new(),
             pending: Vec::new(),
+            push_failures: Vec::new(),
             violations: Vec::new(),
         }
     }
@@ -250,6 +260,7 @@ impl VtnCore {
     /// Loses everything that it knew of the VEN, as after a restart without a disk.
     pub fn forget_everything(&mut self) {
         self.registration = None;
+        self.bootstrapped = false;
         self.events.clear();
         self.queue.clear();
         self.created_opts.clear();
@@ -373,8 +384,9 @@ impl VtnCore {
         // A VEN that registers (again) may have lost what it was sent.
         self.owed = Owed::default();
         let request_id = create.request_id;
-        if create.profile_name != ProfileName::B || create.http_pull_model != Some(true) {
-            self.violations.push("registered for something else than 2.0b by http pull".into());
+        let pushed_to = create.transport_address.is_some();
+        if create.profile_name != ProfileName::B || create.http_pull_model != Some(!pushed_to) {
+            self.violations.push("registered for something else than 2.0b by http pull or push".into());
         }
         if create.registration_id.is_some() && create.ven_id.is_none() {
             self.violations.push("registered anew without a venID (rule 402)".into());
@@ -389,6 +401,7 @@ impl VtnCore {
                     EiResponse::error(ResponseCode::INVALID_ID, "registrationID is not known", request_id);
                 return self.created_with(response, false);
             }
+            self.transport_address = create.transport_address;
             return self.created(request_id);
         }
         // A new registration erases whatever there was (rule 406).
@@ -399,6 +412,7 @@ impl VtnCore {
         let ven_id = create.ven_id.unwrap_or_else(|| VenId::new(format!("ven-{}", self.registrations)));
         let registration_id = RegistrationId::new(format!("registration-{}", self.registrations));
         self.registration = Some((ven_id, registration_id));
+        self.transport_address = create.transport_address;
         self.created(request_id)
     }
 
@@ -414,13 +428,19 @@ impl VtnCore {
             ven_id,
             vtn_id: self.vtn_id.clone(),
             profiles: vec![Profile { name: ProfileName::B, transports: vec![TransportName::SimpleHttp] }],
-            requested_poll_freq: Some(Duration::from_span(self.poll_freq)),
+            requested_poll_freq: self
+                .transport_address
+                .is_none()
+                .then(|| Duration::from_span(self.poll_freq)),
             service_specific_info: Vec::new(),
             extensions: Vec::new(),
         })
     }
 
     fn poll(&mut self, now: Timestamp) -> Answer {
+        if self.transport_address.is_some() {
+            self.violations.push("a VEN that is pushed to polls (rule 51)".into());
+        }
         if let Some(waiting) = self.queue.pop_front() {
             self.owed.sent(&waiting);
             return Answer::Message(Box::new(waiting));
@@ -429,6 +449,10 @@ impl VtnCore {
     }
 
     fn distribute(&mut self, now: Timestamp, in_answer_to: RequestId) -> Answer {
+        message(self.picture(now, Some(EiResponse::ok(in_answer_to))))
+    }
+
+    fn picture(&mut self, now: Timestamp, response: Option<EiResponse>) -> DistributeEvent {
         self.changed = false;
         let request_id = self.constant_request_id.clone().unwrap_or_else(|| self.next_id());
         self.distributed = Some(request_id.clone());
@@ -438,8 +462,7 @@ impl VtnCore {
             event.event.descriptor.created_date_time = now;
         }
         self.owed.distributed(&events);
-        let response = Some(EiResponse::ok(in_answer_to));
-        message(DistributeEvent { response, request_id, vtn_id: self.vtn_id.clone(), events })
+        DistributeEvent { response, request_id, vtn_id: self.vtn_id.clone(), events }
     }
 
     fn created_event(&mut self, created: CreatedEvent) -> Answer {
@@ -489,6 +512,7 @@ impl VtnCore {
             }
         }
         self.offered = register.reports;
+        self.bootstrapped = true;
         self.pending.clear();
         let (response, report_requests) = (EiResponse::ok(register.request_id), self.piggyback.clone());
         message(RegisteredReport { response, report_requests, ven_id: None })

@@ -8,6 +8,8 @@ mod certificates;
 mod core;
 mod event;
 #[cfg(feature = "daemon")]
+mod pusher;
+#[cfg(feature = "daemon")]
 mod script;
 #[cfg(feature = "daemon")]
 mod server;

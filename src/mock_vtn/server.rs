@@ -1,4 +1,4 @@
-//! Serves a [`VtnCore`] over mutual TLS with signed messages.
+//! Serves a [`VtnCore`] over mutual TLS with signed messages, and pushes to a VEN that wants it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,13 +23,14 @@ use crate::daemon::clock::Clock;
 use crate::daemon::entropy;
 use crate::daemon::transport::tls;
 use crate::openadr::message::{Payload, PayloadKind, Service};
-use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, sign};
+use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, private_key, sign};
 use crate::openadr::trust::Fingerprint;
 use crate::openadr::xml::{Limits, encode};
 use crate::time::Span;
 
 use super::certificates::TestCertificates;
 use super::core::{Answer, VtnCore};
+use super::pusher::push;
 
 /// Where a VTN serves, and who it is.
 #[derive(Clone, Debug)]
@@ -90,23 +91,38 @@ pub struct MockVtn {
     shared: Arc<Shared>,
     address: SocketAddr,
     link: watch::Sender<Link>,
-    task: tokio::task::JoinHandle<()>,
+    tasks: JoinSet<()>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    core: Mutex<VtnCore>,
-    served: Notify,
-    gate: Mutex<Gate>,
+pub(super) struct Shared {
+    pub(super) core: Mutex<VtnCore>,
+    pub(super) served: Notify,
+    /// There may be something to push.
+    pub(super) news: Notify,
+    pub(super) gate: Mutex<Gate>,
     key: Option<SigningKey>,
     /// The last answer of each kind.
     sent: Mutex<BTreeMap<PayloadKind, Bytes>>,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What a panicking test left behind may still be looked at.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// A message as it is sent.
+    pub(super) fn document(&self, payload: &Payload) -> Result<String, String> {
+        match &self.key {
+            None => Ok(encode(payload).unsigned()),
+            Some(key) => {
+                let signed = sign(payload, key, self.clock.now().wall, &entropy::dice());
+                signed.map_err(|error| error.to_string())
+            }
+        }
+    }
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -121,7 +137,11 @@ impl MockVtn {
     /// Where a file cannot be used or the address is taken.
     pub async fn start(core: VtnCore, settings: &MockVtnSettings) -> io::Result<Self> {
         let (ca, cert, key) = (read(&settings.ca)?, read(&settings.cert)?, read(&settings.key)?);
-        let tls = tls::server(&tls::Roots::Pem(ca), &cert, &key).map_err(io::Error::other)?;
+        let roots = tls::Roots::Pem(ca);
+        let tls = tls::server(&roots, &cert, &key).map_err(io::Error::other)?;
+        let client = private_key(&key, None).map_err(io::Error::other)?;
+        let client =
+            tls::client(&roots, &cert, client, tls::NameCheck::OrCommonName).map_err(io::Error::other)?;
         let signer = SigningKey::from_pem(&key, &cert, &entropy::dice()).map_err(io::Error::other)?;
         let policy = match &settings.ven_fingerprint {
             None => Policy::TlsOnly,
@@ -133,6 +153,7 @@ impl MockVtn {
         let shared = Arc::new(Shared {
             core: Mutex::new(core),
             served: Notify::new(),
+            news: Notify::new(),
             gate: Mutex::new(Gate::new(policy, Span::MINUTE * 5, Limits::VTN)),
             key: settings.sign.then_some(signer),
             sent: Mutex::default(),
@@ -142,8 +163,10 @@ impl MockVtn {
         let address = listener.local_addr()?;
         let (link, watching) = watch::channel(Link::Up);
         let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let task = tokio::spawn(accept(listener, acceptor, shared.clone(), watching));
-        Ok(Self { shared, address, link, task })
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, acceptor, shared.clone(), watching));
+        tasks.spawn(push(shared.clone(), client));
+        Ok(Self { shared, address, link, tasks })
     }
 
     /// The base address for `[vtn] url`.
@@ -160,7 +183,9 @@ impl MockVtn {
 
     /// Looks at what the VTN knows, or changes it.
     pub fn with<T>(&self, look: impl FnOnce(&mut VtnCore) -> T) -> T {
-        look(&mut lock(&self.shared.core))
+        let seen = look(&mut lock(&self.shared.core));
+        self.shared.news.notify_one();
+        seen
     }
 
     /// The time at the VTN.
@@ -189,18 +214,10 @@ impl MockVtn {
     }
 
     /// Stops to serve; what it knows is handed back, and its port is free.
-    pub async fn stop(self) -> VtnCore {
-        self.task.abort();
+    pub async fn stop(mut self) -> VtnCore {
+        self.tasks.shutdown().await;
         let shared = self.shared.clone();
-        drop(self);
-        tokio::task::yield_now().await;
         std::mem::replace(&mut *lock(&shared.core), VtnCore::new("stopped", Span::SECOND))
-    }
-}
-
-impl Drop for MockVtn {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -282,6 +299,7 @@ async fn respond(shared: &Shared, request: Request<Incoming>) -> Response<Full<B
     };
     let answer = lock(&shared.core).handle(now, service, message);
     shared.served.notify_waiters();
+    shared.news.notify_one();
     match answer {
         Answer::Message(payload) => written(shared, &payload),
         Answer::Repeat(kind) => {
@@ -296,17 +314,13 @@ async fn respond(shared: &Shared, request: Request<Incoming>) -> Response<Full<B
 }
 
 fn written(shared: &Shared, payload: &Payload) -> Response<Full<Bytes>> {
-    let text = match &shared.key {
-        None => encode(payload).unsigned(),
-        Some(key) => match sign(payload, key, shared.clock.now().wall, &entropy::dice()) {
-            Ok(text) => text,
-            Err(error) => {
-                tracing::error!("mock vtn: {error}");
-                return status(StatusCode::INTERNAL_SERVER_ERROR, None);
-            }
-        },
+    let text = match shared.document(payload) {
+        Ok(text) => Bytes::from(text),
+        Err(error) => {
+            tracing::error!("mock vtn: {error}");
+            return status(StatusCode::INTERNAL_SERVER_ERROR, None);
+        }
     };
-    let text = Bytes::from(text);
     lock(&shared.sent).insert(payload.kind(), text.clone());
     xml(text)
 }

@@ -1,7 +1,11 @@
-//! Carries messages to the VTN and replies back.
+//! Carries messages to the VTN and replies back, and takes what the VTN pushes.
 
 mod pull_client;
+mod push_server;
 pub(crate) mod tls;
+mod vtn_client;
 
 pub(in crate::daemon) use pull_client::causes;
 pub(crate) use pull_client::{PullClient, simple_root};
+pub(in crate::daemon) use push_server::{PushDesk, PushServer, normalised};
+pub(in crate::daemon) use vtn_client::server_for_vtn;

@@ -68,7 +68,7 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, T
     all.ok().filter(|all| !all.is_empty()).ok_or(TlsError::NoCertificate)
 }
 
-fn store(roots: &Roots) -> Result<Arc<RootCertStore>, TlsError> {
+pub(super) fn store(roots: &Roots) -> Result<Arc<RootCertStore>, TlsError> {
     let mut store = RootCertStore::empty();
     match roots {
         Roots::Pem(pem) => {
@@ -88,7 +88,7 @@ fn store(roots: &Roots) -> Result<Arc<RootCertStore>, TlsError> {
     Ok(Arc::new(store))
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 

@@ -1,6 +1,6 @@
 //! Faults: crashes at every step, disks that fill up, VTNs that stumble.
 
-use super::pair::{Pair, metered, start, t, wish};
+use super::pair::{Mode, Pair, metered, start, t, wish};
 use crate::engine::Settings;
 use crate::mock_vtn::{EventBuilder, Fault};
 use crate::notice::Notice;
@@ -31,8 +31,8 @@ fn fickle() -> super::pair::Decide {
     })
 }
 
-fn with_crash_at(step: u64) -> Pair {
-    let mut pair = Pair::new();
+fn with_crash_at(mode: Mode, step: u64) -> Pair {
+    let mut pair = Pair::in_mode(mode);
     pair.decide = fickle();
     pair.crash_at = Some(step);
     scene(&mut pair);
@@ -42,10 +42,20 @@ fn with_crash_at(step: u64) -> Pair {
 /// Kill the VEN after each of its steps in turn, stored but not yet spoken: the same opt for the same version, every report, one registration.
 #[test]
 fn a_crash_after_any_step_is_survived() {
-    let steps = { with_crash_at(u64::MAX).handled };
-    assert!(steps > 60, "{steps}");
+    survives_crashes(Mode::Pull);
+}
+
+/// A message that was pushed and not answered is pushed again.
+#[test]
+fn a_crash_after_any_step_is_survived_in_push_mode() {
+    survives_crashes(Mode::Push);
+}
+
+fn survives_crashes(mode: Mode) {
+    let steps = { with_crash_at(mode, u64::MAX).handled };
+    assert!(steps > 40, "{steps}");
     for step in 1..steps {
-        let pair = with_crash_at(step);
+        let pair = with_crash_at(mode, step);
         assert_eq!(pair.crash_at, None, "step {step} was reached");
         let mut opts: Vec<_> = pair.vtn.opts.iter().map(|o| (&o.event_id, o.modification, o.opt)).collect();
         opts.sort();
@@ -66,6 +76,8 @@ fn a_crash_after_any_step_is_survived() {
             assert_eq!(*value, Float::from(metered(*at)), "step {step}");
         }
         let mut starts: Vec<_> = periodic.iter().map(|(at, ..)| *at).collect();
+        // What was in flight at the crash comes again.
+        starts.sort();
         starts.dedup();
         assert!(starts.windows(2).all(|w| w[1] - w[0] == Span::from_seconds(5)), "step {step}: {starts:?}");
         assert!(starts.len() >= 10, "step {step}: {starts:?}");

@@ -9,5 +9,6 @@ mod opts;
 mod pair;
 mod polling;
 mod precedence;
+mod push;
 mod registration;
 mod reports;

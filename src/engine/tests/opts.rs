@@ -511,7 +511,8 @@ fn what_cannot_be_stored_is_not_confirmed() {
     pair.disk_up = false;
     pair.input(Input::Order { number: 1, order: Order::Schedule(first_day("s1")) });
     pair.run(Span::MINUTE);
-    assert!(pair.answers.is_empty() && created(&pair).is_empty());
+    assert_eq!(pair.answers, [Err(OrderError::Unstored)]);
+    assert!(created(&pair).is_empty());
 }
 
 #[test]

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::{
-    Announcement, Batch, Column, Effect, Engine, Failure, Fulfilled, Input, OrderError, PointOffer,
-    ReportOffer, Sample, Settings, Snapshot, Wish, WishedSpan,
+    Announcement, Batch, Column, DeliveryId, Effect, Engine, Failure, Fulfilled, Incoming, Input, OrderError,
+    PointOffer, PushAnswer, ReportOffer, Sample, Settings, Snapshot, Wish, WishedSpan,
 };
 use crate::handler::{Change, Decision};
 use crate::mock_vtn::{Answer, VtnCore};
 use crate::notice::Notice;
 use crate::openadr::message::{
-    DataQuality, Duration, EiEvent, Float, OptType, PayloadBase, PayloadKind, RId, ReadingType,
-    ReportInterval, ReportName, ReportRequest, ReportSpecifier, ReportSpecifierId, ReportType,
+    DataQuality, Duration, EiEvent, Float, OptType, Payload, PayloadBase, PayloadKind, RId, ReadingType,
+    ReportInterval, ReportName, ReportRequest, ReportSpecifier, ReportSpecifierId, ReportType, Service,
     SpecifierPayload,
 };
 use crate::openadr::trust::Verified;
@@ -25,6 +25,16 @@ pub(super) type Decide = Box<dyn FnMut(&Arc<EiEvent>, &Change) -> Option<Decisio
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Mode {
     Pull,
+    Push,
+}
+
+impl Mode {
+    pub(in crate::engine) fn incoming(self) -> Incoming {
+        match self {
+            Self::Pull => Incoming::Pull,
+            Self::Push => Incoming::Push { address: "https://ven.example.org:8443/dr".into() },
+        }
+    }
 }
 
 pub(super) struct Pair {
@@ -52,6 +62,11 @@ pub(super) struct Pair {
     pub(super) handled: u64,
     /// Crash instead of doing the effects of this batch.
     pub(super) crash_at: Option<u64>,
+    /// What was pushed by hand ([`Pair::push`]), and what the VEN said to it.
+    pub(super) responses: Vec<PushAnswer>,
+    /// What the VTN has pushed and the VEN has not answered.
+    pushed: BTreeMap<DeliveryId, Payload>,
+    deliveries: u64,
     now: Now,
     inbox: BTreeMap<(Span, u64), Input>,
     sequence: u64,
@@ -122,7 +137,7 @@ pub(super) fn metered(start: Timestamp) -> i64 {
 
 impl Pair {
     pub(super) fn new() -> Self {
-        Self::with(Settings { offers: vec![usage_offer()], ..Settings::default() })
+        Self::in_mode(Mode::Pull)
     }
 
     pub(super) fn with(settings: Settings) -> Self {
@@ -144,6 +159,9 @@ impl Pair {
             handler_returns: true,
             handled: 0,
             crash_at: None,
+            responses: Vec::new(),
+            pushed: BTreeMap::new(),
+            deliveries: 0,
             now: Now { wall: start(), since_start: Span::ZERO },
             inbox: BTreeMap::new(),
             sequence: 0,
@@ -152,9 +170,8 @@ impl Pair {
     }
 
     pub(super) fn in_mode(mode: Mode) -> Self {
-        match mode {
-            Mode::Pull => Self::new(),
-        }
+        let offers = vec![usage_offer()];
+        Self::with(Settings { incoming: mode.incoming(), offers, ..Settings::default() })
     }
 
     /// Registered, reports offered, events asked for, and the first poll answered.
@@ -221,12 +238,41 @@ impl Pair {
         assert!(self.handled < 20_000_000, "the engine spins");
         let batch = self.engine.handle(self.now, input);
         self.perform(batch);
+        while let Some(message) = self.link_up.then(|| self.vtn.next_push(self.now.wall)).flatten() {
+            let delivery = self.deliver(message.kind().service(), message.clone(), LATENCY);
+            self.pushed.insert(delivery, message);
+        }
+    }
+
+    /// Something is posted to a service of the VEN, at once; what it says in return is in `responses`.
+    pub(super) fn push(&mut self, service: Service, message: impl Into<Payload>) {
+        self.deliver(service, message.into(), Span::ZERO);
+        self.run(Span::ZERO);
+    }
+
+    fn deliver(&mut self, service: Service, message: Payload, latency: Span) -> DeliveryId {
+        self.deliveries += 1;
+        let (delivery, message) = (DeliveryId(self.deliveries), Verified::for_test(message));
+        self.after(latency, Input::Pushed { delivery, service, message });
+        delivery
+    }
+
+    fn responded(&mut self, delivery: DeliveryId, answer: PushAnswer) {
+        let Some(sent) = self.pushed.remove(&delivery) else { return self.responses.push(answer) };
+        match answer {
+            PushAnswer::Message(answer) => self.vtn.push_answered(self.now.wall, &sent, Some(answer)),
+            PushAnswer::Empty => self.vtn.push_answered(self.now.wall, &sent, None),
+            PushAnswer::TryAgain => {
+                // The VTN waits a second.
+                let again = self.deliver(sent.kind().service(), sent.clone(), Span::SECOND);
+                self.pushed.insert(again, sent);
+            }
+        }
     }
 
     fn perform(&mut self, batch: Batch) {
         if !batch.persist.is_empty() && !self.disk_up {
-            let notices = batch.then.into_iter().filter(|effect| matches!(effect, Effect::Notify(_)));
-            notices.for_each(|notice| self.effect(notice));
+            batch.then.into_iter().filter_map(Effect::unstored).for_each(|effect| self.effect(effect));
             let why = "disk full".to_owned();
             return self.input(Input::PersistFailed { batch: batch.number, why });
         }
@@ -252,6 +298,9 @@ impl Pair {
     pub(super) fn restart(&mut self) {
         self.seed += 1;
         self.inbox.clear();
+        for (_, unanswered) in std::mem::take(&mut self.pushed).into_iter().rev() {
+            self.vtn.push_failed(unanswered);
+        }
         self.engine = Engine::new(self.settings.clone(), self.store.clone(), self.seed);
         self.input(Input::Tick);
     }
@@ -310,6 +359,7 @@ impl Pair {
                 }
             }
             Effect::Answer { answer, .. } => self.answers.push(answer),
+            Effect::Respond { delivery, answer } => self.responded(delivery, answer),
             Effect::Notify(notice) => self.notices.push(notice),
         }
     }

@@ -62,6 +62,20 @@ pub(super) struct Believed {
 }
 
 impl Trust {
+    /// Whether a peer is whom we expect who has shown that it has the key of the first of these certificates.
+    ///
+    /// # Errors
+    ///
+    /// Says why it is not.
+    pub(crate) fn check_peer(&self, certificates: &[Vec<u8>], now: Timestamp) -> Result<(), Distrust> {
+        let shown = match self {
+            // That somebody passes the pinned certificate along proves nothing.
+            Self::Pinned(_) => certificates.get(..1).unwrap_or_default(),
+            Self::Chain { .. } => certificates,
+        };
+        self.choose(shown, now).map(|_| ())
+    }
+
     /// Chooses, among the certificates that came along, the one to believe.
     pub(super) fn choose(&self, certificates: &[Vec<u8>], now: Timestamp) -> Result<Believed, Distrust> {
         let first = certificates.first().ok_or(Distrust::NoCertificate)?;

@@ -69,6 +69,13 @@ pub(crate) enum Refusal {
     NotCovered(&'static str),
 }
 
+impl Refusal {
+    /// Nobody could understand it, whoever has sent it.
+    pub(crate) const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable(_))
+    }
+}
+
 impl Gate {
     /// A gate with this policy, which lets in what was signed at most `window` ago or ahead.
     pub(crate) const fn new(policy: Policy, window: Span, limits: Limits) -> Self {

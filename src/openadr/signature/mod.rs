@@ -27,7 +27,7 @@ mod tests;
 pub(crate) use certificate::{Trust, common_name, has_alternative_names};
 pub(crate) use description::Description;
 pub(crate) use encrypted::private_key;
-pub(crate) use gate::{Gate, Policy};
+pub(crate) use gate::{Gate, Policy, Refusal};
 pub(crate) use key::SigningKey;
 pub(crate) use replay::Seen;
 pub(crate) use sign::sign;

@@ -12,11 +12,19 @@ macro_rules! subject {
             let $mode = $crate::engine::tests::pair::Mode::Pull;
             $body
         }
+
+        $(#[$doc])*
+        #[test]
+        fn $push() {
+            let $mode = $crate::engine::tests::pair::Mode::Push;
+            $body
+        }
     };
 }
 
 mod event;
 mod event_a;
 mod execution_a;
+mod general;
 mod opt;
 mod registration;

@@ -1,0 +1,72 @@
+//! Tries whether a VTN that pushes would find us: can we listen, and does the address lead here?
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::ServerName;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::examine::Finding;
+use super::prepare::PreparedPush;
+use super::transport::{causes, tls};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) async fn examine_push(push: PreparedPush, tell: &mut impl FnMut(Finding)) {
+    let PreparedPush { listen, root, tls, .. } = push;
+    let finding = match TcpListener::bind(listen).await {
+        Ok(listener) => {
+            tokio::spawn(answer(listener, Arc::new(tls).into()));
+            Finding::good("listening", format!("{listen} is free"))
+        }
+        // What runs there is looked at next.
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            Finding::good("listening", format!("{listen} is in use: is that `ven run`?"))
+        }
+        Err(error) => {
+            let advice =
+                "is [push] listen an address of this machine, and may this user listen at ports below 1024?";
+            Finding::bad("listening", format!("{listen}: {error}"), advice)
+        }
+    };
+    tell(finding);
+    tell(match reach(&root).await {
+        Ok(seen) => Finding::good("reachable", format!("{root} is a VEN, {seen}")),
+        Err(why) => {
+            let advice = "does the name in [push] address lead to this machine, and is the port passed on to [push] listen? Some \
+                          routers pass on what comes from outside only; then ask the utility to try";
+            Finding::bad("reachable", format!("{root} from here: {why}"), advice)
+        }
+    });
+}
+
+/// Handshakes are all that is wanted.
+async fn answer(listener: TcpListener, acceptor: TlsAcceptor) {
+    while let Ok((stream, _)) = listener.accept().await {
+        drop(acceptor.accept(stream).await);
+    }
+}
+
+/// Whether something that speaks TLS is there.
+async fn reach(root: &str) -> Result<String, String> {
+    let uri: hyper::Uri = root.parse().map_err(|_| "it is no address".to_owned())?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
+    let looking = tls::looking().map_err(|error| error.to_string())?;
+    let handshake = async {
+        let stream = TcpStream::connect((host.as_str(), uri.port_u16().unwrap_or(443))).await?;
+        TlsConnector::from(Arc::new(looking)).connect(name, stream).await
+    };
+    match timeout(PATIENCE, handshake).await {
+        Ok(Ok(stream)) => {
+            let shown = super::examine::shown(&stream);
+            let fingerprint = shown.map_or_else(|| "none".to_owned(), |shown| shown.fingerprint.to_string());
+            Ok(format!("fingerprint {fingerprint}"))
+        }
+        Ok(Err(error)) => Err(causes(&error)),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    }
+}

@@ -122,16 +122,21 @@ impl EventOpts {
         })
     }
 
-    /// The VTN has taken the one under this requestID, or will never take it; `false`: it is none of these.
-    pub(super) fn settle(&mut self, turn: &mut Turn, request_id: &RequestId, standing: Standing) -> bool {
+    /// The VTN has taken the one under this requestID, or will never take it.
+    pub(super) fn settle(
+        &mut self,
+        turn: &mut Turn,
+        request_id: &RequestId,
+        standing: Standing,
+    ) -> Option<&EventOptRecord> {
         let asked = |record: &&mut EventOptRecord| record.opt_id.as_str() == request_id.as_str();
-        let Some(record) = self.records.iter_mut().find(asked) else { return false };
+        let record = self.records.iter_mut().find(asked)?;
         record.standing = standing;
         turn.write(Write::EventOpt(record.clone()));
         if standing == Standing::Held {
             let (event_id, resources) = (record.event_id.clone(), record.resources.clone());
             turn.notify(Notice::EventOptSent { event_id, resources, opt: record.opt });
         }
-        true
+        Some(record)
     }
 }

@@ -290,8 +290,15 @@ impl EventSet {
         request_id: &RequestId,
         standing: Standing,
     ) -> Option<EventId> {
-        let mut held = self.held.iter_mut();
-        held.find_map(|(id, held)| held.opts.settle(turn, request_id, standing).then(|| id.clone()))
+        for (id, held) in &mut self.held {
+            let Some(record) = held.opts.settle(turn, request_id, standing) else { continue };
+            if standing == Standing::Unspoken && record.resources.is_empty() {
+                // The VTN may still listen to the other way.
+                held.owe_response();
+            }
+            return Some(id.clone());
+        }
+        None
     }
 
     pub(super) fn told(&mut self, turn: &mut Turn, told: &Told) {

@@ -95,9 +95,11 @@ impl Engine {
         turn: &mut Turn,
         event: &EventId,
         opt: OptType,
-        resources: Vec<ResourceId>,
+        mut resources: Vec<ResourceId>,
     ) -> Result<Fulfilled, OrderError> {
         self.know(&resources)?;
+        resources.sort();
+        resources.dedup();
         if resources.is_empty() {
             self.events.change_of_mind(turn, &mut self.dice, event, opt)
         } else {

@@ -83,9 +83,9 @@ pub(super) fn created(pair: &Pair) -> Vec<String> {
 }
 
 fn decided_by(pair: &Pair, id: &str) -> Vec<DecidedBy> {
-    let by = |notice: &Notice| match notice {
-        Notice::OptDecided { event_id, by, .. } if event_id.as_str() == id => Some(*by),
-        _ => None,
+    let by = |notice: &Notice| {
+        let Notice::OptDecided { event_id, by, .. } = notice else { return None };
+        (event_id.as_str() == id).then_some(*by)
     };
     pair.notices.iter().filter_map(by).collect()
 }
@@ -409,9 +409,8 @@ fn what_the_vtn_refuses_is_told_and_not_repeated() {
     pair.vtn.add_event(event("e1", &[]));
     pair.run(Span::MINUTE);
     let refusals = |pair: &Pair| {
-        let why = |notice: &Notice| match notice {
-            Notice::MessageRefused { why, .. } => Some(why.clone()),
-            _ => None,
+        let why = |notice: &Notice| {
+            if let Notice::MessageRefused { why, .. } = notice { Some(why.clone()) } else { None }
         };
         pair.notices.iter().filter_map(why).collect::<Vec<_>>()
     };
@@ -429,6 +428,23 @@ fn what_the_vtn_refuses_is_told_and_not_repeated() {
     pair.run(Span::MINUTE);
     assert_eq!(pair.opts().last().map(String::as_str), Some("e1 1 optOut"));
     assert_eq!(pair.vtn.count(PayloadKind::CreateOpt), 1, "the fault came before the second was counted");
+}
+
+/// A VTN that takes one `oadrCreateOpt` and not the next is told by `oadrCreatedEvent`, which it may still listen to.
+#[test]
+fn a_whole_opt_that_is_refused_goes_the_other_way() {
+    let mut pair = registered();
+    pair.vtn.add_event(event("e1", &["a", "b"]));
+    pair.run(Span::MINUTE);
+    opt(&mut pair, "e1", OptType::OptOut, &["b", "a", "b"]).unwrap();
+    pair.run(Span::MINUTE);
+    assert_eq!(created(&pair), ["e1 0 optOut a+b"]);
+    pair.vtn.faults.push_back(Fault::Status(404, None));
+    opt(&mut pair, "e1", OptType::OptOut, &[]).unwrap();
+    pair.run(Span::MINUTE);
+    assert_eq!(pair.opts(), ["e1 0 optIn", "e1 0 optOut"]);
+    assert_eq!(created(&pair).len(), 1);
+    pair.assert_lawful();
 }
 
 /// Whatever step the VEN dies after, what was ordered reaches the VTN, each thing as often as it must and in its order.

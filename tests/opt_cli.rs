@@ -1,5 +1,5 @@
 //! `ven opt` as an operator meets it: a VEN runs, and a person changes its mind.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test may fail by panicking")]
 
 mod support;
 

@@ -502,6 +502,9 @@ fn schedules_wait_for_the_vtn_and_are_told_again_to_one_that_forgot() {
     let metadata = pair.vtn.received.iter().rposition(|(_, kind)| *kind == PayloadKind::RegisterReport);
     let told = pair.vtn.received.iter().rposition(|(_, kind)| *kind == PayloadKind::CreateOpt);
     assert!(metadata < told, "the metadata go first (rule 309)");
+    pair.vtn.request_reregistration();
+    pair.run(Span::MINUTE);
+    assert_eq!(created(&pair), ["s1 optOut", "s1 optOut"], "it may mean that it knows nothing of us");
     pair.assert_lawful();
 }
 

@@ -141,6 +141,8 @@ subject! {
         order(&mut pair, Order::CancelSchedule("s1".into())).unwrap();
         pair.run(Span::MINUTE);
         assert_eq!(pair.vtn.count(PayloadKind::CancelOpt), 1);
+        let cancelled = Notice::ScheduleCancelled { opt_id: "s1".into() };
+        assert!(pair.notices.contains(&cancelled), "what the VTN does not know it does not hold");
         pair.vtn.faults.push_back(Fault::Status(406, None));
         order(&mut pair, Order::Schedule(tomorrow("s2"))).unwrap();
         pair.run(Span::MINUTE);

@@ -10,3 +10,4 @@ mod polling;
 mod precedence;
 mod registration;
 mod reports;
+mod year;

@@ -103,3 +103,33 @@ fn steps<'e>(
 fn is_before(t: Timestamp, end: Option<Timestamp>) -> bool {
     end.is_none_or(|end| t < end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{near, timeline};
+    use crate::mock_vtn::EventBuilder;
+    use crate::time::{Span, Timestamp};
+
+    /// Ramps of both signs, around an hour that starts ten minutes late.
+    #[test]
+    fn rule_31_positive_ramps_lie_outside_the_event_and_negative_ones_within() {
+        let start = Timestamp::from_seconds(36_000);
+        let (moved, end) = (start + Span::MINUTE * 10, start + Span::MINUTE * 70);
+        let laid_out = |up: i64, back: i64, lasts| {
+            let event = EventBuilder::new("e1", start, lasts).ramps(Span::MINUTE * up, Span::MINUTE * back);
+            timeline(&event.build().event.active_period, Span::MINUTE * 10)
+        };
+        let five = Span::MINUTE * 5;
+        let outside = laid_out(5, 5, Span::HOUR);
+        assert_eq!((outside.start, outside.end), (moved, Some(end)));
+        assert_eq!(outside.ramp_up, Some((moved - five, moved)));
+        assert_eq!(outside.recovery, Some((end, end + five)));
+        assert_eq!(near(&outside), Some(moved - five));
+        let within = laid_out(-5, -5, Span::HOUR);
+        assert_eq!(within.ramp_up, Some((moved, moved + five)));
+        assert_eq!(within.recovery, Some((end - five, end)));
+        assert_eq!(near(&within), None, "near exists only with a positive ramp-up (rule 13)");
+        let open = laid_out(0, 5, Span::ZERO);
+        assert_eq!((open.ramp_up, open.end, open.recovery), (None, None, None));
+    }
+}

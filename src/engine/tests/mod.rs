@@ -12,3 +12,4 @@ mod precedence;
 mod push;
 mod registration;
 mod reports;
+mod year;

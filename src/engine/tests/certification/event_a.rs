@@ -1,4 +1,4 @@
-//! Events as profile 2.0a had them already: subjects A_E0 and A_E1, what is answered.
+//! Events as profile 2.0a had them already: subjects `A_E0` and `A_E1`, what is answered.
 //!
 //! Of the numbers 0082 to 0104 it is known that they are the states of an event in both its versions, answered always or never;
 //! which number is which is not, so each state has a subject of its own. What is carried out is in `execution_a.rs`.

@@ -1,4 +1,4 @@
-//! Events as profile 2.0a had them already: subjects A_E0 and A_E1, what is carried out.
+//! Events as profile 2.0a had them already: subjects `A_E0` and `A_E1`, what is carried out.
 
 use crate::engine::Input;
 use crate::engine::dice::Dice;

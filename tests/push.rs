@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn, MockVtnSettings, Vtn
 use openadr_ven::time::Span;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use support::full_disk::{self, limit};
+use support::peers::peer;
 use support::push::{PREFIX, Reserved, connect, exchange, post, request, secure, tls};
 use support::telemetry::{meter_section, wish};
 use support::{House, PATIENCE, Process};
@@ -34,11 +37,15 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
+        Self::with(|path| Process::ven_logging(path, "info,openadr_ven=debug")).await
+    }
+
+    async fn with(start: impl FnOnce(&Path) -> Process) -> Self {
         let (house, reserved) = (House::new(KeyKind::P256), Reserved::new());
         let vtn = house.vtn(Span::SECOND).await;
         let path = house.path("ven.toml");
         std::fs::write(&path, reserved.configuration(&house, &vtn.url(), "", HANDLER)).unwrap();
-        let ven = Process::ven_logging(&path, "info,openadr_ven=debug");
+        let ven = start(&path);
         let scene = Self { house, vtn, ven, reserved };
         scene.until("it is registered", |core| core.count(PayloadKind::RequestEvent) > 0).await;
         scene
@@ -306,7 +313,23 @@ async fn slow_and_many_connections_keep_nobody_out() {
     scene.still_serves("after").await;
 }
 
-/// Persist, then speak: what the VEN had not confirmed before it died, the VTN pushes again.
+/// Persist, then speak: what cannot be stored is answered with 503, and confirmed as soon as it can be.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_stored_is_answered_with_503() {
+    let Some(prlimit) = peer("prlimit") else { return };
+    let scene = Scene::with(full_disk::ven).await;
+    limit(&prlimit, &scene.ven, "0");
+    let start = scene.vtn.now() + Span::HOUR;
+    scene.vtn.with(|core| core.add_event(EventBuilder::new("e1", start, Span::HOUR)));
+    let failed = |core: &mut VtnCore| core.push_failures.iter().any(|why| why.contains("http status 503"));
+    scene.until("503", failed).await;
+    wait_for(&scene.ven, "store fails, what promises something waits", 0);
+    limit(&prlimit, &scene.ven, "unlimited");
+    let decided = |core: &mut VtnCore| core.opts.last().is_some_and(|opt| opt.opt == OptType::OptIn);
+    scene.until("the answer", decided).await;
+}
+
+/// What the VEN had not confirmed before it died, the VTN pushes again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ven_that_was_down_is_pushed_to_again() {
     let Scene { house, vtn, ven, reserved } = Scene::new().await;

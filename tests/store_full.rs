@@ -1,13 +1,9 @@
 //! A disk that takes nothing for a while: the VEN goes on polling, promises nothing that it cannot keep, and stores everything
 //! as soon as it can.
-//!
-//! The disk is full by a limit on the size of files (`prlimit`), which SQLite meets as it meets a full disk.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod support;
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use openadr_ven::message::{DataQuality, OptType, PayloadKind};
@@ -15,21 +11,10 @@ use openadr_ven::mock_meter::MockMeter;
 use openadr_ven::mock_vtn::{EventBuilder, KeyKind};
 use openadr_ven::time::Span;
 
+use support::full_disk::{limit, ven};
 use support::peers::peer;
 use support::telemetry::{cells, meter_section, wish};
 use support::{House, PATIENCE, Process};
-
-/// A `ven run` that is told of files that grow too large by an error, not by a signal.
-fn ven(configuration: &Path) -> Process {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_ven"), "run", "--config"]);
-    Process::start(shell.arg(configuration).env("NO_COLOR", "1").env("RUST_LOG", "warn,openadr_ven=debug"))
-}
-
-fn limit(prlimit: &Path, process: &Process, bytes: &str) {
-    let arguments = [format!("--pid={}", process.id()), format!("--fsize={bytes}:unlimited")];
-    assert!(Command::new(prlimit).args(arguments).status().unwrap().success());
-}
 
 fn wait_for(process: &Process, text: &str, after: usize) -> usize {
     tokio::task::block_in_place(|| process.wait_for(text, after))

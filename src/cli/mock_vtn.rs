@@ -11,7 +11,7 @@ use clap::Parser;
 use crate::mock_vtn::{MockVtn, MockVtnSettings, Script, VtnCore};
 use crate::time::Span;
 
-/// A VTN to test against: serves one VEN over mutual TLS with signed messages.
+/// A VTN to test against: serves one VEN over mutual TLS with signed messages, and pushes to it where it registers for that.
 #[derive(Debug, Parser)]
 #[command(name = "mock-vtn", version)]
 struct Arguments {

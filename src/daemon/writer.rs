@@ -164,7 +164,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::{Released, Writer};
-    use crate::engine::{Batch, Effect, Write};
+    use crate::engine::{Batch, DeliveryId, Effect, PushAnswer, Write};
     use crate::notice::Notice;
     use crate::openadr::message::EventId;
     use crate::time::Span;
@@ -204,6 +204,19 @@ mod tests {
         assert_eq!(writer.next_commit(Span::ZERO).unwrap().len(), 2);
         assert_eq!(numbers(&writer.answered(Ok(()), Span::ZERO)), [4, 5]);
         assert!(writer.next_commit(Span::ZERO).is_none());
+    }
+
+    /// Whoever waits for a response gets one.
+    #[test]
+    fn a_vtn_that_has_pushed_what_could_not_be_stored_is_told_to_try_again() {
+        let respond = |answer| Effect::Respond { delivery: DeliveryId(7), answer };
+        let pushed = |number| Batch { then: vec![respond(PushAnswer::Empty)], ..batch(number, 1) };
+        let mut writer = Writer::default();
+        assert!(writer.take(pushed(1)).effects.is_empty(), "not before it is stored");
+        writer.next_commit(Span::ZERO).unwrap();
+        let released = writer.answered(Err(StoreError::Gone), Span::ZERO);
+        assert_eq!(released.effects, [respond(PushAnswer::TryAgain)]);
+        assert_eq!(writer.take(pushed(2)).effects, [respond(PushAnswer::TryAgain)], "while it fails");
     }
 
     #[test]

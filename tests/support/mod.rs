@@ -12,7 +12,9 @@ pub(crate) mod peers;
 
 pub(crate) mod authority;
 pub(crate) mod dice;
+pub(crate) mod full_disk;
 pub(crate) mod ledger;
+pub(crate) mod push;
 pub(crate) mod telemetry;
 
 use std::io::{BufRead as _, BufReader};

@@ -20,14 +20,20 @@ fn verdict(pair: &Pair) -> (PayloadKind, u16) {
     let Some(PushAnswer::Message(answer)) = pair.responses.last() else {
         panic!("no answer: {:?}", pair.responses);
     };
-    let response = match answer {
-        Payload::Response(m) => &m.response,
-        Payload::CreatedReport(m) => &m.response,
-        Payload::CanceledReport(m) => &m.response,
-        Payload::RegisteredReport(m) => &m.response,
-        Payload::UpdatedReport(m) => &m.response,
-        Payload::CanceledPartyRegistration(m) => &m.response,
-        other => panic!("{} is no answer", other.kind()),
+    let response = if let Payload::Response(m) = answer {
+        &m.response
+    } else if let Payload::CreatedReport(m) = answer {
+        &m.response
+    } else if let Payload::CanceledReport(m) = answer {
+        &m.response
+    } else if let Payload::RegisteredReport(m) = answer {
+        &m.response
+    } else if let Payload::UpdatedReport(m) = answer {
+        &m.response
+    } else if let Payload::CanceledPartyRegistration(m) = answer {
+        &m.response
+    } else {
+        panic!("{} is no answer", answer.kind());
     };
     (answer.kind(), response.code.number())
 }

@@ -49,6 +49,9 @@ impl Engine {
         if let Some(owed) = self.duty(turn, &ven_id).filter(|_| duty) {
             return Some(owed);
         }
+        if let Some(owed) = self.requester.message(&ven_id).filter(|_| duty) {
+            return Some(owed);
+        }
         if poll {
             return Some((What::Poll, Poll { ven_id }.into()));
         }
@@ -165,6 +168,7 @@ impl Engine {
                 self.events_requested();
                 PayloadKind::RequestEvent
             }
+            What::Request(_) => self.requester.given_up(),
             What::Update(sequence) => {
                 self.reporting.delivered(turn, sequence);
                 PayloadKind::UpdateReport
@@ -203,7 +207,10 @@ impl Engine {
             | Registration::Renewing { .. }
             | Registration::Leaving { .. } => lane(Lane::Registration, Timer::Register),
             Registration::Registered { duties, .. } => {
-                if duties.register_reports.is_some() || duties.request_events.is_some() {
+                if duties.register_reports.is_some()
+                    || duties.request_events.is_some()
+                    || self.requester.wants()
+                {
                     lane(Lane::Duty, Timer::Retry);
                 }
                 if self.reporting.first_owed().is_some() {

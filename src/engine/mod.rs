@@ -19,11 +19,14 @@ mod dice;
 mod event_set;
 mod exchange;
 mod held_event;
+mod layout;
 mod polling;
 mod registration;
 mod replies;
+mod report_messages;
 mod reporting;
 mod request;
+mod requester;
 mod schedule;
 mod settings;
 mod snapshot;
@@ -37,7 +40,7 @@ use std::sync::Arc;
 use crate::handler::{ActiveInterval, Change, Decision, EndReason};
 use crate::notice::Notice;
 use crate::openadr::message::{
-    EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequestId, ReportSpecifierId,
+    EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequest, ReportRequestId, ReportSpecifierId,
 };
 use crate::openadr::trust::Verified;
 use crate::time::{Now, Span, Timestamp};
@@ -50,6 +53,7 @@ pub(crate) use exchange::Failure;
 use polling::Polling;
 use registration::Registration;
 use reporting::Reporting;
+use requester::Requester;
 pub(crate) use settings::{PointOffer, ReportOffer, Settings};
 pub(crate) use snapshot::{
     DecisionRecord, EventRecord, OwedReport, RegistrationRecord, RequestRecord, Snapshot, Write,
@@ -134,6 +138,10 @@ pub(crate) enum Input {
     Persisted { batch: u64 },
     /// The writes of that batch could not be stored; they will be tried again, its effects will not happen.
     PersistFailed { batch: u64, why: String },
+    /// We want reports of the VTN; `along`: with our next answer to its metadata (rule 344).
+    RequestReports { requests: Vec<ReportRequest>, along: bool },
+    /// We want no more of them; `along`: with our next answer to its data (rule 328).
+    CancelRequested { ids: Vec<ReportRequestId>, report_to_follow: bool, along: bool },
     /// The operator ends the registration.
     Unregister,
 }
@@ -218,6 +226,7 @@ pub(crate) struct Engine {
     answers: Answers,
     events: EventSet,
     reporting: Reporting,
+    requester: Requester,
     /// The first batch that could not be stored; while there is one, nothing that promises is sent.
     store_failed_at: Option<u64>,
     batches: u64,
@@ -234,6 +243,7 @@ impl Engine {
             answers: Answers::default(),
             events: EventSet::restored(stored.events),
             reporting: Reporting::restored(stored.requests, stored.owed),
+            requester: Requester::default(),
             store_failed_at: None,
             batches: 0,
             settings,
@@ -261,6 +271,12 @@ impl Engine {
             }
             Input::Persisted { batch } => self.persisted(&mut turn, batch),
             Input::PersistFailed { batch, why } => self.persist_failed(&mut turn, batch, why),
+            Input::RequestReports { requests, along } => {
+                self.requester.request(&mut self.dice, requests, along);
+            }
+            Input::CancelRequested { ids, report_to_follow, along } => {
+                self.requester.cancel(&mut self.dice, ids, report_to_follow, along);
+            }
             Input::Unregister => self.leave(),
         }
         self.advance(&mut turn);
@@ -296,6 +312,7 @@ impl Engine {
         self.events.advance(turn, &self.settings, storing);
         if self.reports() {
             self.reporting.advance(turn, &self.settings);
+            self.register_what_is_due(turn);
         }
         self.send_what_is_owed(turn);
     }
@@ -323,6 +340,7 @@ impl Engine {
     fn erase(&mut self, turn: &mut Turn) {
         self.events.stop_all(turn);
         self.reporting.erase(turn);
+        self.requester = Requester::default();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Takes a reply for what it is: which kinds are lawful for which request, and what follows from each.
 
-use crate::notice::{Notice, ReportEnd};
+use crate::notice::Notice;
 use crate::openadr::message::{
     CancelPartyRegistration, CanceledPartyRegistration, DistributeEvent, EiResponse, Payload, PayloadKind,
     RegisteredReport, RequestId, ResponseCode, UpdatedReport,
@@ -63,6 +63,7 @@ impl Engine {
                 Ok(())
             }
             (What::RegisterReport(request_id), Some(Payload::RegisteredReport(reply))) => {
+                answers_to(request_id, &reply.response)?;
                 self.reports_taken(turn, request_id, reply);
                 Ok(())
             }
@@ -85,7 +86,20 @@ impl Engine {
                 Ok(())
             }
             (What::Update(sequence), Some(Payload::UpdatedReport(reply))) => {
+                if let Some(owed) = self.reporting.first_owed().filter(|owed| owed.sequence == *sequence) {
+                    answers_to(&owed.update.request_id, &reply.response)?;
+                }
                 self.report_taken(turn, *sequence, &reply);
+                Ok(())
+            }
+            (What::Request(request_id), Some(Payload::CreatedReport(reply))) => {
+                answers_to(request_id, &reply.response)?;
+                self.requester.created(turn, &reply);
+                Ok(())
+            }
+            (What::Request(request_id), Some(Payload::CanceledReport(reply))) => {
+                answers_to(request_id, &reply.response)?;
+                self.requester.canceled(turn, &reply);
                 Ok(())
             }
             (what, Some(Payload::Response(reply))) => {
@@ -149,20 +163,12 @@ impl Engine {
         match message {
             Payload::DistributeEvent(picture) => self.picture(turn, picture),
             Payload::CreateReport(create) => {
-                let request_id = create.request_id;
-                self.reports_requested(turn, &request_id, create.report_requests);
+                let (request_id, for_whom) = (create.request_id, create.ven_id);
+                self.reports_requested(turn, &request_id, for_whom.as_ref(), create.report_requests);
             }
             Payload::CancelReport(cancel) => self.reports_cancelled(turn, &cancel),
-            Payload::RegisterReport(register) => {
-                let response = EiResponse::ok(register.request_id);
-                let ven_id = Some(ven_id);
-                self.answers.owe(RegisteredReport { response, report_requests: Vec::new(), ven_id });
-            }
-            Payload::UpdateReport(update) => {
-                let why = "no report was asked for";
-                let response = EiResponse::error(ResponseCode::INVALID_ID, why, update.request_id);
-                self.answers.owe(UpdatedReport { response, cancel_report: None, ven_id: Some(ven_id) });
-            }
+            Payload::RegisterReport(register) => self.vtn_registers_reports(turn, register, ven_id),
+            Payload::UpdateReport(update) => self.vtn_reports(turn, update, ven_id),
             Payload::CancelPartyRegistration(cancel) => self.cancelled_by_vtn(turn, cancel),
             Payload::RequestReregistration(request) if request.ven_id == ven_id => {
                 turn.notify(Notice::ReregistrationRequested);
@@ -173,7 +179,7 @@ impl Engine {
                 self.answers.owe(response(ResponseCode::INVALID_ID, "that is another ven", &ven_id));
             }
             // The acceptance of a request that we sent along.
-            Payload::CreatedReport(_) => {}
+            Payload::CreatedReport(created) => self.requester.accepted_along(turn, &created),
             Payload::CreatedEvent(_)
             | Payload::RequestEvent(_)
             | Payload::Response(_)
@@ -258,27 +264,35 @@ impl Engine {
         self.reports_registered(turn);
         turn.notify(Notice::ReportsRegistered { points: self.settings.points_on_offer() });
         if !reply.report_requests.is_empty() {
-            self.reports_requested(turn, request_id, reply.report_requests);
+            self.reports_requested(turn, request_id, None, reply.report_requests);
         }
     }
 
     /// Registering reports cancels every request that runs (rule 306).
     pub(super) fn reports_registered(&mut self, turn: &mut Turn) {
         let summary = self.settings.offers_summary();
+        let mut asked_by = None;
         if let Registration::Registered { record, duties } = &mut self.registration {
             duties.register_reports = None;
-            duties.metadata_for = None;
+            asked_by = duties.metadata_for.take();
             record.reports_registered = Some(summary);
             turn.write(Write::Registration(Some(record.clone())));
         }
-        self.reporting.end_all(turn, ReportEnd::RegisteredAnew);
+        self.reporting.registered_anew(turn);
+        if let Some(id) = asked_by {
+            self.reporting.metadata_sent(turn, &id);
+        }
     }
 
     /// The VTN has taken a logical answer, in whatever words.
     fn answer_taken(&mut self, turn: &mut Turn, reply: Option<Payload>) -> Result<(), String> {
         let refusal = match reply {
+            None => None,
             // The acceptance of a request sent along may stand in place of the plain answer.
-            None | Some(Payload::CreatedReport(_)) => None,
+            Some(Payload::CreatedReport(created)) => {
+                self.requester.accepted_along(turn, &created);
+                None
+            }
             Some(Payload::Response(reply)) => {
                 Some(reply.response).filter(|verdict| !verdict.code.is_success())
             }
@@ -314,9 +328,18 @@ impl Engine {
             self.reporting.refused(turn, sequence, &reply.response);
         }
         if let Some(cancel) = &reply.cancel_report {
-            self.reporting.cancel(turn, &cancel.report_request_ids, cancel.report_to_follow);
+            self.cancel_reports(turn, &cancel.report_request_ids, cancel.report_to_follow);
         }
     }
+}
+
+/// An answer repeats the requestID, unless it is empty (rule 303).
+fn answers_to(request_id: &RequestId, response: &EiResponse) -> Result<(), String> {
+    let found = &response.request_id;
+    if found.is_empty() || found == request_id {
+        return Ok(());
+    }
+    Err(format!("the reply is to requestID {found}, we sent {request_id} (rule 303)"))
 }
 
 fn unlawful(what: &What, reply: Option<&Payload>) -> String {
@@ -330,6 +353,7 @@ fn unlawful(what: &What, reply: Option<&Payload>) -> String {
         What::Answer(kind) => kind.element(),
         What::CreatedEvent(_) => "oadrCreatedEvent",
         What::Update(_) => "oadrUpdateReport",
+        What::Request(_) => "oadrCreateReport or oadrCancelReport",
     };
     match reply {
         Some(reply) => format!("the reply to {request} is {}", reply.kind()),

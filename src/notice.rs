@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::handler::EndReason;
 use crate::openadr::message::{
-    EventId, Float, OptId, OptType, PayloadKind, RId, RegistrationId, ReportRequestId, ReportSpecifierId,
-    ResourceId, ResponseCode, SignalName, UpdateReport, VenId, VtnId,
+    EventId, Float, OptId, OptType, PayloadKind, RId, RegistrationId, Report, ReportRequestId,
+    ReportSpecifierId, ResourceId, ResponseCode, SignalName, UpdateReport, VenId, VtnId,
 };
 use crate::time::{Span, Timestamp};
 
@@ -244,6 +244,16 @@ pub enum Notice {
         /// Why.
         why: ReportEnd,
     },
+    /// The VTN says what it can report itself.
+    VtnReportsRegistered {
+        /// Its metadata; none at all: nothing.
+        reports: Arc<Vec<Report>>,
+    },
+    /// The VTN sends data that we have asked for.
+    VtnReported {
+        /// What is in it.
+        report: Arc<UpdateReport>,
+    },
     /// Reports that nobody wants any more were dropped, undelivered.
     ReportsDropped {
         /// How many.
@@ -445,6 +455,8 @@ impl fmt::Display for Notice {
                 write!(f, "report {request_id} leaves out {from} to {to}, which lies too far back")
             }
             Self::ReportEnded { request_id, why } => write!(f, "report {request_id} ended: {why}"),
+            Self::VtnReportsRegistered { reports } => write!(f, "VTN offers {} reports", reports.len()),
+            Self::VtnReported { report } => write!(f, "VTN has sent {} reports", report.reports.len()),
             Self::ReportsDropped { count } => write!(f, "{count} reports dropped that nobody wants any more"),
         }
     }

@@ -18,7 +18,7 @@ use rules::{RULES, RULES_OF_VTNS};
 use subjects::SUBJECTS;
 
 /// A rule or a subject.
-pub struct Item {
+struct Item {
     key: &'static str,
     about: &'static str,
     /// Why it does not concern this VEN.
@@ -26,11 +26,11 @@ pub struct Item {
 }
 
 impl Item {
-    pub const fn new(key: &'static str, about: &'static str) -> Self {
+    const fn new(key: &'static str, about: &'static str) -> Self {
         Self { key, about, not_applicable: None }
     }
 
-    pub const fn without(key: &'static str, about: &'static str, why: &'static str) -> Self {
+    const fn without(key: &'static str, about: &'static str, why: &'static str) -> Self {
         Self { key, about, not_applicable: Some(why) }
     }
 }

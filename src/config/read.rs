@@ -292,31 +292,38 @@ fn reports(sections: Vec<Section<'_, '_>>, meters: &[MeterSection]) -> Vec<Repor
     if !sections.is_empty() || meters.is_empty() {
         return sections.into_iter().map(report).collect();
     }
-    let quantities = [Quantity::ImportEnergy, Quantity::ExportEnergy, Quantity::NetPower];
-    let points = meters.iter().flat_map(|meter| quantities.map(|quantity| point(&meter.name, quantity)));
-    let specifier = ReportSpecifierId::from(ReportName::TelemetryUsage.as_str());
-    vec![ReportSection {
-        name: ReportName::TelemetryUsage,
-        specifier,
-        points: points.collect(),
-        min_period: MIN_PERIOD,
-        max_period: Span::HOUR,
-        kept: Span::DAY,
-    }]
+    let report = |name: ReportName, quantities: &[Quantity]| {
+        let points =
+            meters.iter().flat_map(|meter| quantities.iter().map(|quantity| point(&meter.name, *quantity)));
+        ReportSection {
+            specifier: ReportSpecifierId::from(name.as_str()),
+            points: points.collect(),
+            name,
+            min_period: MIN_PERIOD,
+            max_period: Span::HOUR,
+            kept: Span::DAY,
+        }
+    };
+    let usage = [Quantity::ImportEnergy, Quantity::ExportEnergy, Quantity::NetPower];
+    // A VEN offers both, or none (rules 301, 331).
+    vec![report(ReportName::TelemetryUsage, &usage), report(ReportName::TelemetryStatus, &[Quantity::Status])]
 }
 
 /// How often the slowest meters speak.
 const MIN_PERIOD: Span = Span::from_seconds(10);
+/// The steps of a history.
+const HISTORY_STEP: Span = Span::from_seconds(900);
 
 fn point(meter: &str, quantity: Quantity) -> PointSection {
     PointSection { r_id: RId::new(format!("{meter}.{quantity}")), meter: meter.to_owned(), quantity }
 }
 
 fn report(section: Section<'_, '_>) -> ReportSection {
-    let words = [("TELEMETRY_USAGE", "TELEMETRY_USAGE")];
+    let words = ["TELEMETRY_USAGE", "TELEMETRY_STATUS", "HISTORY_USAGE"].map(|name| (name, name));
     let name = or(section.choice("name", &words), "TELEMETRY_USAGE");
     let specifier = section.text("specifier").map_or_else(|| name.to_owned(), |found| found.value);
-    let min_period = or(section.span("min_period"), MIN_PERIOD);
+    let is_history = name == "HISTORY_USAGE";
+    let min_period = or(section.span("min_period"), if is_history { HISTORY_STEP } else { MIN_PERIOD });
     let max_period = section.span("max_period");
     let kept = or(section.span("kept"), Span::DAY);
     if min_period < Span::SECOND {
@@ -329,6 +336,10 @@ fn report(section: Section<'_, '_>) -> ReportSection {
     if points.is_empty() {
         let advice = "has none; expected points = [ { quantity = \"import_energy\", meter = \"main\" } ]";
         section.fault("points", advice);
+    }
+    let is_status = |point: &PointSection| point.quantity == Quantity::Status;
+    if points.iter().any(|point| is_status(point) != (name == "TELEMETRY_STATUS")) {
+        section.fault("points", "\"status\" belongs into TELEMETRY_STATUS, and nothing else does (rule 331)");
     }
     section.end();
     let max_period = or(max_period, Span::HOUR.max(min_period).min(kept));

@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{P1Decoder, Quantity, Reading, Series, Value};
 use crate::notice::Notice;
-use crate::openadr::message::{Float, PayloadBase, RId};
+use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
 use crate::time::{Span, Timestamp};
 
 use super::clock::Clock;
@@ -283,6 +283,9 @@ impl MeterTask {
 
     fn columns(&self, collect: &Collect, now: Timestamp) -> Vec<Column> {
         let column = |(point, quantity): &(RId, Quantity)| {
+            if *quantity == Quantity::Status {
+                return Column { point: point.clone(), samples: self.statuses(collect.span, now) };
+            }
             let values = match collect.span {
                 WishedSpan::Latest { length } => vec![self.series.latest(*quantity, length, now)],
                 WishedSpan::Window { from, to, granularity } => {
@@ -292,6 +295,23 @@ impl MeterTask {
             Column { point: point.clone(), samples: values.into_iter().map(sample).collect() }
         };
         collect.points.iter().map(column).collect()
+    }
+
+    /// Whether the meter delivered; nobody can take it over by hand, and it controls nothing (rule 334).
+    fn statuses(&self, span: WishedSpan, now: Timestamp) -> Vec<Sample> {
+        let (from, to, step) = match span {
+            WishedSpan::Latest { length } => (now, now + length, length),
+            WishedSpan::Window { from, to, granularity } => (from, to, granularity),
+        };
+        let starts =
+            std::iter::successors(Some(from), |start| Some(*start + step)).take_while(|start| *start < to);
+        let status = |start| {
+            let online = self.series.was_heard(start);
+            let status = ResourceStatus { online, manual_override: false, load_control_state: None };
+            let value = Some(PayloadBase::ResourceStatus(Box::new(status)));
+            Sample { start, duration: step, value, quality: DataQuality::Good }
+        };
+        starts.map(status).collect()
     }
 }
 

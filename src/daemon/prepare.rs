@@ -305,7 +305,7 @@ fn offer(report: &ReportSection) -> ReportOffer {
         r_id: point.r_id.clone(),
         resource: Some(point.meter.as_str().into()),
         report_type: point.quantity.report_type(),
-        unit: Some(point.quantity.unit()),
+        unit: point.quantity.unit(),
         reading_type: point.quantity.reading_type(),
         interval_data: point.quantity.is_energy(),
     };

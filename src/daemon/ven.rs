@@ -10,7 +10,7 @@ use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, Input};
 use crate::handler::EventHandler;
 use crate::notice::Notice;
-use crate::openadr::message::{EventId, OptType};
+use crate::openadr::message::{EventId, OptType, ReportRequest, ReportRequestId};
 use crate::openadr::xml::Limits;
 use crate::rules::RulesHandler;
 use crate::time::Span;
@@ -199,6 +199,17 @@ impl VenHandle {
     /// Changes the decision about an event, in a person's name; nothing happens where the event is not known or over.
     pub fn opt(&self, event: EventId, opt: OptType) {
         drop(self.inputs.send(Input::Opt { event, opt }));
+    }
+
+    /// Asks the VTN for reports of its own, or for its metadata; `along`: with the answer to the next metadata that it sends. What
+    /// comes is told as [`Notice::VtnReportsRegistered`] and [`Notice::VtnReported`].
+    pub fn request_reports(&self, requests: Vec<ReportRequest>, along: bool) {
+        drop(self.inputs.send(Input::RequestReports { requests, along }));
+    }
+
+    /// Wants no more of these reports of the VTN; `along`: with the answer to the next data that it sends.
+    pub fn cancel_requested(&self, ids: Vec<ReportRequestId>, report_to_follow: bool, along: bool) {
+        drop(self.inputs.send(Input::CancelRequested { ids, report_to_follow, along }));
     }
 
     /// Ends the registration; the VEN goes on running, unregistered.

@@ -56,6 +56,9 @@ impl Engine {
         {
             return Some(owed);
         }
+        if let Some(owed) = self.requester.message(&ven_id).filter(|_| duty) {
+            return Some(owed);
+        }
         if poll {
             return Some((What::Poll, Poll { ven_id }.into()));
         }
@@ -175,6 +178,7 @@ impl Engine {
                 self.events_requested();
                 PayloadKind::RequestEvent
             }
+            What::Request(_) => self.requester.given_up(),
             What::Update(sequence) => {
                 self.reporting.delivered(turn, sequence);
                 PayloadKind::UpdateReport
@@ -219,7 +223,7 @@ impl Engine {
                     lane(Lane::Opt, Timer::Retry);
                 }
                 let events = duties.request_events.is_some() && !self.events.owes_responses();
-                if duties.register_reports.is_some() || events {
+                if duties.register_reports.is_some() || events || self.requester.wants() {
                     lane(Lane::Duty, Timer::Retry);
                 }
                 if self.reporting.first_owed().is_some() {

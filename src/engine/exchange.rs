@@ -73,13 +73,15 @@ pub(super) enum What {
     CreateOpt(RequestId),
     CancelOpt(RequestId),
     Update(u64),
+    /// Of reports of the VTN.
+    Request(RequestId),
 }
 
 impl What {
     pub(super) const fn lane(&self) -> Lane {
         match self {
             Self::Query | Self::Create | Self::Leave => Lane::Registration,
-            Self::RegisterReport(_) | Self::RequestEvent { .. } => Lane::Duty,
+            Self::RegisterReport(_) | Self::RequestEvent { .. } | Self::Request(_) => Lane::Duty,
             Self::Poll => Lane::Poll,
             Self::Answer(_) => Lane::Answer,
             Self::CreatedEvent(_) => Lane::Event,

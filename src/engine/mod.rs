@@ -22,6 +22,7 @@ mod event_opts;
 mod event_set;
 mod exchange;
 mod held_event;
+mod layout;
 mod opting;
 mod order;
 mod polling;
@@ -29,8 +30,10 @@ mod precedence;
 mod reception;
 mod registration;
 mod replies;
+mod report_messages;
 mod reporting;
 mod request;
+mod requester;
 mod schedule;
 mod settings;
 mod snapshot;
@@ -44,7 +47,8 @@ use std::sync::Arc;
 use crate::handler::{ActiveInterval, Change, Decision, EndReason, Timeline};
 use crate::notice::Notice;
 use crate::openadr::message::{
-    EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequestId, ReportSpecifierId, Service,
+    EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequest, ReportRequestId, ReportSpecifierId,
+    Service,
 };
 use crate::openadr::trust::Verified;
 use crate::time::{Now, Span, Timestamp};
@@ -59,6 +63,7 @@ pub(crate) use order::{Fulfilled, Order, OrderError};
 use polling::Polling;
 use registration::Registration;
 use reporting::Reporting;
+use requester::Requester;
 pub(crate) use settings::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
 pub(crate) use snapshot::{
     DecisionRecord, EventOptRecord, EventRecord, OwedReport, RegistrationRecord, RequestRecord,
@@ -164,6 +169,10 @@ pub(crate) enum Input {
     Persisted { batch: u64 },
     /// The writes of that batch could not be stored; they will be tried again, its effects will not happen.
     PersistFailed { batch: u64, why: String },
+    /// We want reports of the VTN; `along`: with our next answer to its metadata (rule 344).
+    RequestReports { requests: Vec<ReportRequest>, along: bool },
+    /// We want no more of them; `along`: with our next answer to its data (rule 328).
+    CancelRequested { ids: Vec<ReportRequestId>, report_to_follow: bool, along: bool },
     /// The operator ends the registration.
     Unregister,
 }
@@ -266,6 +275,7 @@ pub(crate) struct Engine {
     events: EventSet,
     availability: Availability,
     reporting: Reporting,
+    requester: Requester,
     /// The first batch that could not be stored; while there is one, nothing that promises is sent.
     store_failed_at: Option<u64>,
     batches: u64,
@@ -283,6 +293,7 @@ impl Engine {
             events: EventSet::restored(stored.events, &stored.event_opts, &settings),
             availability: Availability::restored(stored.schedules),
             reporting: Reporting::restored(stored.requests, stored.owed),
+            requester: Requester::default(),
             store_failed_at: None,
             batches: 0,
             settings,
@@ -320,6 +331,12 @@ impl Engine {
             }
             Input::Persisted { batch } => self.persisted(&mut turn, batch),
             Input::PersistFailed { batch, why } => self.persist_failed(&mut turn, batch, why),
+            Input::RequestReports { requests, along } => {
+                self.requester.request(&mut self.dice, requests, along);
+            }
+            Input::CancelRequested { ids, report_to_follow, along } => {
+                self.requester.cancel(&mut self.dice, ids, report_to_follow, along);
+            }
             Input::Unregister => self.leave(),
         }
         self.advance(&mut turn);
@@ -359,6 +376,7 @@ impl Engine {
         }
         if self.reports() {
             self.reporting.advance(turn, &self.settings);
+            self.register_what_is_due(turn);
         }
         self.send_what_is_owed(turn);
     }
@@ -387,6 +405,7 @@ impl Engine {
         self.events.stop_all(turn);
         self.availability.owe_all(turn, &mut self.dice);
         self.reporting.erase(turn);
+        self.requester = Requester::default();
     }
 }
 

@@ -90,14 +90,8 @@ impl Engine {
                 self.reports_requested(turn, &create.request_id, create.report_requests).into()
             }
             Payload::CancelReport(cancel) => self.reports_cancelled(turn, &cancel).into(),
-            Payload::RegisterReport(register) => {
-                self.fitting_answer(PayloadKind::RegisterReport, EiResponse::ok(register.request_id))
-            }
-            Payload::UpdateReport(update) => {
-                let why = "no report was asked for";
-                let response = EiResponse::error(ResponseCode::INVALID_ID, why, update.request_id);
-                self.fitting_answer(PayloadKind::UpdateReport, response)
-            }
+            Payload::RegisterReport(register) => self.vtn_registers_reports(turn, register, ven_id).into(),
+            Payload::UpdateReport(update) => self.vtn_reports(turn, update, ven_id).into(),
             Payload::CancelPartyRegistration(cancel) => self.cancelled_by_vtn(turn, cancel).into(),
             Payload::RequestReregistration(_) => {
                 turn.notify(Notice::ReregistrationRequested);
@@ -105,7 +99,10 @@ impl Engine {
                 self.fitting_answer(PayloadKind::RequestReregistration, EiResponse::ok("".into()))
             }
             // The acceptance of a request that we sent along.
-            Payload::CreatedReport(_) => return Ok(None),
+            Payload::CreatedReport(created) => {
+                self.requester.accepted_along(turn, &created);
+                return Ok(None);
+            }
             Payload::CreatedEvent(_)
             | Payload::RequestEvent(_)
             | Payload::Response(_)

@@ -1,6 +1,6 @@
 //! Takes a reply for what it is: which kinds are lawful for which request, and what follows from each.
 
-use crate::notice::{Notice, ReportEnd};
+use crate::notice::Notice;
 use crate::openadr::message::{
     DistributeEvent, EiResponse, Payload, PayloadKind, RegisteredReport, RequestId, ResponseCode,
     UpdatedReport,
@@ -62,6 +62,7 @@ impl Engine {
                 Ok(())
             }
             (What::RegisterReport(request_id), Some(Payload::RegisteredReport(reply))) => {
+                answers_to(request_id, &reply.response)?;
                 self.reports_taken(turn, request_id, reply);
                 Ok(())
             }
@@ -85,7 +86,20 @@ impl Engine {
             }
             (What::CreateOpt(_) | What::CancelOpt(_), reply) => self.opt_answered(turn, what, reply),
             (What::Update(sequence), Some(Payload::UpdatedReport(reply))) => {
+                if let Some(owed) = self.reporting.first_owed().filter(|owed| owed.sequence == *sequence) {
+                    answers_to(&owed.update.request_id, &reply.response)?;
+                }
                 self.report_taken(turn, *sequence, &reply);
+                Ok(())
+            }
+            (What::Request(request_id), Some(Payload::CreatedReport(reply))) => {
+                answers_to(request_id, &reply.response)?;
+                self.requester.created(turn, &reply);
+                Ok(())
+            }
+            (What::Request(request_id), Some(Payload::CanceledReport(reply))) => {
+                answers_to(request_id, &reply.response)?;
+                self.requester.canceled(turn, &reply);
                 Ok(())
             }
             (what, Some(Payload::Response(reply))) => {
@@ -216,20 +230,28 @@ impl Engine {
     /// Registering reports cancels every request that runs (rule 306).
     pub(super) fn reports_registered(&mut self, turn: &mut Turn) {
         let summary = self.settings.offers_summary();
+        let mut asked_by = None;
         if let Registration::Registered { record, duties } = &mut self.registration {
             duties.register_reports = None;
-            duties.metadata_for = None;
+            asked_by = duties.metadata_for.take();
             record.reports_registered = Some(summary);
             turn.write(Write::Registration(Some(record.clone())));
         }
-        self.reporting.end_all(turn, ReportEnd::RegisteredAnew);
+        self.reporting.registered_anew(turn);
+        if let Some(id) = asked_by {
+            self.reporting.metadata_sent(turn, &id);
+        }
     }
 
     /// The VTN has taken a logical answer, in whatever words.
     fn answer_taken(&mut self, turn: &mut Turn, reply: Option<Payload>) -> Result<(), String> {
         let refusal = match reply {
+            None => None,
             // The acceptance of a request sent along may stand in place of the plain answer.
-            None | Some(Payload::CreatedReport(_)) => None,
+            Some(Payload::CreatedReport(created)) => {
+                self.requester.accepted_along(turn, &created);
+                None
+            }
             Some(Payload::Response(reply)) => {
                 Some(reply.response).filter(|verdict| !verdict.code.is_success())
             }
@@ -268,9 +290,18 @@ impl Engine {
             self.reporting.refused(turn, sequence, &reply.response);
         }
         if let Some(cancel) = &reply.cancel_report {
-            self.reporting.cancel(turn, &cancel.report_request_ids, cancel.report_to_follow);
+            self.cancel_reports(turn, &cancel.report_request_ids, cancel.report_to_follow);
         }
     }
+}
+
+/// An answer repeats the requestID, unless it is empty (rule 303).
+fn answers_to(request_id: &RequestId, response: &EiResponse) -> Result<(), String> {
+    let found = &response.request_id;
+    if found.is_empty() || found == request_id {
+        return Ok(());
+    }
+    Err(format!("the reply is to requestID {found}, we sent {request_id} (rule 303)"))
 }
 
 pub(super) fn unlawful(what: &What, reply: Option<&Payload>) -> String {
@@ -286,6 +317,7 @@ pub(super) fn unlawful(what: &What, reply: Option<&Payload>) -> String {
         What::CreateOpt(_) => "oadrCreateOpt",
         What::CancelOpt(_) => "oadrCancelOpt",
         What::Update(_) => "oadrUpdateReport",
+        What::Request(_) => "oadrCreateReport or oadrCancelReport",
     };
     match reply {
         Some(reply) => format!("the reply to {request} is {}", reply.kind()),

@@ -5,30 +5,33 @@
 //!                                   └─ no answer in time: placeholders of bad quality (rule 318)
 //! ```
 //!
+//! Placeholders whose data come late are corrected: once the data flow again, each report that had some is asked for once more,
+//! and sent again as a whole if it has become better (rule 346). A restart forgets what might be corrected.
+//!
+//! Requests for metadata run like others, but their report is the `oadrRegisterReport` ([`super::report_messages`]).
+//!
 //! How far a request has been reported is stored in the same transaction as the report itself, so that after a restart neither
 //! a span is missing nor one is reported with other values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::notice::{Notice, ReportEnd};
-use crate::openadr::message::{
-    CancelReport, CanceledReport, CreatedReport, DataQuality, Duration, EiResponse, Float, Interval,
-    PayloadBase, Report, ReportPayload, ReportRequest, ReportRequestId, ReportSpecifier, RequestId,
-    ResponseCode, StreamPayload, UpdateReport,
-};
+use crate::openadr::message::{EiResponse, ReportRequestId, RequestId, ResponseCode, UpdateReport};
 use crate::time::{Span, Timestamp};
 
-use super::registration::Registration;
-use super::settings::{ReportOffer, Settings};
+use super::layout::{changes, complete, lay_out, missing, placeholders, recorded};
+use super::settings::Settings;
 use super::snapshot::{OwedReport, RequestRecord, Write};
 use super::timer::{Earliest, Timer};
-use super::{CollectTicket, Column, Effect, Engine, Sample, Turn, Wish, WishedSpan, request};
+use super::{CollectTicket, Column, Effect, Turn, Wish, WishedSpan};
 
 /// Reports that fell due while we were away are put together up to so many steps.
 const MOST_STEPS: i64 = 1000;
 /// The owner of the data has its own patience; if it says nothing at all, this much later we go on without it.
 const COLLECT_GRACE: Span = Span::from_seconds(5);
+/// So many reports of a request that had placeholders are remembered.
+const MOST_INCOMPLETE: usize = 100;
 
 /// The requests that run, and the reports that are owed.
 #[derive(Debug, Default)]
@@ -43,6 +46,10 @@ pub(super) struct Reporting {
 struct Running {
     record: RequestRecord,
     collecting: Option<Collecting>,
+    /// Spans that were reported with so many placeholders, oldest first.
+    incomplete: VecDeque<(WishedSpan, usize)>,
+    /// The last report had no placeholder, so those before may have become better.
+    data_flow: bool,
 }
 
 #[derive(Debug)]
@@ -50,29 +57,47 @@ struct Collecting {
     attempt: u64,
     batch: u64,
     span: WishedSpan,
+    is_correction: bool,
     give_up: Span,
 }
 
 impl Running {
+    const fn new(record: RequestRecord) -> Self {
+        Self { record, collecting: None, incomplete: VecDeque::new(), data_flow: false }
+    }
+
     /// When the next report is due; `None` once it is being collected.
     fn due(&self, now: Timestamp) -> Option<Timestamp> {
         if self.collecting.is_some() {
             return None;
         }
         let record = &self.record;
-        if record.back.is_zero() || record.closing {
+        if record.closing || (record.back.is_zero() && !record.is_metadata()) {
             return Some(now);
         }
         let next = record.reported_to + record.back;
         Some(record.end.map_or(next, |end| next.min(end)))
     }
 
+    /// What is collected next: the next report if it is due, otherwise a correction.
+    fn wanted(&self, now: Timestamp, step: Span) -> Option<(WishedSpan, bool)> {
+        // A one-shot follows its confirmation, never precedes it.
+        if self.collecting.is_some() || self.record.unconfirmed.is_some() || self.record.is_metadata() {
+            return None;
+        }
+        if self.due(now).is_some_and(|due| due <= now) {
+            return Some((self.next_span(now, step), false));
+        }
+        let (span, _) = self.incomplete.front().filter(|_| self.data_flow)?;
+        Some((*span, true))
+    }
+
     /// The span of the next report: one period, or all that have passed unreported up to a limit.
-    fn next_span(&self, now: Timestamp) -> WishedSpan {
-        let RequestRecord { granularity, back, reported_to: from, end, closing, .. } = self.record;
+    fn next_span(&self, now: Timestamp, granularity: Span) -> WishedSpan {
+        let RequestRecord { back, reported_to: from, end, closing, .. } = self.record;
         let latest = WishedSpan::Latest { length: granularity };
         if back.is_zero() {
-            return latest;
+            return end.map_or(latest, |to| WishedSpan::Window { from, to, granularity });
         }
         let passed = now - from;
         let length = if closing {
@@ -89,20 +114,45 @@ impl Running {
     }
 }
 
+impl Running {
+    /// A report goes out in any case, a correction only where it is better; what has placeholders is remembered.
+    fn is_worth_sending(&mut self, collecting: &Collecting, missing: usize) -> bool {
+        let record = &self.record;
+        if collecting.is_correction {
+            return self.incomplete.pop_front().is_some_and(|(_, before)| missing < before);
+        }
+        self.data_flow = missing == 0;
+        if missing > 0 && !record.back.is_zero() && !record.is_on_change() {
+            self.incomplete.push_back((collecting.span, missing));
+            let too_many = self.incomplete.len().saturating_sub(MOST_INCOMPLETE);
+            self.incomplete.drain(..too_many);
+        }
+        true
+    }
+}
+
 impl Reporting {
     pub(super) fn restored(
         requests: BTreeMap<ReportRequestId, RequestRecord>,
         owed: BTreeMap<u64, OwedReport>,
     ) -> Self {
-        let running =
-            requests.into_iter().map(|(id, record)| (id, Running { record, collecting: None })).collect();
+        let running = requests.into_iter().map(|(id, record)| (id, Running::new(record))).collect();
         let last_sequence = owed.keys().next_back().copied().unwrap_or(0);
         Self { running, owed, last_sequence, attempts: 0 }
     }
 
-    /// All requests that still have a report to come (rule 329).
+    /// A request begins; the same reportRequestID again replaces what ran under it, as after a restart of the VTN.
+    pub(super) fn begin(&mut self, turn: &mut Turn, record: RequestRecord) {
+        turn.write(Write::Request(record.clone()));
+        self.running.insert(record.id.clone(), Running::new(record));
+    }
+
+    /// All requests that still have a report to come, be it one that is ready and waits for the VTN (rule 329).
     pub(super) fn pending(&self) -> Vec<ReportRequestId> {
-        self.running.keys().cloned().collect()
+        let owed = self.owed.values().flat_map(|owed| &owed.update.reports);
+        let owed = owed.map(|report| &report.report_request_id);
+        let all: BTreeSet<_> = self.running.keys().chain(owed).cloned().collect();
+        all.into_iter().collect()
     }
 
     pub(super) fn first_owed(&self) -> Option<&OwedReport> {
@@ -138,20 +188,26 @@ impl Reporting {
             self.without_data(turn, settings, &id);
         }
         for running in self.running.values_mut() {
-            // A one-shot follows its confirmation, never precedes it.
-            let confirmed = running.record.unconfirmed.is_none();
-            if running.due(now.wall).is_some_and(|due| confirmed && due <= now.wall) {
-                skip_what_is_lost(turn, settings, running);
-                self.attempts += 1;
-                let span = running.next_span(now.wall);
-                let give_up = now.since_start + settings.collect_patience + COLLECT_GRACE;
-                let attempt = self.attempts;
-                running.collecting = Some(Collecting { attempt, batch: turn.batch, span, give_up });
-                let ticket = CollectTicket { request: running.record.id.clone(), attempt };
-                let (specifier, points) = (running.record.specifier.clone(), running.record.points.clone());
-                let patience = settings.collect_patience;
-                turn.effect(Effect::Collect { ticket, wish: Wish { specifier, points, span, patience } });
+            let Some(offer) = settings.offer(&running.record.specifier) else { continue };
+            let record = &running.record;
+            let step = if record.is_on_change() { offer.min_period } else { record.granularity };
+            if running.wanted(now.wall, step).is_some_and(|(_, is_correction)| !is_correction) {
+                skip_what_is_lost(turn, offer.kept, running);
             }
+            let Some((span, is_correction)) = running.wanted(now.wall, step) else { continue };
+            self.attempts += 1;
+            let give_up = now.since_start + settings.collect_patience + COLLECT_GRACE;
+            let (attempt, batch) = (self.attempts, turn.batch);
+            running.collecting = Some(Collecting { attempt, batch, span, is_correction, give_up });
+            let record = &running.record;
+            let ticket = CollectTicket { request: record.id.clone(), attempt };
+            let wish = Wish {
+                specifier: record.specifier.clone(),
+                points: record.points.clone(),
+                span: if record.is_on_change() { with_one_before(span) } else { span },
+                patience: settings.collect_patience,
+            };
+            turn.effect(Effect::Collect { ticket, wish });
         }
     }
 
@@ -159,18 +215,8 @@ impl Reporting {
     fn without_data(&mut self, turn: &mut Turn, settings: &Settings, id: &ReportRequestId) {
         let Some(running) = self.running.get_mut(id) else { return };
         let Some(collecting) = running.collecting.take() else { return };
-        let (from, to, step) = match collecting.span {
-            WishedSpan::Latest { length } => (turn.now.wall - length, turn.now.wall, length),
-            WishedSpan::Window { from, to, granularity } => (from, to, granularity),
-        };
-        let starts =
-            std::iter::successors(Some(from), |start| Some(*start + step)).take_while(|start| *start < to);
-        let sample = |start| Sample { start, duration: step, value: None, quality: DataQuality::Bad };
-        let samples: Vec<_> = starts.map(sample).collect();
-        let columns = running.record.points.iter();
-        let columns =
-            columns.map(|point| Column { point: point.clone(), samples: samples.clone() }).collect();
-        self.report(turn, settings, id, collecting.span, columns);
+        let columns = placeholders(&running.record.points, collecting.span, turn.now.wall);
+        self.report(turn, settings, id, &collecting, columns);
     }
 
     /// The data have come: the report is owed from now on.
@@ -183,7 +229,7 @@ impl Reporting {
     ) {
         let Some(running) = self.running.get_mut(&ticket.request) else { return };
         let Some(collecting) = running.collecting.take_if(|c| c.attempt == ticket.attempt) else { return };
-        self.report(turn, settings, &ticket.request, collecting.span, columns);
+        self.report(turn, settings, &ticket.request, &collecting, columns);
     }
 
     fn report(
@@ -191,11 +237,20 @@ impl Reporting {
         turn: &mut Turn,
         settings: &Settings,
         id: &ReportRequestId,
-        span: WishedSpan,
+        collecting: &Collecting,
         columns: Vec<Column>,
     ) {
         let Some(running) = self.running.get_mut(id) else { return };
         let Some(offer) = settings.offer(&running.record.specifier) else { return };
+        let columns = complete(columns, &running.record.points, collecting.span, turn.now.wall);
+        if !running.is_worth_sending(collecting, missing(&columns)) {
+            return;
+        }
+        let columns = match collecting.span {
+            WishedSpan::Window { from, .. } if running.record.is_on_change() => changes(columns, from),
+            WishedSpan::Window { .. } if running.record.is_history() => recorded(columns),
+            WishedSpan::Window { .. } | WishedSpan::Latest { .. } => columns,
+        };
         let report = lay_out(&running.record, offer, columns, turn.now.wall);
         self.last_sequence += 1;
         let sequence = self.last_sequence;
@@ -205,8 +260,11 @@ impl Reporting {
             OwedReport { sequence, update: UpdateReport { request_id, reports: vec![report], ven_id: None } };
         turn.write(Write::Owe(owed.clone()));
         self.owed.insert(sequence, owed);
+        if collecting.is_correction {
+            return;
+        }
         let record = &mut running.record;
-        if let WishedSpan::Window { to, .. } = span {
+        if let WishedSpan::Window { to, .. } = collecting.span {
             record.reported_to = to;
         }
         let complete = record.back.is_zero() || record.end.is_some_and(|end| record.reported_to >= end);
@@ -225,16 +283,55 @@ impl Reporting {
         }
     }
 
-    /// Every request ends; reports that are owed are still delivered.
-    pub(super) fn end_all(&mut self, turn: &mut Turn, why: ReportEnd) {
-        for id in self.pending() {
-            self.end(turn, &id, why);
-        }
+    /// The metadata have been sent: that cancels every request but those for metadata (rule 306).
+    pub(super) fn registered_anew(&mut self, turn: &mut Turn) {
+        self.end_all(turn, ReportEnd::RegisteredAnew, |record| !record.is_metadata());
+        self.drop_all_owed(turn);
     }
 
     /// Nobody at the VTN waits for anything any more.
     pub(super) fn erase(&mut self, turn: &mut Turn) {
-        self.end_all(turn, ReportEnd::Unregistered);
+        self.end_all(turn, ReportEnd::Unregistered, |_| true);
+        self.drop_all_owed(turn);
+    }
+
+    fn end_all(&mut self, turn: &mut Turn, why: ReportEnd, which: fn(&RequestRecord) -> bool) {
+        let ids: Vec<_> =
+            self.running.values().map(|r| &r.record).filter(|r| which(r)).map(|r| r.id.clone()).collect();
+        for id in ids {
+            self.end(turn, &id, why);
+        }
+    }
+
+    /// Who asked for metadata that are due.
+    pub(super) fn metadata_due(&self, now: Timestamp) -> Option<ReportRequestId> {
+        let due = |running: &&Running| {
+            let record = &running.record;
+            record.is_metadata()
+                && record.unconfirmed.is_none()
+                && running.due(now).is_some_and(|due| due <= now)
+        };
+        self.running.values().find(due).map(|running| running.record.id.clone())
+    }
+
+    /// The metadata have been sent in answer to that request.
+    pub(super) fn metadata_sent(&mut self, turn: &mut Turn, id: &ReportRequestId) {
+        let Some(running) = self.running.get_mut(id) else { return };
+        let record = &mut running.record;
+        if record.closing {
+            return self.end(turn, id, ReportEnd::Cancelled);
+        }
+        if !record.back.is_zero() {
+            let periods = (turn.now.wall - record.reported_to).micros() / record.back.micros();
+            record.reported_to += record.back * periods.max(1);
+        }
+        if record.back.is_zero() || record.end.is_some_and(|end| record.reported_to + record.back >= end) {
+            return self.end(turn, id, ReportEnd::Complete);
+        }
+        turn.write(Write::Request(record.clone()));
+    }
+
+    fn drop_all_owed(&mut self, turn: &mut Turn) {
         let count = self.owed.len();
         for sequence in std::mem::take(&mut self.owed).into_keys() {
             turn.write(Write::Delivered(sequence));
@@ -283,6 +380,7 @@ impl Reporting {
     ) -> Vec<ReportRequestId> {
         let mut unknown = Vec::new();
         for id in ids {
+            let known = self.owes(id);
             match self.running.get_mut(id) {
                 Some(running) if last_one => {
                     running.record.closing = true;
@@ -292,18 +390,26 @@ impl Reporting {
                     self.end(turn, id, ReportEnd::Cancelled);
                     self.drop_owed(turn, id);
                 }
+                // It is over but for what has not arrived.
+                None if known => {
+                    if !last_one {
+                        self.drop_owed(turn, id);
+                    }
+                }
                 None => unknown.push(id.clone()),
             }
         }
         unknown
     }
 
+    fn owes(&self, id: &ReportRequestId) -> bool {
+        self.owed.values().any(|owed| is_of(owed, id))
+    }
+
     /// After a cancellation nothing more is sent for that request.
     fn drop_owed(&mut self, turn: &mut Turn, id: &ReportRequestId) {
-        let of_it =
-            |owed: &OwedReport| owed.update.reports.iter().any(|report| report.report_request_id == *id);
-        let dropped: Vec<_> =
-            self.owed.values().filter(|owed| of_it(owed)).map(|owed| owed.sequence).collect();
+        let of_it = self.owed.values().filter(|owed| is_of(owed, id));
+        let dropped: Vec<_> = of_it.map(|owed| owed.sequence).collect();
         for sequence in &dropped {
             self.delivered(turn, *sequence);
         }
@@ -323,6 +429,8 @@ impl Reporting {
         for running in self.running.values() {
             match (&running.collecting, running.due(now)) {
                 (Some(collecting), _) => earliest.at(collecting.give_up, Timer::CollectTimeout),
+                // Metadata that are due wait for their turn, not for the clock.
+                (None, Some(due)) if running.record.is_metadata() && due <= now => {}
                 (None, Some(due)) if running.record.unconfirmed.is_none() => {
                     earliest.at_wall(due, Timer::Report);
                 }
@@ -332,11 +440,24 @@ impl Reporting {
     }
 }
 
+fn is_of(owed: &OwedReport, id: &ReportRequestId) -> bool {
+    owed.update.reports.iter().any(|report| report.report_request_id == *id)
+}
+
+/// A step more in front, to see whether the first value is a change.
+fn with_one_before(span: WishedSpan) -> WishedSpan {
+    match span {
+        WishedSpan::Window { from, to, granularity } => {
+            WishedSpan::Window { from: from - granularity, to, granularity }
+        }
+        WishedSpan::Latest { .. } => span,
+    }
+}
+
 /// Time that lies further back than data are kept is left out, and told.
-fn skip_what_is_lost(turn: &mut Turn, settings: &Settings, running: &mut Running) {
+fn skip_what_is_lost(turn: &mut Turn, kept: Span, running: &mut Running) {
     let record = &mut running.record;
-    let Some(offer) = settings.offer(&record.specifier) else { return };
-    let oldest = turn.now.wall - offer.kept;
+    let oldest = turn.now.wall - kept;
     if record.back.is_zero() || record.reported_to + record.back >= oldest {
         return;
     }
@@ -344,122 +465,4 @@ fn skip_what_is_lost(turn: &mut Turn, settings: &Settings, running: &mut Running
     let periods = (oldest - from).micros() / record.back.micros();
     record.reported_to = from + record.back * periods;
     turn.notify(Notice::ReportSkipped { request_id: record.id.clone(), from, to: record.reported_to });
-}
-
-/// Writes columns of values as intervals, oldest first, one payload each.
-///
-/// **Reading of the standard:** several payloads may share an interval, and may also stand in intervals of their own; real VTNs stumble
-/// over the first form. All intervals of a report have the same form (rules 314, 315, 342): point data a start only; where
-/// there is interval data too, a start and a duration.
-fn lay_out(record: &RequestRecord, offer: &ReportOffer, columns: Vec<Column>, now: Timestamp) -> Report {
-    let interval_data =
-        record.points.iter().filter_map(|r_id| offer.point(r_id)).any(|point| point.interval_data);
-    let mut cells: Vec<(Timestamp, usize, Column, Sample)> = Vec::new();
-    for (place, column) in columns.into_iter().enumerate() {
-        let name = Column { point: column.point, samples: Vec::new() };
-        cells.extend(column.samples.into_iter().map(|sample| (sample.start, place, name.clone(), sample)));
-    }
-    cells.sort_by_key(|(start, place, ..)| (*start, *place));
-    let end = cells.iter().map(|(start, _, _, sample)| *start + sample.duration).max();
-    let start = cells.first().map(|(start, ..)| *start);
-    let intervals = cells.into_iter().enumerate();
-    let intervals = intervals.map(|(uid, (start, _, column, sample))| Interval {
-        start: Some(start),
-        duration: interval_data.then(|| Duration::from_span(sample.duration)),
-        uid: Some(uid.to_string()),
-        payloads: vec![StreamPayload::Report(ReportPayload {
-            r_id: column.point,
-            confidence: None,
-            accuracy: None,
-            value: sample.value.unwrap_or_else(|| PayloadBase::Float(Float::from(0))),
-            data_quality: Some(sample.quality),
-        })],
-    });
-    Report {
-        start: start.or(Some(now)),
-        duration: end.zip(start).map(|(end, start)| Duration::from_span(end - start)),
-        intervals: intervals.collect(),
-        report_id: None,
-        descriptions: Vec::new(),
-        report_request_id: record.id.clone(),
-        report_specifier_id: record.specifier.clone(),
-        report_name: Some(offer.name.data()),
-        created_date_time: now,
-    }
-}
-
-impl Engine {
-    /// The VTN wants reports: all of a message are begun, or none.
-    pub(super) fn reports_requested(
-        &mut self,
-        turn: &mut Turn,
-        request_id: &RequestId,
-        wishes: Vec<ReportRequest>,
-    ) -> CreatedReport {
-        let (metadata, wishes): (Vec<_>, Vec<_>) = wishes
-            .into_iter()
-            .partition(|wish| wish.specifier.report_specifier_id.as_str() == ReportSpecifier::METADATA);
-        let read = |wish| request::read(wish, request_id, &self.settings, turn.now.wall);
-        let records: Result<Vec<_>, _> = wishes.into_iter().map(read).collect();
-        let response = match records {
-            Ok(records) => {
-                for record in records {
-                    self.begin_report(turn, record);
-                }
-                EiResponse::ok(request_id.clone())
-            }
-            Err((code, why)) => {
-                turn.notify(Notice::ReportRequestRefused { code, why: why.clone() });
-                EiResponse::error(code, why, request_id.clone())
-            }
-        };
-        let mut pending_reports = self.reporting.pending();
-        if response.code.is_success()
-            && let Some(wish) = metadata.into_iter().next()
-        {
-            pending_reports.push(wish.report_request_id.clone());
-            if let Registration::Registered { duties, .. } = &mut self.registration {
-                duties.metadata_for = Some(wish.report_request_id);
-                duties.register_reports = Some(self.dice.request_id());
-            }
-        }
-        let ven_id = self.registration.ven_id().cloned();
-        CreatedReport { response, pending_reports, ven_id }
-    }
-
-    fn begin_report(&mut self, turn: &mut Turn, record: RequestRecord) {
-        turn.notify(Notice::ReportRequested {
-            request_id: record.id.clone(),
-            specifier: record.specifier.clone(),
-            points: record.points.clone(),
-            granularity: record.granularity,
-            back: record.back,
-        });
-        turn.write(Write::Request(record.clone()));
-        // The same reportRequestID again replaces what ran under it, as after a restart of the VTN.
-        self.reporting.running.insert(record.id.clone(), Running { record, collecting: None });
-    }
-
-    /// The VTN wants no more of some reports (rules 336, 345).
-    pub(super) fn reports_cancelled(&mut self, turn: &mut Turn, cancel: &CancelReport) -> CanceledReport {
-        let unknown = self.reporting.cancel(turn, &cancel.report_request_ids, cancel.report_to_follow);
-        let request_id = cancel.request_id.clone();
-        let response = match unknown.first() {
-            None => EiResponse::ok(request_id),
-            Some(id) => {
-                let why = format!("reportRequestID {id} is not known");
-                EiResponse::error(ResponseCode::INVALID_ID, why, request_id)
-            }
-        };
-        let (pending_reports, ven_id) = (self.reporting.pending(), self.registration.ven_id().cloned());
-        CanceledReport { response, pending_reports, ven_id }
-    }
-
-    /// Confirms what was begun before a restart and perhaps never confirmed.
-    pub(super) fn confirm_again(&mut self) {
-        for request_id in self.reporting.unconfirmed() {
-            let (pending_reports, ven_id) = (self.reporting.pending(), self.registration.ven_id().cloned());
-            self.answers.owe(CreatedReport { response: EiResponse::ok(request_id), pending_reports, ven_id });
-        }
-    }
 }

@@ -153,6 +153,11 @@ pub(crate) struct PointOffer {
 }
 
 impl ReportOffer {
+    /// Of the past, in the steps in which it was recorded (`min_period`).
+    pub(super) fn is_history(&self) -> bool {
+        matches!(self.name.data(), ReportName::HistoryUsage | ReportName::HistoryGreenButton)
+    }
+
     pub(super) fn point(&self, r_id: &RId) -> Option<&PointOffer> {
         self.points.iter().find(|point| point.r_id == *r_id)
     }
@@ -183,7 +188,7 @@ impl ReportOffer {
             sampling_rate: Some(SamplingRate {
                 min_period: Duration::from_span(self.min_period),
                 max_period: Duration::from_span(self.max_period),
-                on_change: false,
+                on_change: !self.is_history(),
             }),
         }
     }

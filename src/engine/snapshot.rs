@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use crate::handler::EndReason;
 use crate::notice::DecidedBy;
 use crate::openadr::message::{
-    EiEvent, EventId, OptId, OptType, RId, RegistrationId, ReportRequestId, ReportSpecifierId, RequestId,
-    ResourceId, ResponseCode, ResponseRequired, UpdateReport, VenId, VtnId,
+    EiEvent, EventId, OptId, OptType, RId, RegistrationId, ReportRequestId, ReportSpecifier,
+    ReportSpecifierId, RequestId, ResourceId, ResponseCode, ResponseRequired, UpdateReport, VenId, VtnId,
 };
 use crate::time::{Span, Timestamp};
 
@@ -76,10 +76,11 @@ pub(crate) struct RequestRecord {
     pub(crate) id: ReportRequestId,
     pub(crate) specifier: ReportSpecifierId,
     pub(crate) points: Vec<RId>,
+    /// Step between values; zero: what changes (rule 317).
     pub(crate) granularity: Span,
     /// Time between reports; zero: once.
     pub(crate) back: Span,
-    /// When the last report ends; `None`: never.
+    /// When the last report ends; `None`: never. Of a history, where the span ends.
     pub(crate) end: Option<Timestamp>,
     /// Up to here everything has been reported.
     pub(crate) reported_to: Timestamp,
@@ -87,6 +88,23 @@ pub(crate) struct RequestRecord {
     pub(crate) closing: bool,
     /// The request has still to be confirmed, under this requestID.
     pub(crate) unconfirmed: Option<RequestId>,
+}
+
+impl RequestRecord {
+    /// What is asked for are the metadata (rule 327).
+    pub(crate) fn is_metadata(&self) -> bool {
+        self.specifier.as_str() == ReportSpecifier::METADATA
+    }
+
+    /// What changes is reported, not a value for each step (rule 317).
+    pub(crate) const fn is_on_change(&self) -> bool {
+        self.granularity.is_zero()
+    }
+
+    /// What is asked for is one span of the past.
+    pub(crate) const fn is_history(&self) -> bool {
+        self.back.is_zero() && self.end.is_some()
+    }
 }
 
 /// A report that is ready and has not reached the VTN.

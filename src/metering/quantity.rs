@@ -19,6 +19,8 @@ pub(crate) enum Quantity {
     ExportPower,
     /// The first less the second, in W.
     NetPower,
+    /// Whether it delivers.
+    Status,
 }
 
 impl Quantity {
@@ -30,6 +32,7 @@ impl Quantity {
         Self::ImportPower,
         Self::ExportPower,
         Self::NetPower,
+        Self::Status,
     ];
 
     /// It belongs to a span of time; otherwise to an instant.
@@ -37,27 +40,39 @@ impl Quantity {
         matches!(self, Self::ImportEnergy | Self::ExportEnergy | Self::NetEnergy)
     }
 
-    /// The unit of its values.
-    pub(crate) fn unit(self) -> Unit {
+    /// The unit of its values; a status has none.
+    pub(crate) fn unit(self) -> Option<Unit> {
+        if self == Self::Status {
+            return None;
+        }
         if self.is_energy() {
-            return Unit::Energy(PowerKind::Real, SiScale::None);
+            return Some(Unit::Energy(PowerKind::Real, SiScale::None));
         }
         // The nominal values of the European grid.
         let grid = PowerAttributes { hertz: Decimal::from(50), voltage: Decimal::from(230), ac: true };
-        Unit::Power(PowerKind::Real, SiScale::None, grid)
+        Some(Unit::Power(PowerKind::Real, SiScale::None, grid))
     }
 
-    /// What its values are.
+    /// What its values are: usage, of whichever kind (rule 331).
     pub(crate) const fn report_type(self) -> ReportType {
-        if self.is_energy() { ReportType::Usage } else { ReportType::Reading }
-    }
-
-    /// How its values are read.
-    pub(crate) const fn reading_type(self) -> ReadingType {
         match self {
-            Self::NetEnergy => ReadingType::Net,
+            Self::Status => ReportType::ResourceStatus,
             Self::ImportEnergy
             | Self::ExportEnergy
+            | Self::NetEnergy
+            | Self::ImportPower
+            | Self::ExportPower
+            | Self::NetPower => ReportType::Usage,
+        }
+    }
+
+    /// How its values are read (rule 331).
+    pub(crate) const fn reading_type(self) -> ReadingType {
+        match self {
+            Self::Status => ReadingType::NotApplicable,
+            Self::ImportEnergy
+            | Self::ExportEnergy
+            | Self::NetEnergy
             | Self::ImportPower
             | Self::ExportPower
             | Self::NetPower => ReadingType::DirectRead,
@@ -75,6 +90,7 @@ impl fmt::Display for Quantity {
             Self::ImportPower => "import_power",
             Self::ExportPower => "export_power",
             Self::NetPower => "net_power",
+            Self::Status => "status",
         })
     }
 }

@@ -67,7 +67,7 @@ impl Point {
             Quantity::ExportEnergy => self.export,
             Quantity::NetEnergy if self.gives => Some(self.import? - self.export?),
             Quantity::NetEnergy => self.import,
-            Quantity::ImportPower | Quantity::ExportPower | Quantity::NetPower => None,
+            Quantity::ImportPower | Quantity::ExportPower | Quantity::NetPower | Quantity::Status => None,
         }
     }
 
@@ -76,7 +76,7 @@ impl Point {
             Quantity::ImportPower => self.power_import,
             Quantity::ExportPower => self.power_export,
             Quantity::NetPower => net(self.power_import, self.power_export),
-            Quantity::ImportEnergy | Quantity::ExportEnergy | Quantity::NetEnergy => None,
+            Quantity::ImportEnergy | Quantity::ExportEnergy | Quantity::NetEnergy | Quantity::Status => None,
         }
     }
 
@@ -285,6 +285,13 @@ impl Series {
         let rise = ((high - low) * Decimal::from(passed) / Decimal::from(whole)).round_dp(DIGITS);
         let uncertain = before.doubtful || after.is_uncertain();
         Some(Level { value: low + rise, far: gap > usual * 2, uncertain })
+    }
+
+    /// Whether the meter was heard at about that time.
+    pub(crate) fn was_heard(&self, at: Timestamp) -> bool {
+        let last = self.points.partition_point(|point| point.at <= at).checked_sub(1);
+        let last = last.and_then(|last| self.points.get(last));
+        last.is_some_and(|last| at - last.at <= STALE.max(last.usual * 2))
     }
 
     /// How many readings it holds.

@@ -6,6 +6,7 @@
 mod opt;
 mod owed;
 mod push;
+mod report;
 mod sender;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,14 +14,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::openadr::message::{
     CancelPartyRegistration, CancelReport, CanceledPartyRegistration, CreateOpt, CreatePartyRegistration,
     CreateReport, CreatedEvent, CreatedPartyRegistration, DistributeEvent, Duration, EiResponse, EventId,
-    EventStatus, OadrEvent, OptType, Payload, PayloadKind, Profile, ProfileName, RegisterReport,
-    RegisteredReport, RegistrationId, Report, ReportRequest, ReportRequestId, RequestId,
-    RequestReregistration, Response, ResponseCode, ResponseRequired, Service, TransportName, UpdateReport,
-    UpdatedReport, VenId, VtnId,
+    EventStatus, OadrEvent, OptType, Payload, PayloadKind, Profile, ProfileName, RegistrationId, Report,
+    ReportRequest, ReportRequestId, RequestId, RequestReregistration, Response, ResponseCode,
+    ResponseRequired, Service, TransportName, VenId, VtnId,
 };
 use crate::time::{Span, Timestamp};
 
 use owed::{Owed, verdict};
+use report::{Asked, Requests};
 use sender::ven_id_of;
 
 /// What a VTN answers.
@@ -99,6 +100,10 @@ pub struct VtnCore {
     pub cancel_with_next_update: bool,
     /// The requestID of every `oadrDistributeEvent`; it need not be unique (rule 43).
     pub constant_request_id: Option<RequestId>,
+    /// What it can report itself: its metadata, with `reportRequestID` 0.
+    pub own_reports: Vec<Report>,
+    requests_to_ven: Requests,
+    asked_of_us: BTreeMap<ReportRequestId, Asked>,
     registration: Option<(VenId, RegistrationId)>,
     /// Where the VEN is pushed to; `None`: it polls.
     transport_address: Option<String>,
@@ -149,6 +154,9 @@ impl VtnCore {
             forgotten_reports: BTreeSet::new(),
             cancel_with_next_update: false,
             constant_request_id: None,
+            own_reports: Vec::new(),
+            requests_to_ven: Requests::default(),
+            asked_of_us: BTreeMap::new(),
             registration: None,
             transport_address: None,
             bootstrapped: false,
@@ -266,6 +274,8 @@ impl VtnCore {
         self.created_opts.clear();
         self.offered.clear();
         self.pending.clear();
+        self.requests_to_ven = Requests::default();
+        self.asked_of_us.clear();
         self.distributed = None;
     }
 
@@ -342,14 +352,12 @@ impl VtnCore {
             Payload::CreateOpt(create) => self.create_opt(now, *create),
             Payload::CancelOpt(cancel) => self.cancel_opt(cancel),
             Payload::RegisterReport(register) => self.register_report(now, register),
-            Payload::CreatedReport(created) => {
-                self.pending = created.pending_reports;
-                deny(ResponseCode::OK, "OK")
-            }
-            Payload::CanceledReport(canceled) => {
-                self.pending = canceled.pending_reports;
-                deny(ResponseCode::OK, "OK")
-            }
+            Payload::CreatedReport(created) => self.created_report(now, created),
+            Payload::CanceledReport(canceled) => self.canceled_report(now, canceled),
+            Payload::CreateReport(create) => self.create_report(now, create),
+            Payload::CancelReport(cancel) => self.cancel_report(cancel),
+            Payload::RegisteredReport(registered) => self.registered_report(now, registered),
+            Payload::UpdatedReport(updated) => self.updated_report(updated),
             Payload::UpdateReport(update) => self.update_report(update),
             Payload::CancelPartyRegistration(cancel) => {
                 self.forget_everything();
@@ -364,12 +372,9 @@ impl VtnCore {
                 deny(ResponseCode::OK, "OK")
             }
             Payload::Response(_) => Answer::Empty,
-            Payload::RegisteredReport(_) | Payload::UpdatedReport(_) => deny(ResponseCode::OK, "OK"),
             Payload::DistributeEvent(_)
             | Payload::CanceledOpt(_)
             | Payload::CreatedOpt(_)
-            | Payload::CancelReport(_)
-            | Payload::CreateReport(_)
             | Payload::CreatePartyRegistration(_)
             | Payload::CreatedPartyRegistration(_)
             | Payload::RequestReregistration(_)
@@ -441,8 +446,10 @@ impl VtnCore {
         if self.transport_address.is_some() {
             self.violations.push("a VEN that is pushed to polls (rule 51)".into());
         }
+        self.queue_own_reports(now);
         if let Some(waiting) = self.queue.pop_front() {
             self.owed.sent(&waiting);
+            self.hand_out(&waiting);
             return Answer::Message(Box::new(waiting));
         }
         if self.changed { self.distribute(now, RequestId::from("")) } else { deny(ResponseCode::OK, "OK") }
@@ -495,53 +502,6 @@ impl VtnCore {
             });
         }
         deny(ResponseCode::OK, "OK")
-    }
-
-    fn register_report(&mut self, now: Timestamp, register: RegisterReport) -> Answer {
-        for report in &register.reports {
-            if (now - report.created_date_time).abs() > Span::MINUTE {
-                let specifier = &report.report_specifier_id;
-                self.violations.push(format!("createdDateTime of the metadata of {specifier} is not of now"));
-            }
-            if report.report_request_id.as_str() != "0"
-                || report.duration.is_none()
-                || !report.intervals.is_empty()
-            {
-                self.violations
-                    .push(format!("metadata of {} break rule 305 or 311", report.report_specifier_id));
-            }
-        }
-        self.offered = register.reports;
-        self.bootstrapped = true;
-        self.pending.clear();
-        let (response, report_requests) = (EiResponse::ok(register.request_id), self.piggyback.clone());
-        message(RegisteredReport { response, report_requests, ven_id: None })
-    }
-
-    fn update_report(&mut self, update: UpdateReport) -> Answer {
-        for report in &update.reports {
-            let first = report.intervals.first().and_then(|interval| interval.start);
-            if report.start.is_none() || report.start != first || report.report_name.is_none() {
-                self.violations.push(format!("data of {} break rule 313 or 314", report.report_request_id));
-            }
-        }
-        if update.reports.iter().any(|report| self.forgotten_reports.contains(&report.report_request_id)) {
-            let why = "reportRequestID is not known";
-            let response = EiResponse::error(ResponseCode::INVALID_ID, why, update.request_id);
-            return message(UpdatedReport { response, cancel_report: None, ven_id: None });
-        }
-        let cancel_report = std::mem::take(&mut self.cancel_with_next_update).then(|| CancelReport {
-            request_id: self.next_id(),
-            report_request_ids: update
-                .reports
-                .iter()
-                .map(|report| report.report_request_id.clone())
-                .collect(),
-            report_to_follow: false,
-            ven_id: None,
-        });
-        self.reports.extend(update.reports);
-        message(UpdatedReport { response: EiResponse::ok(update.request_id), cancel_report, ven_id: None })
     }
 
     fn next_id(&mut self) -> RequestId {

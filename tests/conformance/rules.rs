@@ -6,7 +6,7 @@ const XMPP: &str = "speaks of XMPP, which a VEN may leave out (rule 510) and thi
 const PROFILE_A: &str = "speaks of profile 2.0a, which a VEN may leave out (rule 510) and this one does";
 
 /// Every rule of the profile specification whose side is the VEN's, or both.
-pub const RULES: &[Item] = &[
+pub(super) const RULES: &[Item] = &[
     Item::new("1", "date-times end in Z; durations are whole"),
     Item::new("6", "a test event is told by any text but `false`"),
     Item::new("12", "`always` is answered for every event, `never` for none"),
@@ -129,7 +129,7 @@ pub const RULES: &[Item] = &[
 ];
 
 /// Rules for a VTN: nothing is to be shown for a VEN, yet a test may cite them.
-pub const RULES_OF_VTNS: &[u16] = &[
+pub(super) const RULES_OF_VTNS: &[u16] = &[
     2, 3, 4, 5, 7, 8, 9, 10, 13, 14, 15, 16, 17, 20, 25, 27, 29, 38, 40, 41, 50, 52, 63, 70, 100, 101, 102,
     103, 104, 105, 106, 107, 108, 110, 113, 115, 517,
 ];

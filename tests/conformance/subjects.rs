@@ -6,7 +6,7 @@ const TWO_VTNS: &str = "one VEN has one VTN here: two of them are two VENs, each
 const VTN_UNDER_TEST: &str = "the VTN is under test";
 
 /// Pull number, push number where there is one, and what it is about.
-pub const SUBJECTS: &[(Item, Option<&str>)] = &[
+pub(super) const SUBJECTS: &[(Item, Option<&str>)] = &[
     (Item::new("n1_0010", "query"), Some("n0_5010")),
     (Item::new("n1_0015", "query while registered"), Some("n0_5015")),
     (Item::new("n1_0020", "from nothing to registered, metadata and events"), Some("n0_5020")),

@@ -11,9 +11,9 @@ use crate::handler::{Change, Decision};
 use crate::mock_vtn::{Answer, VtnCore};
 use crate::notice::Notice;
 use crate::openadr::message::{
-    DataQuality, Duration, EiEvent, Float, OptType, Payload, PayloadBase, PayloadKind, RId, ReadingType,
-    ReportInterval, ReportName, ReportRequest, ReportSpecifier, ReportSpecifierId, ReportType, Service,
-    SpecifierPayload,
+    DataQuality, Duration, EiEvent, Float, OptType, Payload, PayloadBase, PayloadKind, PowerKind, RId,
+    ReadingType, ReportInterval, ReportName, ReportRequest, ReportSpecifier, ReportSpecifierId, ReportType,
+    Service, SiScale, SpecifierPayload, Unit,
 };
 use crate::openadr::trust::Verified;
 use crate::time::{Now, Span, Timestamp};
@@ -89,7 +89,7 @@ pub(super) fn usage_offer() -> ReportOffer {
         r_id: RId::from(r_id),
         resource: None,
         report_type: ReportType::Usage,
-        unit: None,
+        unit: Some(Unit::Energy(PowerKind::Real, SiScale::None)),
         reading_type: ReadingType::DirectRead,
         interval_data,
     };

@@ -25,7 +25,7 @@ fn assert_complete(pair: &Pair, id: &str, (from, to, step): (Timestamp, Timestam
 }
 
 #[test]
-fn a_periodic_report_comes_each_period_with_all_its_steps() {
+fn rules_300_314_316_329_a_periodic_report_comes_each_period_with_all_its_steps() {
     let mut pair = Pair::registered();
     pair.vtn.request_reports(vec![wish("r1", &["energy", "power"], Span::MINUTE, Span::MINUTE * 5, None)]);
     pair.run(Span::HOUR + Span::MINUTE);
@@ -43,7 +43,7 @@ fn a_periodic_report_comes_each_period_with_all_its_steps() {
 
 /// Rule 342: point data have a start and no duration, interval data and mixed have both.
 #[test]
-fn the_form_of_the_intervals_follows_from_the_data() {
+fn rules_315_342_the_form_of_the_intervals_follows_from_the_data() {
     for (points, with_duration) in
         [(vec!["power"], false), (vec!["energy"], true), (vec!["energy", "power"], true)]
     {
@@ -59,7 +59,7 @@ fn the_form_of_the_intervals_follows_from_the_data() {
 }
 
 #[test]
-fn a_report_keeps_to_its_interval() {
+fn rules_325_341_a_report_keeps_to_its_interval() {
     let mut pair = Pair::registered();
     let (from, lasts) = (t("2030-01-01T00:10:30Z"), Span::MINUTE * 7);
     pair.vtn.request_reports(vec![wish(
@@ -79,7 +79,7 @@ fn a_report_keeps_to_its_interval() {
 
 /// Rule 324: a reportBackDuration of zero is one report, at once, after its confirmation.
 #[test]
-fn a_one_shot_report_comes_at_once_and_once() {
+fn rules_324_329_a_one_shot_report_comes_at_once_and_once() {
     let mut pair = Pair::registered();
     pair.vtn.request_reports(vec![wish("once", &["energy", "power"], Span::ZERO, Span::ZERO, None)]);
     pair.run(Span::from_seconds(12));
@@ -96,7 +96,7 @@ fn a_one_shot_report_comes_at_once_and_once() {
 
 /// Rules 304, 317, 340: what is not on offer is refused, and nothing of the message is begun.
 #[test]
-fn a_wish_beyond_the_offer_is_refused() {
+fn rules_304_317_340_a_wish_beyond_the_offer_is_refused() {
     let minute = Span::MINUTE;
     let good = wish("good", &["power"], minute, minute, None);
     let mut foreign = wish("bad", &["power"], minute, minute, None);
@@ -121,7 +121,7 @@ fn a_wish_beyond_the_offer_is_refused() {
 
 /// Rule 344: requests may come along with the answer to the metadata; they are confirmed by a message of their own.
 #[test]
-fn a_request_sent_along_is_confirmed_and_served() {
+fn rule_344_a_request_sent_along_is_confirmed_and_served() {
     let mut pair = Pair::new();
     pair.vtn.piggyback = vec![wish("p1", &["energy"], Span::MINUTE, Span::MINUTE, None)];
     pair.run(Span::MINUTE * 5);
@@ -131,7 +131,7 @@ fn a_request_sent_along_is_confirmed_and_served() {
 }
 
 #[test]
-fn a_cancelled_report_ends_at_once() {
+fn rule_336_a_cancelled_report_ends_at_once() {
     let mut pair = Pair::registered();
     pair.vtn.request_reports(vec![
         wish("r1", &["energy"], Span::MINUTE, Span::MINUTE, None),
@@ -152,7 +152,7 @@ fn a_cancelled_report_ends_at_once() {
 
 /// Rule 345: one last report; until it is sent, the request is pending.
 #[test]
-fn a_cancelled_report_may_have_one_to_follow() {
+fn rule_345_a_cancelled_report_may_have_one_to_follow() {
     let mut pair = Pair::registered();
     pair.vtn.request_reports(vec![wish("r1", &["energy"], Span::MINUTE, Span::MINUTE * 10, None)]);
     pair.run_to("2030-01-01T00:15:30Z");
@@ -166,7 +166,7 @@ fn a_cancelled_report_may_have_one_to_follow() {
 
 /// Rule 306: registering the reports again cancels what runs; the metadata carry the id under which they were asked for (rule 311).
 #[test]
-fn metadata_are_sent_on_request_and_cancel_what_runs() {
+fn rules_306_311_327_metadata_are_sent_on_request_and_cancel_what_runs() {
     let mut pair = Pair::registered();
     pair.vtn.request_reports(vec![wish("r1", &["energy"], Span::MINUTE, Span::MINUTE, None)]);
     pair.run(Span::MINUTE * 5);
@@ -240,7 +240,7 @@ fn time_beyond_what_is_kept_is_left_out_and_told() {
 
 /// Rule 318: a value is never invented; a placeholder says that it is one.
 #[test]
-fn without_data_the_report_holds_placeholders() {
+fn rule_318_without_data_the_report_holds_placeholders() {
     let mut pair = Pair::registered();
     pair.vtn.request_reports(vec![wish("r1", &["energy", "power"], Span::MINUTE, Span::MINUTE * 2, None)]);
     pair.meter_up = false;
@@ -260,7 +260,7 @@ fn without_data_the_report_holds_placeholders() {
 
 /// Rule 304: a VTN that has forgotten a request gets no more of it.
 #[test]
-fn a_request_that_the_vtn_forgot_ends() {
+fn rule_304_a_request_that_the_vtn_forgot_ends() {
     let mut pair = Pair::registered();
     pair.vtn.request_reports(vec![wish("r1", &["energy"], Span::MINUTE, Span::MINUTE, None)]);
     pair.run(Span::MINUTE * 2);
@@ -273,7 +273,7 @@ fn a_request_that_the_vtn_forgot_ends() {
 
 /// Rule 328: a cancellation may come along with the answer to a report; it is not confirmed.
 #[test]
-fn a_cancellation_sent_along_ends_the_report() {
+fn rules_328_335_a_cancellation_sent_along_ends_the_report() {
     let mut pair = Pair::registered();
     pair.vtn.request_reports(vec![wish("r1", &["energy"], Span::MINUTE, Span::MINUTE, None)]);
     pair.run(Span::MINUTE * 2);

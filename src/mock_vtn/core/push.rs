@@ -18,8 +18,10 @@ impl VtnCore {
         if self.transport_address.is_none() || !self.bootstrapped {
             return None;
         }
+        self.queue_own_reports(now);
         if let Some(waiting) = self.queue.pop_front() {
             self.owed.sent(&waiting);
+            self.hand_out(&waiting);
             return Some(waiting);
         }
         self.changed.then(|| self.picture(now, None).into())

@@ -93,6 +93,10 @@ pub struct VtnCore {
     pub forgotten_reports: BTreeSet<ReportRequestId>,
     /// Cancels the reports that it gets next in the answer to them (rule 328).
     pub cancel_with_next_update: bool,
+    /// How many of its cancellations of reports were refused (rule 336).
+    pub refused_cancellations: u32,
+    /// Takes the next report, and answers under another requestID.
+    pub mistake_next_update: bool,
     /// What it can report itself: its metadata, with `reportRequestID` 0.
     pub own_reports: Vec<Report>,
     requests_to_ven: Requests,
@@ -137,6 +141,8 @@ impl VtnCore {
             stumbles_over_event: None,
             forgotten_reports: BTreeSet::new(),
             cancel_with_next_update: false,
+            refused_cancellations: 0,
+            mistake_next_update: false,
             own_reports: Vec::new(),
             requests_to_ven: Requests::default(),
             asked_of_us: BTreeMap::new(),

@@ -7,4 +7,5 @@ mod faults;
 mod pair;
 mod polling;
 mod registration;
+mod report_rules;
 mod reports;

@@ -138,6 +138,7 @@ impl VtnCore {
                 }
             }
         }
+        self.refused_cancellations += u32::from(!canceled.response.code.is_success());
         self.take_pending(now, canceled.pending_reports);
         deny(ResponseCode::OK, "OK")
     }
@@ -187,6 +188,8 @@ impl VtnCore {
             }
         }
         self.reports.extend(update.reports);
+        let request_id =
+            if std::mem::take(&mut self.mistake_next_update) { self.next_id() } else { request_id };
         message(UpdatedReport { response: EiResponse::ok(request_id), cancel_report, ven_id: None })
     }
 

@@ -16,3 +16,4 @@ macro_rules! subject {
 }
 
 mod registration;
+mod report;

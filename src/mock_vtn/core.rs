@@ -100,6 +100,10 @@ pub struct VtnCore {
     pub cancel_with_next_update: bool,
     /// The requestID of every `oadrDistributeEvent`; it need not be unique (rule 43).
     pub constant_request_id: Option<RequestId>,
+    /// How many of its cancellations of reports were refused (rule 336).
+    pub refused_cancellations: u32,
+    /// Takes the next report, and answers under another requestID.
+    pub mistake_next_update: bool,
     /// What it can report itself: its metadata, with `reportRequestID` 0.
     pub own_reports: Vec<Report>,
     requests_to_ven: Requests,
@@ -154,6 +158,8 @@ impl VtnCore {
             forgotten_reports: BTreeSet::new(),
             cancel_with_next_update: false,
             constant_request_id: None,
+            refused_cancellations: 0,
+            mistake_next_update: false,
             own_reports: Vec::new(),
             requests_to_ven: Requests::default(),
             asked_of_us: BTreeMap::new(),

@@ -11,5 +11,6 @@ mod polling;
 mod precedence;
 mod push;
 mod registration;
+mod report_rules;
 mod reports;
 mod year;

@@ -11,9 +11,9 @@ use crate::handler::{Change, Decision};
 use crate::mock_vtn::{Answer, VtnCore};
 use crate::notice::Notice;
 use crate::openadr::message::{
-    DataQuality, Duration, EiEvent, Float, OptType, Payload, PayloadBase, PayloadKind, PowerKind, RId,
-    ReadingType, ReportInterval, ReportName, ReportRequest, ReportSpecifier, ReportSpecifierId, ReportType,
-    Service, SiScale, SpecifierPayload, Unit,
+    DataQuality, Duration, EiEvent, Float, LoadControl, LoadControlState, OptType, Payload, PayloadBase,
+    PayloadKind, PowerKind, RId, ReadingType, ReportInterval, ReportName, ReportRequest, ReportSpecifier,
+    ReportSpecifierId, ReportType, ResourceStatus, Service, SiScale, SpecifierPayload, Unit,
 };
 use crate::openadr::trust::Verified;
 use crate::time::{Now, Span, Timestamp};
@@ -103,6 +103,30 @@ pub(super) fn usage_offer() -> ReportOffer {
     }
 }
 
+/// A report of the state of a resource.
+pub(super) fn status_offer() -> ReportOffer {
+    let mut offer = usage_offer();
+    offer.specifier = "status".into();
+    offer.name = ReportName::TelemetryStatus;
+    offer.points.truncate(1);
+    let point = &mut offer.points[0];
+    (point.r_id, point.report_type) = ("status".into(), ReportType::ResourceStatus);
+    (point.unit, point.reading_type, point.interval_data) = (None, ReadingType::NotApplicable, false);
+    offer
+}
+
+/// A day of usage, in steps of a quarter of an hour.
+pub(super) fn history_offer() -> ReportOffer {
+    let quarter = Span::MINUTE * 15;
+    ReportOffer {
+        specifier: "history".into(),
+        name: ReportName::HistoryUsage,
+        min_period: quarter,
+        max_period: quarter,
+        ..usage_offer()
+    }
+}
+
 /// A wish for the usage report.
 pub(super) fn wish(
     id: &str,
@@ -133,6 +157,19 @@ pub(super) fn wish(
 /// What the meter would say of a span that starts then: a number that depends on nothing else.
 pub(super) fn metered(start: Timestamp) -> i64 {
     start.seconds() % 1000
+}
+
+/// What is said of a point at a time.
+fn said(point: &RId, start: Timestamp) -> PayloadBase {
+    if point.as_str() != "status" {
+        return PayloadBase::Float(Float::from(metered(start)));
+    }
+    let level = LoadControl { min: None, max: None, current: Float::from(0), normal: None };
+    let state = LoadControlState { level_offset: Some(level), ..LoadControlState::default() };
+    // It is away in every tenth minute.
+    let online = start.seconds() % 600 >= 60;
+    let status = ResourceStatus { online, manual_override: false, load_control_state: Some(state) };
+    PayloadBase::ResourceStatus(Box::new(status))
 }
 
 impl Pair {
@@ -170,7 +207,7 @@ impl Pair {
     }
 
     pub(super) fn in_mode(mode: Mode) -> Self {
-        let offers = vec![usage_offer()];
+        let offers = vec![usage_offer(), status_offer(), history_offer()];
         Self::with(Settings { incoming: mode.incoming(), offers, ..Settings::default() })
     }
 
@@ -197,7 +234,10 @@ impl Pair {
         loop {
             let news = self.inbox.first_key_value().map(|((at, _), _)| *at);
             let deadline = self.engine.next_deadline(self.now).map(|(at, _)| at);
-            let next = [news, deadline].into_iter().flatten().min();
+            // A VTN that pushes has a clock of its own.
+            let due = self.vtn.push_due().filter(|_| self.link_up);
+            let due = due.map(|at| self.now.since_start + (at - self.now.wall));
+            let next = [news, deadline, due].into_iter().flatten().min();
             let Some(next) = next.filter(|next| *next <= until) else { break };
             self.pass(next.max(self.now.since_start));
             if news == Some(next) {
@@ -370,14 +410,17 @@ impl Pair {
             WishedSpan::Window { from, to, granularity } => (from, to, granularity),
         };
         let starts = std::iter::successors(Some(from), |at| Some(*at + step)).take_while(|at| *at < to);
-        let sample = |start| Sample {
-            start,
-            duration: step,
-            value: Some(PayloadBase::Float(Float::from(metered(start)))),
-            quality: DataQuality::Good,
+        let starts: Vec<_> = starts.collect();
+        let column = |point: &RId| {
+            let sample = |start: &Timestamp| Sample {
+                start: *start,
+                duration: step,
+                value: Some(said(point, *start)),
+                quality: DataQuality::Good,
+            };
+            Column { point: point.clone(), samples: starts.iter().map(sample).collect() }
         };
-        let samples: Vec<_> = starts.map(sample).collect();
-        wish.points.iter().map(|point| Column { point: point.clone(), samples: samples.clone() }).collect()
+        wish.points.iter().map(column).collect()
     }
 
     fn later(&mut self, input: Input) {

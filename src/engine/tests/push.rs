@@ -6,8 +6,8 @@ use crate::mock_vtn::EventBuilder;
 use crate::notice::Notice;
 use crate::openadr::message::{
     CancelPartyRegistration, CancelReport, CreateReport, DistributeEvent, EiResponse, Payload, PayloadKind,
-    Poll, QueryRegistration, RegisterReport, RequestReregistration, ResponseCode, Service, UpdateReport,
-    VenId,
+    Poll, QueryRegistration, RegisterReport, Report, RequestReregistration, ResponseCode, Service,
+    UpdateReport, VenId,
 };
 use crate::time::Span;
 
@@ -42,6 +42,21 @@ fn distribute(vtn_id: &str) -> DistributeEvent {
     DistributeEvent { response: None, request_id: "d1".into(), vtn_id: vtn_id.into(), events: Vec::new() }
 }
 
+/// Data that nobody has asked for.
+fn unasked() -> Report {
+    Report {
+        start: Some(t("2030-01-01T00:00:00Z")),
+        duration: None,
+        intervals: Vec::new(),
+        report_id: None,
+        descriptions: Vec::new(),
+        report_request_id: "unasked".into(),
+        report_specifier_id: "prices".into(),
+        report_name: None,
+        created_date_time: t("2030-01-01T00:00:00Z"),
+    }
+}
+
 /// Everything that a VTN may push, for that VEN.
 fn everything(ven_id: &str) -> Vec<Payload> {
     let (request_id, ven_id) = (|| "q1".into(), || Some(VenId::from(ven_id)));
@@ -66,7 +81,7 @@ fn everything(ven_id: &str) -> Vec<Payload> {
             report_request_id: None,
         }
         .into(),
-        UpdateReport { request_id: request_id(), reports: Vec::new(), ven_id: ven_id() }.into(),
+        UpdateReport { request_id: request_id(), reports: vec![unasked()], ven_id: ven_id() }.into(),
         RequestReregistration { ven_id: ven_id().unwrap() }.into(),
         CancelPartyRegistration {
             request_id: request_id(),

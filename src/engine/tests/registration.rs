@@ -26,7 +26,7 @@ fn rules_301_309_405_a_new_ven_registers_offers_its_reports_asks_for_events_and_
         ]
     );
     assert_eq!(pair.store.registration.as_ref().unwrap().ven_id, "ven-1".into());
-    assert_eq!(pair.vtn.offered.len(), 1);
+    assert_eq!(pair.vtn.offered.len(), pair.settings.offers.len());
     pair.assert_lawful();
 }
 
@@ -130,7 +130,7 @@ fn rule_406_a_vtn_that_forgot_us_gets_a_new_registration() {
         pair.vtn.forget_everything();
         pair.run(Span::from_seconds(12));
         assert_eq!(pair.vtn.registered(), Some(&"ven-2".into()), "{unknown:?}");
-        assert_eq!(pair.vtn.offered.len(), 1, "the reports are offered anew");
+        assert_eq!(pair.vtn.offered.len(), pair.settings.offers.len(), "the reports are offered anew");
         assert_eq!(pair.told, ["old end Unregistered"]);
         assert!(pair.store.events.is_empty(), "everything of the old registration is erased (rule 406)");
         assert_eq!(pair.store.registration.as_ref().unwrap().ven_id, "ven-2".into());

@@ -37,7 +37,9 @@ fn register(reading: &Reading, quantity: Quantity) -> Decimal {
         ImportEnergy => import,
         ExportEnergy => export,
         NetEnergy => import - export,
-        Quantity::ImportPower | Quantity::ExportPower | Quantity::NetPower => unreachable!("no energy"),
+        Quantity::ImportPower | Quantity::ExportPower | Quantity::NetPower | Quantity::Status => {
+            unreachable!("no energy")
+        }
     }
 }
 

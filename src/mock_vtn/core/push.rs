@@ -27,6 +27,12 @@ impl VtnCore {
         self.changed.then(|| self.picture(now, None).into())
     }
 
+    /// When a report of our own is due that the VEN has asked for, and is to be pushed.
+    #[must_use]
+    pub fn push_due(&self) -> Option<Timestamp> {
+        self.own_report_due().filter(|_| self.transport_address.is_some() && self.bootstrapped)
+    }
+
     /// The VEN has taken a message; `answer` is what it says in the HTTP response.
     pub fn push_answered(&mut self, now: Timestamp, sent: &Payload, answer: Option<Payload>) {
         let kind = sent.kind();

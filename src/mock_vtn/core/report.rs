@@ -139,6 +139,7 @@ impl VtnCore {
                 }
             }
         }
+        self.refused_cancellations += u32::from(!canceled.response.code.is_success());
         self.take_pending(now, canceled.pending_reports);
         deny(ResponseCode::OK, "OK")
     }
@@ -188,6 +189,8 @@ impl VtnCore {
             }
         }
         self.reports.extend(update.reports);
+        let request_id =
+            if std::mem::take(&mut self.mistake_next_update) { self.next_id() } else { request_id };
         message(UpdatedReport { response: EiResponse::ok(request_id), cancel_report, ven_id: None })
     }
 
@@ -266,6 +269,11 @@ impl VtnCore {
             self.end_own(&cancel);
         }
         deny(ResponseCode::OK, "OK")
+    }
+
+    /// When the next of what the VEN has asked for is due.
+    pub(super) fn own_report_due(&self) -> Option<Timestamp> {
+        self.asked_of_us.values().map(|asked| asked.due).min()
     }
 
     /// What the VEN has asked for and what is due.

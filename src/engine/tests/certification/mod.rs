@@ -28,3 +28,4 @@ mod execution_a;
 mod general;
 mod opt;
 mod registration;
+mod report;

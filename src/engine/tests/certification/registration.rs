@@ -68,7 +68,7 @@ subject! {
         let mut pair = Pair::in_mode(mode);
         pair.run(Span::from_seconds(5));
         assert_eq!(kinds(&pair), BOOTSTRAP);
-        assert_eq!(pair.vtn.offered.len(), 1);
+        assert_eq!(pair.vtn.offered.len(), 3);
         pair.assert_lawful();
     }
 }

@@ -87,3 +87,54 @@ pub(super) fn verdict(answer: &Payload) -> Option<&EiResponse> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Owed;
+    use crate::mock_vtn::EventBuilder;
+    use crate::openadr::message::{
+        CancelReport, CanceledReport, CreatedEvent, EiResponse, EventResponse, OptType, Payload,
+        RequestEvent, ResponseCode,
+    };
+    use crate::time::{Span, Timestamp};
+
+    #[test]
+    fn an_answer_under_another_request_id_is_noted() {
+        let mut owed = Owed::default();
+        let (report_request_ids, report_to_follow) = (Vec::new(), false);
+        let request_id = "a".into();
+        owed.sent(&CancelReport { request_id, report_request_ids, report_to_follow, ven_id: None }.into());
+        let answer = |id: &str| -> Payload {
+            let response = EiResponse::ok(id.into());
+            CanceledReport { response, pending_reports: Vec::new(), ven_id: None }.into()
+        };
+        assert!(owed.came(&answer("b")).is_some_and(|why| why.contains("requestID b")));
+        assert_eq!(owed.came(&answer("a")), None);
+        assert_eq!(owed.came(&answer("a")), None, "once more, because the reply was lost");
+    }
+
+    #[test]
+    fn a_request_for_events_before_the_last_answer_is_noted() {
+        let mut owed = Owed::default();
+        let event = |id| EventBuilder::new(id, Timestamp::EPOCH, Span::HOUR);
+        owed.distributed(&[event("e1").build(), event("e2").build(), event("e3").never_answered().build()]);
+        let request = RequestEvent { request_id: "r".into(), ven_id: "ven".into(), reply_limit: None }.into();
+        let answer = |id: &str| -> Payload {
+            let response = EventResponse {
+                code: ResponseCode::OK,
+                description: None,
+                request_id: "".into(),
+                event_id: id.into(),
+                modification_number: 0,
+                opt_type: OptType::OptIn,
+            };
+            let (response, event_responses) = (EiResponse::ok("".into()), vec![response]);
+            CreatedEvent { response, event_responses, ven_id: "ven".into() }.into()
+        };
+        assert!(owed.came(&request).is_some_and(|why| why.contains("e1, e2")));
+        assert_eq!(owed.came(&answer("e1")), None);
+        assert!(owed.came(&request).is_some_and(|why| why.ends_with("e2")));
+        assert_eq!(owed.came(&answer("e2")), None);
+        assert_eq!(owed.came(&request), None);
+    }
+}

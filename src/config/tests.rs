@@ -45,6 +45,8 @@ fn a_meter_alone_makes_a_report() {
         read(&format!("{SMALLEST}\n[[meter]]\nname = \"main\"\nsource = \"serial:/dev/ttyUSB0\"")).unwrap();
     let points: Vec<_> = config.reports[0].points.iter().map(|point| point.r_id.as_str()).collect();
     assert_eq!(points, ["main.import_energy", "main.export_energy", "main.net_power"]);
+    let status = &config.reports[1];
+    assert_eq!((status.name.as_str(), status.points[0].r_id.as_str()), ("TELEMETRY_STATUS", "main.status"));
     assert_eq!(config.meters[0].baud, 115_200);
 }
 

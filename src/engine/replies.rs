@@ -62,9 +62,7 @@ impl Engine {
                 Ok(())
             }
             (What::RegisterReport(request_id), Some(Payload::RegisteredReport(reply))) => {
-                answers_to(request_id, &reply.response)?;
-                self.reports_taken(turn, request_id, reply);
-                Ok(())
+                self.reports_taken(turn, request_id, reply)
             }
             (What::RequestEvent { overtaken }, Some(Payload::DistributeEvent(picture))) => {
                 self.events_told(turn, *overtaken, picture)
@@ -86,21 +84,11 @@ impl Engine {
             }
             (What::CreateOpt(_) | What::CancelOpt(_), reply) => self.opt_answered(turn, what, reply),
             (What::Update(sequence), Some(Payload::UpdatedReport(reply))) => {
-                if let Some(owed) = self.reporting.first_owed().filter(|owed| owed.sequence == *sequence) {
-                    answers_to(&owed.update.request_id, &reply.response)?;
-                }
-                self.report_taken(turn, *sequence, &reply);
-                Ok(())
+                self.report_taken(turn, *sequence, &reply)
             }
-            (What::Request(request_id), Some(Payload::CreatedReport(reply))) => {
-                answers_to(request_id, &reply.response)?;
-                self.requester.created(turn, &reply);
-                Ok(())
-            }
-            (What::Request(request_id), Some(Payload::CanceledReport(reply))) => {
-                answers_to(request_id, &reply.response)?;
-                self.requester.canceled(turn, &reply);
-                Ok(())
+            (What::Request(id), Some(Payload::CreatedReport(reply))) => self.created_by_vtn(turn, id, &reply),
+            (What::Request(id), Some(Payload::CanceledReport(reply))) => {
+                self.canceled_by_vtn(turn, id, &reply)
             }
             (what, Some(Payload::Response(reply))) => {
                 self.denied(turn, what.clone(), &reply.response);
@@ -215,9 +203,16 @@ impl Engine {
     }
 
     /// The VTN has our metadata, and wants some of it perhaps.
-    fn reports_taken(&mut self, turn: &mut Turn, request_id: &RequestId, reply: RegisteredReport) {
+    fn reports_taken(
+        &mut self,
+        turn: &mut Turn,
+        request_id: &RequestId,
+        reply: RegisteredReport,
+    ) -> Result<(), String> {
+        answers_to(request_id, &reply.response)?;
         if !reply.response.code.is_success() {
-            return self.denied(turn, What::RegisterReport(request_id.clone()), &reply.response);
+            self.denied(turn, What::RegisterReport(request_id.clone()), &reply.response);
+            return Ok(());
         }
         self.reports_registered(turn);
         turn.notify(Notice::ReportsRegistered { points: self.settings.points_on_offer() });
@@ -225,6 +220,7 @@ impl Engine {
             let answer = self.reports_requested(turn, request_id, reply.report_requests);
             self.answers.owe(answer);
         }
+        Ok(())
     }
 
     /// Registering reports cancels every request that runs (rule 306).
@@ -281,22 +277,27 @@ impl Engine {
         }
     }
 
-    fn report_taken(&mut self, turn: &mut Turn, sequence: u64, reply: &UpdatedReport) {
+    fn report_taken(&mut self, turn: &mut Turn, sequence: u64, reply: &UpdatedReport) -> Result<(), String> {
+        if let Some(owed) = self.reporting.first_owed().filter(|owed| owed.sequence == sequence) {
+            answers_to(&owed.update.request_id, &reply.response)?;
+        }
         if reply.response.code.is_success() {
             self.reporting.accepted(turn, sequence);
         } else if reply.response.code == ResponseCode::NOT_REGISTERED {
-            return self.renew(true);
+            self.renew(true);
+            return Ok(());
         } else {
             self.reporting.refused(turn, sequence, &reply.response);
         }
         if let Some(cancel) = &reply.cancel_report {
             self.cancel_reports(turn, &cancel.report_request_ids, cancel.report_to_follow);
         }
+        Ok(())
     }
 }
 
 /// An answer repeats the requestID, unless it is empty (rule 303).
-fn answers_to(request_id: &RequestId, response: &EiResponse) -> Result<(), String> {
+pub(super) fn answers_to(request_id: &RequestId, response: &EiResponse) -> Result<(), String> {
     let found = &response.request_id;
     if found.is_empty() || found == request_id {
         return Ok(());

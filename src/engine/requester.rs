@@ -9,12 +9,13 @@ use std::sync::Arc;
 use crate::notice::Notice;
 use crate::openadr::message::{
     CancelReport, CanceledReport, CreateReport, CreatedReport, EiResponse, Payload, PayloadKind,
-    RegisterReport, RegisteredReport, Report, ReportRequest, ReportRequestId, ReportSpecifier, ResponseCode,
-    UpdateReport, UpdatedReport, VenId,
+    RegisterReport, RegisteredReport, Report, ReportRequest, ReportRequestId, ReportSpecifier, RequestId,
+    ResponseCode, UpdateReport, UpdatedReport, VenId,
 };
 
 use super::dice::Dice;
 use super::exchange::What;
+use super::replies::answers_to;
 use super::{Engine, Turn};
 
 /// What we want of the VTN.
@@ -92,7 +93,7 @@ impl Requester {
     }
 
     /// The VTN answers the first message, which asks for reports.
-    pub(super) fn created(&mut self, turn: &mut Turn, reply: &CreatedReport) {
+    fn created(&mut self, turn: &mut Turn, reply: &CreatedReport) {
         let Some(Wanted::Create(create)) = self.messages.pop_front() else { return };
         let wanted = create.report_requests;
         if taken(turn, PayloadKind::CreateReport, &reply.response) {
@@ -113,7 +114,7 @@ impl Requester {
     }
 
     /// The VTN answers the first message, which cancels.
-    pub(super) fn canceled(&mut self, turn: &mut Turn, reply: &CanceledReport) {
+    fn canceled(&mut self, turn: &mut Turn, reply: &CanceledReport) {
         let Some(Wanted::Cancel(cancel)) = self.messages.pop_front() else { return };
         taken(turn, PayloadKind::CancelReport, &reply.response);
         let ended = |id: &ReportRequestId| {
@@ -166,6 +167,26 @@ impl Requester {
 }
 
 impl Engine {
+    /// The VTN answers our request.
+    pub(super) fn created_by_vtn(
+        &mut self,
+        turn: &mut Turn,
+        request_id: &RequestId,
+        reply: &CreatedReport,
+    ) -> Result<(), String> {
+        answers_to(request_id, &reply.response).map(|()| self.requester.created(turn, reply))
+    }
+
+    /// The VTN answers our cancellation.
+    pub(super) fn canceled_by_vtn(
+        &mut self,
+        turn: &mut Turn,
+        request_id: &RequestId,
+        reply: &CanceledReport,
+    ) -> Result<(), String> {
+        answers_to(request_id, &reply.response).map(|()| self.requester.canceled(turn, reply))
+    }
+
     /// The VTN says what it can report.
     pub(super) fn vtn_registers_reports(
         &mut self,
@@ -196,12 +217,11 @@ impl Engine {
         ven_id: VenId,
     ) -> UpdatedReport {
         let request_id = update.request_id.clone();
-        let unasked = update.reports.iter().map(|report| &report.report_request_id);
-        let unasked = unasked
-            .filter(|id| !self.requester.asked.contains_key(id))
-            .map(|id| (ResponseCode::INVALID_ID, format!("nothing was asked for under {id}")));
-        let (response, cancel_report) = if let Some((code, why)) = unasked.last() {
-            (EiResponse::error(code, why, request_id), None)
+        let mut ids = update.reports.iter().map(|report| &report.report_request_id);
+        let unasked = ids.find(|id| !self.requester.asked.contains_key(*id)).cloned();
+        let (response, cancel_report) = if let Some(id) = unasked {
+            let why = format!("nothing was asked for under {id}");
+            (EiResponse::error(ResponseCode::INVALID_ID, why, request_id), None)
         } else {
             let cancel = self.requester.cancelled_along(&update, &ven_id);
             for report in &update.reports {

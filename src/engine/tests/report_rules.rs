@@ -39,9 +39,9 @@ pub(super) fn poll(pair: &mut Pair) {
 }
 
 fn refusals(pair: &Pair) -> Vec<u16> {
-    let code = |notice: &Notice| match notice {
-        Notice::ReportRequestRefused { code, .. } => Some(code.number()),
-        _ => None,
+    let code = |notice: &Notice| {
+        let Notice::ReportRequestRefused { code, .. } = notice else { return None };
+        Some(code.number())
     };
     pair.notices.iter().filter_map(code).collect()
 }

@@ -369,21 +369,16 @@ fn against_the_metadata(now: Timestamp, report: &Report) -> Option<String> {
 
 /// The table of rule 331.
 fn is_well_known(name: &ReportName, point: &ReportDescription) -> bool {
-    match name {
-        ReportName::TelemetryUsage | ReportName::HistoryUsage => {
-            let is_usage =
-                matches!(point.unit, Some(Unit::Power(..) | Unit::Energy(..) | Unit::PulseCount(_)));
-            point.report_type == ReportType::Usage
-                && is_usage
-                && point.reading_type == ReadingType::DirectRead
-        }
-        ReportName::TelemetryStatus => {
-            point.report_type == ReportType::ResourceStatus
-                && point.unit.is_none()
-                && point.reading_type == ReadingType::NotApplicable
-        }
-        _ => true,
+    if matches!(name, ReportName::TelemetryUsage | ReportName::HistoryUsage) {
+        let is_usage = matches!(point.unit, Some(Unit::Power(..) | Unit::Energy(..) | Unit::PulseCount(_)));
+        return point.report_type == ReportType::Usage
+            && is_usage
+            && point.reading_type == ReadingType::DirectRead;
     }
+    *name != ReportName::TelemetryStatus
+        || (point.report_type == ReportType::ResourceStatus
+            && point.unit.is_none()
+            && point.reading_type == ReadingType::NotApplicable)
 }
 
 /// What is wrong with data.
@@ -395,7 +390,7 @@ fn against_the_form(
     let starts: Vec<_> = report.intervals.iter().map(|interval| interval.start).collect();
     let durations = report.intervals.iter().filter(|interval| interval.duration.is_some()).count();
     let uids = report.intervals.iter().zip(0..).all(|(interval, at): (_, usize)| {
-        interval.uid.as_ref().map_or(interval.start.is_some(), |uid| *uid == at.to_string())
+        interval.uid.as_ref().map_or_else(|| interval.start.is_some(), |uid| *uid == at.to_string())
     });
     let points: Vec<_> =
         report.intervals.iter().flat_map(Interval::report_payloads).map(|payload| &payload.r_id).collect();

@@ -76,6 +76,15 @@ pub(crate) struct TlsSection {
     /// What opens the key, where it is encrypted.
     pub(crate) passphrase: Option<SecretSource>,
     pub(crate) allow_common_name: bool,
+    pub(crate) backend: TlsBackend,
+}
+
+/// Who does TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TlsBackend {
+    Rustls,
+    #[cfg(feature = "openssl")]
+    OpenSsl,
 }
 
 /// `[signature]`: the messages.

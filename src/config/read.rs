@@ -17,8 +17,8 @@ use super::fault::ConfigFault;
 use super::reader::{Found, Reader, Section};
 use super::secret::SecretSource;
 use super::{
-    Config, HandlerSection, MeterSection, PointSection, ReportSection, SignatureSection, TlsSection,
-    TrustSection, VenSection, Verify, VtnSection,
+    Config, HandlerSection, MeterSection, PointSection, ReportSection, SignatureSection, TlsBackend,
+    TlsSection, TrustSection, VenSection, Verify, VtnSection,
 };
 
 const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
@@ -122,6 +122,7 @@ fn tls(section: Section<'_, '_>, folder: &Path) -> Option<TlsSection> {
     let passphrase = passphrase(&section, folder);
     let allow_common_name =
         or(section.choice("server_name", &[("verify", false), ("allow-cn", true)]), false);
+    let backend = backend(&section);
     section.end();
     let ca = ca?.value;
     Some(TlsSection {
@@ -130,7 +131,24 @@ fn tls(section: Section<'_, '_>, folder: &Path) -> Option<TlsSection> {
         key: folder.join(key?.value),
         passphrase,
         allow_common_name,
+        backend,
     })
+}
+
+#[cfg(feature = "openssl")]
+fn backend(section: &Section<'_, '_>) -> TlsBackend {
+    let words = [("rustls", TlsBackend::Rustls), ("openssl", TlsBackend::OpenSsl)];
+    or(section.choice("backend", &words), TlsBackend::Rustls)
+}
+
+#[cfg(not(feature = "openssl"))]
+fn backend(section: &Section<'_, '_>) -> TlsBackend {
+    let found = section.choice("backend", &[("rustls", false), ("openssl", true)]);
+    if let Some(found) = found.filter(|found| found.value) {
+        let what = "is not compiled in; build with: cargo build --release --features openssl";
+        section.reader.fault(found.line, &found.key, what);
+    }
+    TlsBackend::Rustls
 }
 
 fn passphrase(section: &Section<'_, '_>, folder: &Path) -> Option<SecretSource> {

@@ -1,13 +1,16 @@
 //! Carries one message at a time to the VTN: signs it, posts it, and believes the reply or not.
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
 
 use crate::engine::{ExchangeId, Failure, Input};
 use crate::openadr::message::{Payload, PayloadKind};
-use crate::openadr::signature::{Gate, SigningKey, sign};
+use crate::openadr::signature::{Gate, sign};
 use crate::openadr::trust::Verified;
 use crate::openadr::xml::encode;
 
+use super::certificates::{Credentials, valid};
 use super::clock::Clock;
 use super::entropy;
 use super::store::StoreHandle;
@@ -17,8 +20,9 @@ use super::transport::PullClient;
 #[derive(Debug)]
 pub(crate) struct Courier {
     pub(crate) client: PullClient,
-    /// `None`: messages go unsigned.
-    pub(crate) key: Option<SigningKey>,
+    pub(crate) credentials: watch::Receiver<Arc<Credentials>>,
+    /// Those that the client and the gate hold by.
+    pub(crate) held: Arc<Credentials>,
     pub(crate) gate: Gate,
     pub(crate) clock: Clock,
     pub(crate) store: StoreHandle,
@@ -42,15 +46,29 @@ impl Courier {
         }
     }
 
+    /// Holds by the newest credentials, once they are valid: nothing is said with a certificate that has expired (rule 516).
+    async fn hold_by_credentials(&mut self) -> Result<(), Failure> {
+        let newest = valid(&mut self.credentials, self.clock).await;
+        let newest = newest.ok_or_else(|| Failure::Unreachable("the VEN stops".to_owned()))?;
+        if !Arc::ptr_eq(&newest, &self.held) {
+            self.client.set_tls(newest.tls.clone());
+            self.gate.set_policy(newest.policy.clone());
+            self.held = newest;
+        }
+        Ok(())
+    }
+
     async fn carry(&mut self, payload: &Payload) -> Result<Option<Verified<Payload>>, Failure> {
+        self.hold_by_credentials().await?;
         let kind = payload.kind();
-        let message = match &self.key {
+        let message = match &self.held.key {
             None => encode(payload).unsigned(),
             Some(key) => sign(payload, key, self.clock.now().wall, &entropy::dice())
                 .map_err(|error| Failure::Rejected(format!("{kind} cannot be signed: {error}")))?,
         };
         tracing::trace!(%kind, message, "sent");
-        let Some(reply) = self.client.post(kind.service(), message).await? else {
+        let now = self.clock.now().wall;
+        let Some(reply) = self.client.post(kind.service(), message, now).await?.body else {
             tracing::trace!(%kind, "empty reply");
             return Ok(None);
         };

@@ -9,7 +9,7 @@ use crate::engine::{PointOffer, ReportOffer, Settings};
 use crate::openadr::signature::{Description, Gate, Policy, SigningKey, Trust, private_key};
 use crate::openadr::xml::Limits;
 
-use super::certificates::OwnCertificate;
+use super::certificates::{Credentials, OwnCertificate};
 use super::clock::Clock;
 use super::entropy;
 use super::meter_port::{Framing, PortSettings};
@@ -21,12 +21,10 @@ use super::transport::{simple_root, tls};
 pub(crate) struct Prepared {
     /// Where the VTN's services are.
     pub(crate) root: String,
-    pub(crate) tls: rustls::ClientConfig,
-    pub(crate) key: Option<SigningKey>,
+    pub(crate) credentials: Credentials,
     pub(crate) gate: Gate,
     pub(crate) settings: Settings,
     pub(crate) meters: Vec<MeterSettings>,
-    pub(crate) certificates: Vec<OwnCertificate>,
     /// What does not stand in the way, but should be put right; one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -125,12 +123,10 @@ impl Prepared {
         match (root, tls, key, policy) {
             (Some(root), Some(tls), Some(key), Some(policy)) if faults.found.is_empty() => Ok(Self {
                 root,
-                tls,
-                gate: Gate::new(policy, config.signature.window, Limits::VEN),
+                gate: Gate::new(policy.clone(), config.signature.window, Limits::VEN),
                 settings: settings(config, key.is_some()),
-                key,
+                credentials: Credentials { tls, key, policy, certificates: faults.certificates },
                 meters: meters(config),
-                certificates: faults.certificates,
                 warnings: faults.warnings,
             }),
             _ => Err(ConfigError { file: config.file.clone(), faults: faults.found }),
@@ -139,7 +135,7 @@ impl Prepared {
 }
 
 /// TLS, and our key there as one that signs.
-fn client_tls(faults: &mut Faults<'_>) -> Option<(rustls::ClientConfig, SigningKey)> {
+fn client_tls(faults: &mut Faults<'_>) -> Option<(tls::TlsClient, SigningKey)> {
     let section = &faults.config.tls;
     let roots = match &section.ca {
         None => Some(tls::Roots::System),
@@ -163,7 +159,8 @@ fn client_tls(faults: &mut Faults<'_>) -> Option<(rustls::ClientConfig, SigningK
     } else {
         tls::NameCheck::AlternativeName
     };
-    let tls = faults.check("tls.cert", Some(&section.cert), tls::client(&roots, &cert, key, names))?;
+    let tls = tls::client(section.backend, &roots, &cert, key, names);
+    let tls = faults.check("tls.cert", Some(&section.cert), tls)?;
     Some((tls, signing))
 }
 

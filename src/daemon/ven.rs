@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, ConfigError};
@@ -13,9 +13,8 @@ use crate::notice::Notice;
 use crate::openadr::message::{EventId, OptType};
 use crate::openadr::xml::Limits;
 use crate::rules::RulesHandler;
-use crate::time::Span;
 
-use super::certificates::watch;
+use super::certificates::{Keeper, LOOK};
 use super::clock::Clock;
 use super::courier::Courier;
 use super::entropy;
@@ -123,9 +122,12 @@ impl VenBuilder {
             meters.expect_step(request.granularity);
         }
         prepared.gate.remember(store.nonces().await?);
+        let held = Arc::new(prepared.credentials);
+        let credentials = watch::Sender::new(held.clone());
         let courier = Courier {
-            client: PullClient::new(prepared.root, prepared.tls, Limits::VEN.bytes),
-            key: prepared.key,
+            client: PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes),
+            credentials: credentials.subscribe(),
+            held,
             gate: prepared.gate,
             clock,
             store: store.clone(),
@@ -133,7 +135,9 @@ impl VenBuilder {
         tokio::spawn(courier.run(outbox, inputs.clone()));
         let gone = inputs.clone();
         let gone = async move { gone.closed().await };
-        tokio::spawn(watch(prepared.certificates, clock, notices.clone(), Span::DAY, gone));
+        let keeper = Keeper::new(config, clock, notices.clone(), credentials);
+        let read_certificates = keeper.wanted.clone();
+        tokio::spawn(keeper.run(LOOK, gone));
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let engine = Engine::new(prepared.settings, snapshot, seed);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -151,7 +155,7 @@ impl VenBuilder {
             // Dropping the handle stops the VEN too.
             drop(stopped.await);
         }));
-        Ok(VenHandle { inputs, notices, stop: Some(stop), task })
+        Ok(VenHandle { inputs, notices, read_certificates, stop: Some(stop), task })
     }
 }
 
@@ -174,6 +178,7 @@ fn sources(
 pub struct VenHandle {
     inputs: mpsc::UnboundedSender<Input>,
     notices: broadcast::Sender<Notice>,
+    read_certificates: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -188,6 +193,11 @@ impl VenHandle {
     /// Changes the decision about an event, in a person's name; nothing happens where the event is not known or over.
     pub fn opt(&self, event: EventId, opt: OptType) {
         drop(self.inputs.send(Input::Opt { event, opt }));
+    }
+
+    /// Reads certificates, keys and trust anew, if their files have changed; without this, it is noticed within seconds.
+    pub fn read_certificates(&self) {
+        self.read_certificates.notify_one();
     }
 
     /// Ends the registration; the VEN goes on running, unregistered.

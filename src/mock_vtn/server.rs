@@ -101,6 +101,8 @@ struct Shared {
     key: Option<SigningKey>,
     /// The last answer of each kind.
     sent: Mutex<BTreeMap<PayloadKind, Bytes>>,
+    /// The fingerprint of the certificate that each connection came with.
+    clients: Mutex<Vec<String>>,
     clock: Clock,
 }
 
@@ -136,6 +138,7 @@ impl MockVtn {
             gate: Mutex::new(Gate::new(policy, Span::MINUTE * 5, Limits::VTN)),
             key: settings.sign.then_some(signer),
             sent: Mutex::default(),
+            clients: Mutex::default(),
             clock: Clock::start(),
         });
         let listener = TcpListener::bind(settings.listen).await?;
@@ -161,6 +164,12 @@ impl MockVtn {
     /// Looks at what the VTN knows, or changes it.
     pub fn with<T>(&self, look: impl FnOnce(&mut VtnCore) -> T) -> T {
         look(&mut lock(&self.shared.core))
+    }
+
+    /// The fingerprint of the certificate that each connection came with, in their order.
+    #[must_use]
+    pub fn clients(&self) -> Vec<String> {
+        lock(&self.shared.clients).clone()
     }
 
     /// The time at the VTN.
@@ -251,6 +260,8 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
         Ok(stream) => stream,
         Err(error) => return tracing::info!("mock vtn: a connection failed: {error}"),
     };
+    let client = stream.get_ref().1.peer_certificates().and_then(|all| all.first());
+    lock(&shared.clients).extend(client.map(|der| Fingerprint::of(der).to_string()));
     let service = service_fn(move |request| {
         let shared = shared.clone();
         async move { Ok::<_, std::convert::Infallible>(respond(&shared, request).await) }

@@ -4,4 +4,4 @@ mod pull_client;
 pub(crate) mod tls;
 
 pub(in crate::daemon) use pull_client::causes;
-pub(crate) use pull_client::{PullClient, simple_root};
+pub(crate) use pull_client::{PullClient, Reply, simple_root};

@@ -248,6 +248,16 @@ pub enum Notice {
         /// What is wrong with them.
         why: String,
     },
+    /// The journal of messages cannot be written.
+    JournalFails {
+        /// What went wrong.
+        why: String,
+    },
+    /// The journal is written again.
+    JournalRecovered {
+        /// How many messages are not in it.
+        lost: u64,
+    },
     /// A meter's line delivers good telegrams (again).
     MeterOnline {
         /// The meter's name in the configuration.
@@ -324,6 +334,8 @@ impl Notice {
                 | Self::CertificateExpires { .. }
                 | Self::CertificateExpired { .. }
                 | Self::CertificatesRefused { .. }
+                | Self::JournalFails { .. }
+                | Self::JournalRecovered { .. }
                 | Self::MeterOffline { .. }
                 | Self::MeterRejected { .. }
         )
@@ -376,6 +388,10 @@ impl fmt::Display for Notice {
             }
             Self::CertificatesRefused { why } => {
                 write!(f, "new certificates are refused, the old ones go on: {why}")
+            }
+            Self::JournalFails { why } => write!(f, "journal of messages cannot be written: {why}"),
+            Self::JournalRecovered { lost } => {
+                write!(f, "journal of messages is written again, {lost} messages are missing in it")
             }
             Self::MeterOnline { meter } => write!(f, "meter {meter} is online"),
             Self::MeterOffline { meter, why } => write!(f, "meter {meter} is offline: {why}"),

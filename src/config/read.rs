@@ -17,8 +17,8 @@ use super::fault::ConfigFault;
 use super::reader::{Found, Reader, Section};
 use super::secret::SecretSource;
 use super::{
-    Config, HandlerSection, MeterSection, PointSection, ReportSection, SignatureSection, TlsBackend,
-    TlsSection, TrustSection, VenSection, Verify, VtnSection,
+    Config, HandlerSection, JournalSection, MeterSection, PointSection, ReportSection, SignatureSection,
+    TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection,
 };
 
 const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
@@ -46,6 +46,7 @@ pub(super) fn config(
     let signature = signature(root.section("signature"), &folder, tls.as_ref());
     let handler = handler(root.section("handler"));
     let opt_when_full = store(root.section("store"));
+    let journal = journal(root.section("journal"));
     let meters: Vec<_> = root.sections("meter").into_iter().filter_map(meter).collect();
     let reports = reports(root.sections("report"), &meters);
     check_names(&root, &meters, &reports);
@@ -61,6 +62,7 @@ pub(super) fn config(
             signature,
             handler,
             opt_when_full,
+            journal,
             meters,
             reports,
         }),
@@ -246,6 +248,14 @@ fn store(section: Section<'_, '_>) -> Option<OptType> {
     let opt = or(section.choice("when_full", &words), Some(OptType::OptOut));
     section.end();
     opt
+}
+
+fn journal(section: Section<'_, '_>) -> JournalSection {
+    let enabled = or(section.boolean("enabled"), true);
+    let keep = or(section.span("keep"), Span::DAY * 7);
+    let max_size = or(section.octets("max_size"), 32 * 1024 * 1024);
+    section.end();
+    JournalSection { enabled, keep, max_size }
 }
 
 fn meter(section: Section<'_, '_>) -> Option<MeterSection> {

@@ -13,8 +13,9 @@ use crate::openadr::xml::encode;
 use super::certificates::{Credentials, valid};
 use super::clock::Clock;
 use super::entropy;
+use super::journal::{Direction, Entry, Journal};
 use super::store::StoreHandle;
-use super::transport::PullClient;
+use super::transport::{PullClient, Reply};
 
 /// Everything that a message needs on its way.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Courier {
     pub(crate) gate: Gate,
     pub(crate) clock: Clock,
     pub(crate) store: StoreHandle,
+    pub(crate) journal: Journal,
 }
 
 impl Courier {
@@ -61,28 +63,81 @@ impl Courier {
     async fn carry(&mut self, payload: &Payload) -> Result<Option<Verified<Payload>>, Failure> {
         self.hold_by_credentials().await?;
         let kind = payload.kind();
-        let message = match &self.held.key {
-            None => encode(payload).unsigned(),
-            Some(key) => sign(payload, key, self.clock.now().wall, &entropy::dice())
-                .map_err(|error| Failure::Rejected(format!("{kind} cannot be signed: {error}")))?,
-        };
+        let message = self.written(payload)?;
         tracing::trace!(%kind, message, "sent");
         let now = self.clock.now().wall;
-        let Some(reply) = self.client.post(kind.service(), message, now).await?.body else {
-            tracing::trace!(%kind, "empty reply");
-            return Ok(None);
+        // Of a poll that brings nothing, nothing is kept.
+        let poll = (kind == PayloadKind::Poll).then(|| message.clone());
+        if poll.is_none() {
+            self.journal.sent(now, kind, &message);
+        }
+        let posted = self.client.post(kind.service(), message, now).await;
+        let outcome = match &posted {
+            Ok(Reply { body: Some(body), .. }) => self.open(kind, body).map(Some),
+            Ok(Reply { body: None, .. }) => Ok(None),
+            Err(failure) => Err(failure.clone()),
         };
-        tracing::trace!(%kind, reply = %String::from_utf8_lossy(&reply), "reply");
-        let refused = |why: String| Failure::Rejected(format!("the reply to {kind} was refused: {why}"));
-        let verified =
-            self.gate.open(&reply, self.clock.now().wall).map_err(|why| refused(why.to_string()))?;
-        tracing::trace!(%kind, peer = ?verified.peer(), "reply is believed");
-        // Nothing follows from "nothing new" in reply to a poll, so it is not worth the wear of a transaction for each poll. What that
-        // leaves open: within the window after a restart, such a reply could be repeated in place of another plain success.
-        if kind != PayloadKind::Poll || !is_plain_success(verified.content()) {
+        let quiet =
+            poll.is_some() && matches!(&outcome, Ok(Some(reply)) if is_plain_success(reply.content()));
+        if quiet {
+            // Nothing follows from "nothing new" in reply to a poll, so it is not worth the wear of a transaction for each poll.
+            // What that leaves open: within the window after a restart, such a reply could be repeated in place of another
+            // plain success.
+            self.journal.quiet_poll();
+            return outcome;
+        }
+        if let Some(message) = poll {
+            self.journal.sent(now, kind, &message);
+        }
+        self.note(kind, &posted, &outcome);
+        if matches!(outcome, Ok(Some(_))) {
             self.store_nonces().await;
         }
-        Ok(Some(verified))
+        outcome
+    }
+
+    fn written(&self, payload: &Payload) -> Result<String, Failure> {
+        match &self.held.key {
+            None => Ok(encode(payload).unsigned()),
+            Some(key) => sign(payload, key, self.clock.now().wall, &entropy::dice())
+                .map_err(|error| Failure::Rejected(format!("{} cannot be signed: {error}", payload.kind()))),
+        }
+    }
+
+    fn open(&mut self, kind: PayloadKind, body: &[u8]) -> Result<Verified<Payload>, Failure> {
+        tracing::trace!(%kind, reply = %String::from_utf8_lossy(body), "reply");
+        let opened = self.gate.open(body, self.clock.now().wall);
+        let verified =
+            opened.map_err(|why| Failure::Rejected(format!("the reply to {kind} was refused: {why}")))?;
+        tracing::trace!(%kind, peer = ?verified.peer(), "reply is believed");
+        Ok(verified)
+    }
+
+    /// Notes in the journal what came, and what the gate said of it.
+    fn note(
+        &self,
+        kind: PayloadKind,
+        posted: &Result<Reply, Failure>,
+        outcome: &Result<Option<Verified<Payload>>, Failure>,
+    ) {
+        let status = match posted {
+            Ok(reply) => Some(reply.status),
+            Err(Failure::Status { code, .. }) => Some(*code),
+            Err(Failure::Unreachable(_) | Failure::Rejected(_)) => None,
+        };
+        let (kind_of_reply, verdict) = match outcome {
+            Ok(Some(reply)) => (Some(reply.content().kind().to_string()), reply.peer().to_string()),
+            Ok(None) => (None, "empty".to_owned()),
+            Err(failure) => (None, failure.to_string()),
+        };
+        let entry = || {
+            let mut entry = Entry::new(self.clock.now().wall, Direction::In, kind.service());
+            entry.kind = kind_of_reply;
+            entry.status = status;
+            entry.verdict = Some(verdict);
+            entry
+        };
+        self.journal.received(entry, posted.as_ref().ok().and_then(|reply| reply.body.as_deref()));
     }
 
     /// What a message causes is stored after this.

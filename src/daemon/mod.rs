@@ -16,6 +16,7 @@ mod courier;
 pub(crate) mod entropy;
 mod examine;
 mod handler_seat;
+pub(crate) mod journal;
 mod meter_port;
 mod meter_task;
 mod meters;

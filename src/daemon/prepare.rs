@@ -109,6 +109,17 @@ impl Faults<'_> {
 }
 
 impl Prepared {
+    /// Loads no more than what is demanded of the VTN's messages.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once.
+    pub(crate) fn policy(config: &Config) -> Result<Policy, ConfigError> {
+        let mut faults = Faults { config, found: Vec::new(), warnings: Vec::new(), certificates: Vec::new() };
+        let policy = policy(&mut faults);
+        policy.ok_or(ConfigError { file: config.file.clone(), faults: faults.found })
+    }
+
     /// Loads everything.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use super::clock::Clock;
 use super::courier::Courier;
 use super::entropy;
 use super::handler_seat::{DynHandler, HandlerSeat};
+use super::journal::{FOLDER, Journal};
 use super::meter_task::MeterTask;
 use super::meters::{Meters, PointSource};
 use super::prepare::Prepared;
@@ -131,6 +132,7 @@ impl VenBuilder {
             gate: prepared.gate,
             clock,
             store: store.clone(),
+            journal: Journal::start(state.join(FOLDER), &config.journal, clock, notices.clone()),
         };
         tokio::spawn(courier.run(outbox, inputs.clone()));
         let gone = inputs.clone();

@@ -1,7 +1,7 @@
 //! `ven journal`: what went over the wire, and what the gate says of it.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Subcommand, ValueEnum};
@@ -80,7 +80,7 @@ pub(super) fn journal(config: &Path, command: &JournalCommand) -> anyhow::Result
     }
 }
 
-fn read(folder: &PathBuf, show: impl FnMut(Entry)) -> anyhow::Result<()> {
+fn read(folder: &Path, show: impl FnMut(Entry)) -> anyhow::Result<()> {
     let unreadable = journal::read(folder, show).with_context(|| folder.display().to_string())?;
     if unreadable > 0 {
         writeln!(std::io::stderr(), "{unreadable} lines of the journal cannot be read")?;
@@ -88,7 +88,7 @@ fn read(folder: &PathBuf, show: impl FnMut(Entry)) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(folder: &PathBuf, wanted: impl Fn(&Entry) -> bool) -> anyhow::Result<()> {
+fn list(folder: &Path, wanted: impl Fn(&Entry) -> bool) -> anyhow::Result<()> {
     let mut written = Ok(());
     let mut out = std::io::stdout().lock();
     read(folder, |entry| {
@@ -121,7 +121,7 @@ fn line(entry: &Entry) -> String {
         .collect()
 }
 
-fn find(folder: &PathBuf, number: u64) -> anyhow::Result<Entry> {
+fn find(folder: &Path, number: u64) -> anyhow::Result<Entry> {
     let mut found = None;
     read(folder, |entry| {
         if entry.number == number {

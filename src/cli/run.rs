@@ -16,15 +16,13 @@ pub(super) fn run(config: &Path, handler: Option<Arc<dyn DynHandler>>) -> anyhow
         // No service manager, nobody to tell.
         drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
         let mut hangup = signal(SignalKind::hangup())?;
-        let read_certificates = async {
-            while hangup.recv().await.is_some() {
-                ven.read_certificates();
+        let stop = super::told_to_stop();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                outcome = &mut stop => break outcome?,
+                Some(()) = hangup.recv() => ven.read_certificates(),
             }
-            std::future::pending().await
-        };
-        tokio::select! {
-            outcome = super::told_to_stop() => outcome?,
-            () = read_certificates => {}
         }
         tracing::info!("stopping; the registration stays");
         ven.stop().await;

@@ -280,7 +280,7 @@ mod tests {
             assert!(told.try_recv().is_err(), "once a day is enough");
             now.since_start = now.since_start + Span::DAY;
         }
-        now.wall = now.wall + Span::DAY * 4;
+        now.wall += Span::DAY * 4;
         keeper.tell_of_ends(now);
         assert!(
             matches!(told.try_recv().unwrap(), Notice::CertificateExpired { .. }),

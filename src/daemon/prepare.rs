@@ -37,7 +37,11 @@ struct Faults<'c> {
     certificates: Vec<OwnCertificate>,
 }
 
-impl Faults<'_> {
+impl<'c> Faults<'c> {
+    const fn new(config: &'c Config) -> Self {
+        Self { config, found: Vec::new(), warnings: Vec::new(), certificates: Vec::new() }
+    }
+
     /// The value, or a note of what is wrong with that setting.
     fn check<T, E: std::fmt::Display>(
         &mut self,
@@ -115,9 +119,9 @@ impl Prepared {
     ///
     /// Every fault at once.
     pub(crate) fn policy(config: &Config) -> Result<Policy, ConfigError> {
-        let mut faults = Faults { config, found: Vec::new(), warnings: Vec::new(), certificates: Vec::new() };
+        let mut faults = Faults::new(config);
         let policy = policy(&mut faults);
-        policy.ok_or(ConfigError { file: config.file.clone(), faults: faults.found })
+        policy.ok_or_else(|| ConfigError { file: config.file.clone(), faults: faults.found })
     }
 
     /// Loads everything.
@@ -126,7 +130,7 @@ impl Prepared {
     ///
     /// Every fault at once.
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
-        let mut faults = Faults { config, found: Vec::new(), warnings: Vec::new(), certificates: Vec::new() };
+        let mut faults = Faults::new(config);
         let root = faults.check("vtn.url", None, simple_root(&config.vtn.url));
         let (tls, tls_key) = client_tls(&mut faults).unzip();
         let key = signing_key(&mut faults, tls_key);

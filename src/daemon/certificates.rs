@@ -68,7 +68,7 @@ impl Credentials {
 /// Looks after the credentials while the VEN runs; whoever uses them watches the sender's other end.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Config>,
     pub(crate) clock: Clock,
     pub(crate) notices: broadcast::Sender<Notice>,
     pub(crate) credentials: watch::Sender<Arc<Credentials>>,
@@ -104,6 +104,7 @@ impl Keeper {
     ) -> Self {
         let seen = Seen { taken: contents(&config), doubtful: None, refused: None };
         let wanted = Arc::new(Notify::new());
+        let config = Arc::new(config);
         Self { config, clock, notices, credentials, wanted, seen, told: Told::default() }
     }
 
@@ -117,31 +118,38 @@ impl Keeper {
             let again = self.clock.instant(now.since_start + step);
             tokio::select! {
                 () = &mut gone => return,
-                () = wanted.notified() => self.look(true),
-                () = tokio::time::sleep_until(again) => self.look(false),
+                () = wanted.notified() => self.look(true).await,
+                () = tokio::time::sleep_until(again) => self.look(false).await,
             }
         }
     }
 
     /// Takes what is new. What cannot be used may be half of a change, so it is judged at the second look, or `at_once`.
-    fn look(&mut self, at_once: bool) {
-        let found = contents(&self.config);
-        if found == self.seen.taken {
-            self.seen.doubtful = None;
-            self.seen.refused = None;
-            return;
+    async fn look(&mut self, at_once: bool) {
+        let (config, taken) = (self.config.clone(), self.seen.taken.clone());
+        // A disk may hang, and nobody else shall wait for it.
+        let loaded = tokio::task::spawn_blocking(move || {
+            let found = contents(&config);
+            let credentials = (found != taken).then(|| Prepared::new(&config));
+            (found, credentials)
+        });
+        match loaded.await {
+            Ok((found, Some(Ok(prepared)))) => self.take(prepared.credentials, found),
+            Ok((found, Some(Err(error)))) => self.refuse(&error, found, at_once),
+            // What was new has been taken back.
+            Ok((_, None)) => (self.seen.doubtful, self.seen.refused) = (None, None),
+            Err(panicked) => tracing::error!("certificates could not be read: {panicked}"),
         }
-        match Prepared::new(&self.config) {
-            Ok(prepared) => self.take(prepared.credentials, found),
-            Err(_) if !at_once && self.seen.doubtful.as_ref() != Some(&found) => {
-                self.seen.doubtful = Some(found);
-            }
-            Err(_) if !at_once && self.seen.refused.as_ref() == Some(&found) => {}
-            Err(error) => {
-                self.seen.refused = Some(found);
-                tell(&self.notices, Notice::CertificatesRefused { why: in_one_line(&error) });
-            }
+    }
+
+    fn refuse(&mut self, error: &ConfigError, found: Vec<u8>, at_once: bool) {
+        let is = |seen: &Option<Vec<u8>>| seen.as_ref() == Some(&found);
+        let settled = is(&self.seen.doubtful) && !is(&self.seen.refused);
+        if at_once || settled {
+            tell(&self.notices, Notice::CertificatesRefused { why: in_one_line(error) });
+            self.seen.refused = Some(found.clone());
         }
+        self.seen.doubtful = Some(found);
     }
 
     fn take(&mut self, credentials: Credentials, found: Vec<u8>) {
@@ -291,8 +299,8 @@ mod tests {
         keeper.run(Span::DAY, async { drop(stopped.await) }).await;
     }
 
-    #[test]
-    fn half_of_a_change_is_not_judged() {
+    #[tokio::test]
+    async fn half_of_a_change_is_not_judged() {
         let folder = tempfile::tempdir().unwrap();
         let (mut keeper, mut told) = keeper(folder.path());
         let other = TestCertificates::create(&folder.path().join("other"), KeyKind::P256).unwrap();
@@ -300,28 +308,28 @@ mod tests {
             std::fs::copy(other.path(name), folder.path().join("certs").join(name)).unwrap();
         };
         let before = keeper.credentials.borrow().key.as_ref().unwrap().fingerprint().to_string();
-        keeper.look(false);
+        keeper.look(false).await;
         put("ven.pem");
-        keeper.look(false);
+        keeper.look(false).await;
         assert!(told.try_recv().is_err(), "neither an unchanged file nor half of a pair is worth a word");
         put("ven.key");
-        keeper.look(false);
+        keeper.look(false).await;
         let fingerprint = Some(other.ven_fingerprint().to_owned());
         assert_eq!(told.try_recv().unwrap(), Notice::CertificatesReplaced { fingerprint });
         assert_ne!(before, other.ven_fingerprint());
 
         std::fs::write(folder.path().join("certs/ven.key"), "no key").unwrap();
-        keeper.look(false);
+        keeper.look(false).await;
         assert!(told.try_recv().is_err());
-        keeper.look(false);
+        keeper.look(false).await;
         let refused = told.try_recv().unwrap().to_string();
         assert!(
             refused.contains("the old ones go on") && refused.contains("there is no private key in it"),
             "{refused}"
         );
-        keeper.look(false);
+        keeper.look(false).await;
         assert!(told.try_recv().is_err(), "it is said once");
-        keeper.look(true);
+        keeper.look(true).await;
         assert!(told.try_recv().is_ok(), "and again to whoever asks");
         let held = keeper.credentials.borrow().key.as_ref().unwrap().fingerprint().to_string();
         assert_eq!(held, other.ven_fingerprint());

@@ -273,6 +273,33 @@ pub enum Notice {
         /// When.
         at: Timestamp,
     },
+    /// A certificate of ours has expired: nothing is said to the VTN any more (rule 516).
+    CertificateExpired {
+        /// Its file.
+        which: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Certificates, keys and trust were read anew, and hold from now on.
+    CertificatesReplaced {
+        /// By which the VTN knows us now, where we sign.
+        fingerprint: Option<String>,
+    },
+    /// Certificates, keys or trust have changed and cannot be used; the old ones go on.
+    CertificatesRefused {
+        /// What is wrong with them.
+        why: String,
+    },
+    /// The journal of messages cannot be written.
+    JournalFails {
+        /// What went wrong.
+        why: String,
+    },
+    /// The journal is written again.
+    JournalRecovered {
+        /// How many messages are not in it.
+        lost: u64,
+    },
     /// A meter's line delivers good telegrams (again).
     MeterOnline {
         /// The meter's name in the configuration.
@@ -349,6 +376,10 @@ impl Notice {
                 | Self::ReportsDropped { .. }
                 | Self::StoreFailed { .. }
                 | Self::CertificateExpires { .. }
+                | Self::CertificateExpired { .. }
+                | Self::CertificatesRefused { .. }
+                | Self::JournalFails { .. }
+                | Self::JournalRecovered { .. }
                 | Self::MeterOffline { .. }
                 | Self::MeterRejected { .. }
         )
@@ -391,6 +422,24 @@ impl fmt::Display for Notice {
             Self::StoreRecovered => f.write_str("store works again"),
             Self::CertificateExpires { which, at } => {
                 write!(f, "certificate {which} is valid until {at} only; have it renewed")
+            }
+            Self::CertificateExpired { which, at } => {
+                write!(
+                    f,
+                    "certificate {which} has expired at {at}; nothing is said to the VTN until a new one is in its place"
+                )
+            }
+            Self::CertificatesReplaced { fingerprint } => {
+                f.write_str("certificates were read anew and hold from now on")?;
+                let told = |text| write!(f, "; tell the utility our fingerprint if it is new: {text}");
+                fingerprint.as_ref().map_or(Ok(()), told)
+            }
+            Self::CertificatesRefused { why } => {
+                write!(f, "new certificates are refused, the old ones go on: {why}")
+            }
+            Self::JournalFails { why } => write!(f, "journal of messages cannot be written: {why}"),
+            Self::JournalRecovered { lost } => {
+                write!(f, "journal of messages is written again, {lost} messages are missing in it")
             }
             Self::MeterOnline { meter } => write!(f, "meter {meter} is online"),
             Self::MeterOffline { meter, why } => write!(f, "meter {meter} is offline: {why}"),

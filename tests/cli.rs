@@ -138,7 +138,7 @@ fn a_certificate_is_spoken_of_before_its_end_and_refused_after_it() {
     let text = house.configuration("https://localhost:1", "").replace("certs/", "cn/");
     std::fs::write(&configuration, text).unwrap();
     for (days, good, warned) in [(40, true, false), (29, true, true), (-1, false, false)] {
-        authority.issue_for("ven", "our VEN", Some(days));
+        authority.issue_for("ven", "our VEN", days);
         let output = ven(&["check", "--config", configuration.to_str().unwrap()]);
         let said = text_of(&output);
         assert_eq!(output.status.success(), good, "{days}: {said}");
@@ -147,7 +147,7 @@ fn a_certificate_is_spoken_of_before_its_end_and_refused_after_it() {
         assert!(said.contains(ends), "{days}: {said}");
         assert_eq!(said.contains("has expired, it was valid until"), !good, "{days}: {said}");
     }
-    authority.issue_for("ven", "our VEN", Some(10));
+    authority.issue_for("ven", "our VEN", 10);
     let process = Process::ven(&configuration);
     process.wait_for("only; have it renewed", 0);
     process.wait_for("VTN is away", 0);

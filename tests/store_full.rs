@@ -35,6 +35,7 @@ async fn a_full_disk_stops_promises_only_and_everything_is_stored_after_it() {
     limit(&prlimit, &process, "0");
     let start = vtn.now() + Span::HOUR;
     vtn.with(|core| core.add_event(EventBuilder::new("during", start, Span::HOUR)));
+    wait_for(&process, "journal of messages cannot be written", 0);
     let failing = wait_for(&process, "store fails", 0);
     let (polls, reports) = vtn.with(|core| (core.count(PayloadKind::Poll), core.reports.len()));
     assert!(vtn.until(PATIENCE, |core| core.count(PayloadKind::Poll) > polls + 5).await, "polling goes on");
@@ -47,6 +48,7 @@ async fn a_full_disk_stops_promises_only_and_everything_is_stored_after_it() {
     limit(&prlimit, &process, "unlimited");
     let full_until = vtn.now();
     wait_for(&process, "store works again", failing);
+    wait_for(&process, "journal of messages is written again", failing);
     let opted = vtn.until(PATIENCE, |core| core.opts.last().is_some_and(|opt| opt.opt == OptType::OptIn));
     assert!(opted.await, "asked again, and the change is told; the log:\n{}", process.log().join("\n"));
     wait_for(&process, "during: changed from optOut to optIn", failing);

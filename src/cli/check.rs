@@ -16,7 +16,7 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         writeln!(out, "warning      {warning}")?;
     }
     let now = Clock::start().now().wall;
-    for certificate in &prepared.certificates {
+    for certificate in &prepared.credentials.certificates {
         if let Some(notice) = certificate.notice(now) {
             writeln!(out, "warning      {notice}")?;
         }
@@ -32,10 +32,10 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
             )?;
         }
     }
-    if let Some(key) = &prepared.key {
+    if let Some(key) = &prepared.credentials.key {
         writeln!(out, "fingerprint  {} (tell it to your utility)", key.fingerprint())?;
     }
-    for certificate in &prepared.certificates {
+    for certificate in &prepared.credentials.certificates {
         writeln!(out, "certificate  {}, valid until {}", certificate.path.display(), certificate.until)?;
     }
     for meter in &config.meters {

@@ -11,7 +11,7 @@ pub(super) fn doctor(path: &Path) -> anyhow::Result<()> {
     let mut prepared = Prepared::new(&config)?;
     let mut told = Teller::default();
     told.tell(&Finding::good("configuration", path.display().to_string()));
-    if let Some(key) = &prepared.key {
+    if let Some(key) = &prepared.credentials.key {
         told.tell(&Finding::good("fingerprint", format!("ours is {}", key.fingerprint())));
     }
     super::log("off");

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod doctor;
 mod fingerprint;
+mod journal;
 mod mock_vtn;
 mod opt;
 mod run;
@@ -68,6 +69,14 @@ enum Command {
         #[command(subcommand)]
         command: xml::XmlCommand,
     },
+    /// What went over the wire, both ways: for disputes with a utility.
+    Journal {
+        #[command(subcommand)]
+        command: journal::JournalCommand,
+        /// The configuration.
+        #[arg(long, short, global = true, default_value = "ven.toml")]
+        config: PathBuf,
+    },
     /// See it all happen: certificates, a VTN, a meter and a VEN, made on the spot.
     Demo {
         /// End after this time, as 30s; without it, go on until Ctrl-C.
@@ -126,6 +135,7 @@ fn with(handler: Option<Arc<dyn DynHandler>>) -> ExitCode {
         Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),
         // Its exit codes are a contract of their own.
         Command::Xml { command } => return xml::xml(command),
+        Command::Journal { command, config } => journal::journal(&config, &command),
         Command::Demo { lasting } => demo::demo(lasting, handler),
     };
     exit_code(outcome)

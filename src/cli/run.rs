@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::config::Config;
 use crate::daemon::{DynHandler, Ven};
 
@@ -13,7 +15,15 @@ pub(super) fn run(config: &Path, handler: Option<Arc<dyn DynHandler>>) -> anyhow
         let ven = Ven::builder(config).dyn_handler(handler).start().await?;
         // No service manager, nobody to tell.
         drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
-        super::told_to_stop().await?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let stop = super::told_to_stop();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                outcome = &mut stop => break outcome?,
+                Some(()) = hangup.recv() => ven.read_certificates(),
+            }
+        }
         tracing::info!("stopping; the registration stays");
         ven.stop().await;
         Ok(())

@@ -40,6 +40,7 @@ pub struct Config {
     pub(crate) handler: HandlerSection,
     /// What is answered for an event that the store cannot keep; `None`: nothing.
     pub(crate) opt_when_full: Option<OptType>,
+    pub(crate) journal: JournalSection,
     pub(crate) meters: Vec<MeterSection>,
     pub(crate) reports: Vec<ReportSection>,
     pub(crate) opt_schedules: Vec<OptScheduleSection>,
@@ -93,6 +94,15 @@ pub(crate) struct TlsSection {
     /// What opens the key, where it is encrypted.
     pub(crate) passphrase: Option<SecretSource>,
     pub(crate) allow_common_name: bool,
+    pub(crate) backend: TlsBackend,
+}
+
+/// Who does TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TlsBackend {
+    Rustls,
+    #[cfg(feature = "openssl")]
+    OpenSsl,
 }
 
 /// `[signature]`: the messages.
@@ -131,6 +141,16 @@ pub(crate) struct HandlerSection {
     pub(crate) rules: Vec<Rule>,
     /// Signals beyond those of the profile.
     pub(crate) signals: Vec<SignalName>,
+}
+
+/// `[journal]`: what went over the wire.
+#[derive(Clone, Debug)]
+pub(crate) struct JournalSection {
+    pub(crate) enabled: bool,
+    /// No message stays longer.
+    pub(crate) keep: Span,
+    /// Octets of all of it.
+    pub(crate) max_size: u64,
 }
 
 /// `[[meter]]`: a meter on a serial line.

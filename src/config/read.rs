@@ -18,8 +18,8 @@ use super::opt_schedule::opt_schedules;
 use super::reader::{Found, Reader, Section};
 use super::secret::SecretSource;
 use super::{
-    Config, HandlerSection, MeterSection, PointSection, PushSection, ReportSection, SignatureSection,
-    TlsSection, TrustSection, VenSection, Verify, VtnSection,
+    Config, HandlerSection, JournalSection, MeterSection, PointSection, PushSection, ReportSection,
+    SignatureSection, TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection,
 };
 
 pub(super) const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
@@ -50,6 +50,7 @@ pub(super) fn config(
     let push = push(root.section("push"), pushed, signature.as_ref());
     let handler = handler(root.section("handler"));
     let opt_when_full = store(root.section("store"));
+    let journal = journal(root.section("journal"));
     let meters: Vec<_> = root.sections("meter").into_iter().filter_map(meter).collect();
     let reports = reports(root.sections("report"), &meters);
     check_names(&root, &meters, &reports);
@@ -67,6 +68,7 @@ pub(super) fn config(
             signature,
             handler,
             opt_when_full,
+            journal,
             meters,
             reports,
             opt_schedules,
@@ -166,6 +168,7 @@ fn tls(section: Section<'_, '_>, folder: &Path) -> Option<TlsSection> {
     let passphrase = passphrase(&section, folder);
     let allow_common_name =
         or(section.choice("server_name", &[("verify", false), ("allow-cn", true)]), false);
+    let backend = backend(&section);
     section.end();
     let ca = ca?.value;
     Some(TlsSection {
@@ -174,7 +177,24 @@ fn tls(section: Section<'_, '_>, folder: &Path) -> Option<TlsSection> {
         key: folder.join(key?.value),
         passphrase,
         allow_common_name,
+        backend,
     })
+}
+
+#[cfg(feature = "openssl")]
+fn backend(section: &Section<'_, '_>) -> TlsBackend {
+    let words = [("rustls", TlsBackend::Rustls), ("openssl", TlsBackend::OpenSsl)];
+    or(section.choice("backend", &words), TlsBackend::Rustls)
+}
+
+#[cfg(not(feature = "openssl"))]
+fn backend(section: &Section<'_, '_>) -> TlsBackend {
+    let found = section.choice("backend", &[("rustls", false), ("openssl", true)]);
+    if let Some(found) = found.filter(|found| found.value) {
+        let what = "is not compiled in; build with: cargo build --release --features openssl";
+        section.reader.fault(found.line, &found.key, what);
+    }
+    TlsBackend::Rustls
 }
 
 fn passphrase(section: &Section<'_, '_>, folder: &Path) -> Option<SecretSource> {
@@ -266,6 +286,14 @@ fn store(section: Section<'_, '_>) -> Option<OptType> {
     let opt = or(section.choice("when_full", &words), Some(OptType::OptOut));
     section.end();
     opt
+}
+
+fn journal(section: Section<'_, '_>) -> JournalSection {
+    let enabled = or(section.boolean("enabled"), true);
+    let keep = or(section.span("keep"), Span::DAY * 7);
+    let max_size = or(section.octets("max_size"), 32 * 1024 * 1024);
+    section.end();
+    JournalSection { enabled, keep, max_size }
 }
 
 fn meter(section: Section<'_, '_>) -> Option<MeterSection> {

@@ -199,6 +199,18 @@ impl<'r, 't> Section<'r, 't> {
         self.parsed(found, kind, parse)
     }
 
+    /// A number of octets, as `512KiB`, `32MiB`, `1GiB`.
+    pub(super) fn octets(&self, name: &'static str) -> Option<Found<u64>> {
+        const UNITS: &[(&str, u64)] = &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+        let kind = "a size like \"512KiB\" or \"32MiB\"";
+        let found = self.scalar(name, kind, |value| value.as_str().map(str::to_owned))?;
+        self.parsed(found, kind, |text| {
+            let (number, unit) =
+                UNITS.iter().find_map(|(unit, octets)| Some((text.strip_suffix(unit)?, *octets)))?;
+            number.trim().parse::<u64>().ok().filter(|number| *number > 0)?.checked_mul(unit)
+        })
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, name: &'static str, words: &[(&str, T)]) -> Option<Found<T>> {
         let found = self.text(name)?;

@@ -37,6 +37,8 @@ fn ten_lines_are_enough() {
     assert_eq!((config.signature.sign, config.signature.verify), (true, Verify::Require));
     assert_eq!((config.handler.default, config.handler.timeout), (OptType::OptOut, Span::from_seconds(3)));
     assert!(config.meters.is_empty() && config.reports.is_empty());
+    assert!(config.journal.enabled);
+    assert_eq!((config.journal.keep, config.journal.max_size), (Span::DAY * 7, 32 << 20));
 }
 
 #[test]
@@ -58,6 +60,7 @@ vtn = { url = "https://h", market_contexts = "http://m", poll_min = "2s", regist
 tls = { ca = "system", cert = "c", key = "k", server_name = "allow-cn" }
 signature = { sign = false, verify = "if-present", ca = "signers.pem", vtn_name = "vtn.example.org", window = "1min" }
 store = { when_full = "silent" }
+journal = { enabled = false, keep = "1day", max_size = "512KiB" }
 meter = [ { name = "old", source = "serial:/dev/old", baud = 9_600, line = "7E1", protocol = "dsmr" } ]
 handler = { kind = "rules", default = "optIn", timeout = "500ms", rule = [ { when = "price > 0.5", opt = "optOut" } ] }
 [[report]]
@@ -72,8 +75,18 @@ points = [ { quantity = "net_energy", meter = "old", id = "r1" } ]
     assert_eq!((config.vtn.poll_min, config.vtn.register_after_cancel), (Span::from_seconds(2), None));
     assert!(matches!(&config.signature.trust, TrustSection::Chain { name, .. } if name == "vtn.example.org"));
     assert_eq!((config.opt_when_full, config.handler.rules.len()), (None, 1));
+    assert_eq!((config.journal.keep, config.journal.max_size), (Span::DAY, 512 * 1024));
+    assert!(!config.journal.enabled);
     assert!(config.meters[0].seven_even && config.meters[0].baud == 9600);
     assert_eq!(config.reports[0].points[0].r_id.as_str(), "r1");
+}
+
+#[test]
+fn a_size_has_a_unit() {
+    for wrong in ["32", "0MiB", "-1MiB", "32 megabytes", "99999999999GiB"] {
+        let fault = read(&format!("{SMALLEST}\n[journal]\nmax_size = \"{wrong}\"")).unwrap_err();
+        assert!(fault.contains("journal.max_size: expected a size like \"512KiB\""), "{fault}");
+    }
 }
 
 #[test]

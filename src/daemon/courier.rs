@@ -8,20 +8,24 @@ use crate::engine::{ExchangeId, Failure, Input};
 use crate::openadr::message::{Payload, PayloadKind};
 use crate::openadr::trust::Verified;
 
+use super::certificates::Credentials;
+use super::journal::{Direction, Entry};
 use super::scribe::Scribe;
-use super::transport::PullClient;
+use super::transport::{PullClient, Reply};
 
 /// Everything that a message needs on its way.
 #[derive(Debug)]
 pub(crate) struct Courier {
     pub(crate) client: PullClient,
+    /// Those that the client holds by.
+    pub(crate) held: Arc<Credentials>,
     pub(crate) scribe: Arc<Scribe>,
 }
 
 impl Courier {
     /// Carries what it is given until nobody gives it anything any more.
     pub(crate) async fn run(
-        self,
+        mut self,
         mut messages: mpsc::UnboundedReceiver<(ExchangeId, Payload)>,
         inputs: mpsc::UnboundedSender<Input>,
     ) {
@@ -36,23 +40,82 @@ impl Courier {
         }
     }
 
-    async fn carry(&self, payload: &Payload) -> Result<Option<Verified<Payload>>, Failure> {
+    /// Holds by the newest credentials, once they are valid: nothing is said with a certificate that has expired (rule 516).
+    async fn hold_by_credentials(&mut self) -> Result<(), Failure> {
+        let newest = self.scribe.valid_credentials().await;
+        let newest = newest.ok_or_else(|| Failure::Unreachable("the VEN stops".to_owned()))?;
+        if !Arc::ptr_eq(&newest, &self.held) {
+            self.client.set_tls(newest.tls.clone());
+            self.held = newest;
+        }
+        Ok(())
+    }
+
+    async fn carry(&mut self, payload: &Payload) -> Result<Option<Verified<Payload>>, Failure> {
+        self.hold_by_credentials().await?;
         let kind = payload.kind();
         let message = self.scribe.write(payload).map_err(Failure::Rejected)?;
         tracing::trace!(%kind, message, "sent");
-        let Some(reply) = self.client.post(kind.service(), message).await? else {
-            tracing::trace!(%kind, "empty reply");
-            return Ok(None);
+        let now = self.scribe.now();
+        // Of a poll that brings nothing, nothing is kept.
+        let poll = (kind == PayloadKind::Poll).then(|| message.clone());
+        if poll.is_none() {
+            self.scribe.journal.sent(now, kind, &message);
+        }
+        let posted = self.client.post(kind.service(), message, now).await;
+        let outcome = match &posted {
+            Ok(Reply { body: Some(body), .. }) => self.open(kind, body).await.map(Some),
+            Ok(Reply { body: None, .. }) => Ok(None),
+            Err(failure) => Err(failure.clone()),
         };
-        tracing::trace!(%kind, reply = %String::from_utf8_lossy(&reply), "reply");
+        if poll.is_some() && matches!(&outcome, Ok(Some(reply)) if is_plain_success(reply.content())) {
+            self.scribe.journal.quiet_poll();
+            return outcome;
+        }
+        if let Some(message) = poll {
+            self.scribe.journal.sent(now, kind, &message);
+        }
+        self.note(kind, &posted, &outcome);
+        outcome
+    }
+
+    async fn open(&self, kind: PayloadKind, body: &[u8]) -> Result<Verified<Payload>, Failure> {
+        tracing::trace!(%kind, reply = %String::from_utf8_lossy(body), "reply");
         // Nothing follows from "nothing new" in reply to a poll, so it is not worth the wear of a transaction for each poll. What that
         // leaves open: within the window after a restart, such a reply could be repeated in place of another plain success.
         let worth = |reply: &Payload| kind != PayloadKind::Poll || !is_plain_success(reply);
-        let verified = self.scribe.open(&reply, worth).await;
+        let opened = self.scribe.open(body, worth).await;
         let verified =
-            verified.map_err(|why| Failure::Rejected(format!("the reply to {kind} was refused: {why}")))?;
+            opened.map_err(|why| Failure::Rejected(format!("the reply to {kind} was refused: {why}")))?;
         tracing::trace!(%kind, peer = ?verified.peer(), "reply is believed");
-        Ok(Some(verified))
+        Ok(verified)
+    }
+
+    /// Notes in the journal what came, and what the gate said of it.
+    fn note(
+        &self,
+        kind: PayloadKind,
+        posted: &Result<Reply, Failure>,
+        outcome: &Result<Option<Verified<Payload>>, Failure>,
+    ) {
+        let status = match posted {
+            Ok(reply) => Some(reply.status),
+            Err(Failure::Status { code, .. }) => Some(*code),
+            Err(Failure::Unreachable(_) | Failure::Rejected(_)) => None,
+        };
+        let (kind_of_reply, verdict) = match outcome {
+            Ok(Some(reply)) => (Some(reply.content().kind().to_string()), reply.peer().to_string()),
+            Ok(None) => (None, "empty".to_owned()),
+            Err(failure) => (None, failure.to_string()),
+        };
+        let entry = || {
+            let mut entry = Entry::new(self.scribe.now(), Direction::In, kind.service());
+            entry.kind = kind_of_reply;
+            entry.status = status;
+            entry.verdict = Some(verdict);
+            entry
+        };
+        self.scribe.journal.received(entry, posted.as_ref().ok().and_then(|reply| reply.body.as_deref()));
     }
 }
 

@@ -3,7 +3,6 @@
 //! Nothing is changed at the VTN: the only message is `oadrQueryRegistration`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,10 +10,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{CONTENT_TYPE, DATE, HOST};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::openadr::message::{Payload, QueryRegistration, RequestId};
 use crate::openadr::signature::{Description, sign};
@@ -25,7 +21,8 @@ use super::clock::Clock;
 use super::entropy;
 use super::examine_push::examine_push;
 use super::prepare::Prepared;
-use super::transport::{causes, tls};
+use super::transport::causes;
+use super::transport::tls::{Secured, TlsClient, TlsStream};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A clock that is further away makes signed messages look old.
@@ -68,10 +65,10 @@ async fn path(prepared: &mut Prepared, tell: &mut impl FnMut(Finding)) -> Result
     tell(Finding::good("name", format!("{} is {}", place.host, listed(&addresses))));
     let address = place.connect(&addresses).await?;
     tell(Finding::good("connection", format!("{address} answers")));
-    let stream = place.secure(address, Arc::new(prepared.tls.clone())).await;
-    let stream = match stream {
+    let tls = &prepared.credentials.tls;
+    let stream = match place.secure(address, tls).await {
         Ok(stream) => stream,
-        Err(why) => return Err(place.explain(address, &why).await),
+        Err(why) => return Err(place.explain(address, tls, &why).await),
     };
     tell(secured(&stream));
     let clock = Clock::start();
@@ -81,7 +78,7 @@ async fn path(prepared: &mut Prepared, tell: &mut impl FnMut(Finding)) -> Result
     tell(skew(&response, now)?);
     tell(believed(prepared, response, now)?);
     if let Some(push) = prepared.push.take() {
-        examine_push(push, tell).await;
+        examine_push(push, &prepared.credentials, tell).await;
     }
     Ok(())
 }
@@ -134,16 +131,8 @@ impl Place {
         Err(Finding { step: "connection", seen, advice: Some(advice.into()) })
     }
 
-    async fn secure(
-        &self,
-        address: SocketAddr,
-        tls: Arc<rustls::ClientConfig>,
-    ) -> Result<TlsStream<TcpStream>, String> {
-        let name = ServerName::try_from(self.host.clone()).map_err(|error| error.to_string())?;
-        let handshake = async {
-            let stream = TcpStream::connect(address).await?;
-            TlsConnector::from(tls).connect(name, stream).await
-        };
+    async fn secure(&self, address: SocketAddr, tls: &TlsClient) -> Result<TlsStream, String> {
+        let handshake = async { tls.connect(&self.host, TcpStream::connect(address).await?).await };
         match tokio::time::timeout(PATIENCE, handshake).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(causes(&error)),
@@ -152,25 +141,25 @@ impl Place {
     }
 
     /// Why TLS failed, with a look at the certificate that was refused.
-    async fn explain(&self, address: SocketAddr, why: &str) -> Finding {
-        let certificate = match tls::looking() {
-            Ok(looking) => {
-                self.secure(address, Arc::new(looking)).await.ok().and_then(|stream| shown(&stream))
-            }
+    async fn explain(&self, address: SocketAddr, tls: &TlsClient, why: &str) -> Finding {
+        let certificate = match tls.looking() {
+            Ok(looking) => self.secure(address, &looking).await.ok().and_then(|stream| stream.secured.peer),
             Err(_) => None,
         };
         let names = certificate.as_ref().map(|shown| shown.names.join(", ")).unwrap_or_default();
         let issuer = certificate.as_ref().map(|shown| shown.issuer.clone()).unwrap_or_default();
         let advice = if why.contains("UnknownIssuer") || why.contains("BadSignature") {
             format!("[tls] ca must name the certificate of whoever signed the VTN's: \"{issuer}\"")
-        } else if why.contains("not valid for") {
+        } else if why.contains("not valid for") || why.contains("NotValidForName") {
             format!(
                 "the certificate is for {names}: put that name into [vtn] url, or where it is a common name only, set [tls] server_name = \"allow-cn\""
             )
         } else if why.contains("expired") || why.contains("not valid yet") {
             "compare the dates with the clock of this machine; if that is right, the VTN needs a new certificate".into()
-        } else if why.contains("HandshakeFailure") || why.contains("ProtocolVersion") {
-            "the VTN offers no version or cipher of TLS that is still safe: it must offer TLS 1.2 with ECDHE and AES-GCM, or TLS 1.3".into()
+        } else if why.contains("HandshakeFailure") {
+            "the VTN must offer TLS 1.2 with ECDHE and AES-GCM, or TLS 1.3; where it cannot, [tls] backend = \"openssl\" has the suites of OpenADR too".into()
+        } else if why.contains("ProtocolVersion") || why.contains("protocol") {
+            "the VTN offers no version of TLS that is still safe: it must offer TLS 1.2 or 1.3".into()
         } else if why.contains("alert") {
             "the VTN does not accept our certificate: has the utility been told of it, and did the authority that it expects sign it?".into()
         } else {
@@ -185,7 +174,7 @@ impl Place {
 
     async fn query(
         &self,
-        stream: TlsStream<TcpStream>,
+        stream: TlsStream,
         prepared: &Prepared,
         clock: Clock,
     ) -> Result<Response<Bytes>, Finding> {
@@ -195,7 +184,7 @@ impl Place {
             Finding::bad("request", why, advice)
         };
         let payload: Payload = QueryRegistration { request_id: RequestId::from("doctor") }.into();
-        let message = match &prepared.key {
+        let message = match &prepared.credentials.key {
             None => encode(&payload).unsigned(),
             Some(key) => sign(&payload, key, clock.now().wall, &entropy::dice())
                 .map_err(|error| broken(error.to_string()))?,
@@ -239,10 +228,6 @@ fn status(code: u16, path: &str) -> Finding {
     Finding::bad("request", format!("http status {code}"), advice)
 }
 
-pub(super) fn shown(stream: &TlsStream<TcpStream>) -> Option<Description> {
-    Description::of(stream.get_ref().1.peer_certificates()?.first()?)
-}
-
 fn described(certificate: &Description) -> String {
     let Description { subject, issuer, from, to, fingerprint, .. } = certificate;
     format!(
@@ -250,15 +235,11 @@ fn described(certificate: &Description) -> String {
     )
 }
 
-fn secured(stream: &TlsStream<TcpStream>) -> Finding {
-    let connection = stream.get_ref().1;
-    let version =
-        connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown version");
-    let suite = connection.negotiated_cipher_suite();
-    let suite = suite.and_then(|suite| suite.suite().as_str()).unwrap_or("unknown suite");
-    let finding = Finding::good("tls", format!("{version}, {suite}"));
-    match shown(stream) {
-        Some(certificate) => finding.and(described(&certificate)),
+fn secured(stream: &TlsStream) -> Finding {
+    let Secured { backend, version, suite, peer } = &stream.secured;
+    let finding = Finding::good("tls", format!("{version}, {suite}, by {backend}"));
+    match peer {
+        Some(certificate) => finding.and(described(certificate)),
         None => finding,
     }
 }

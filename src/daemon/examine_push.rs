@@ -1,25 +1,27 @@
 //! Tries whether a VTN that pushes would find us: can we listen, and does the address lead here?
 
 use std::io::ErrorKind;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsAcceptor;
 
+use super::certificates::Credentials;
 use super::examine::Finding;
 use super::prepare::PreparedPush;
-use super::transport::{causes, tls};
+use super::transport::causes;
+use super::transport::tls::TlsClient;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) async fn examine_push(push: PreparedPush, tell: &mut impl FnMut(Finding)) {
-    let PreparedPush { listen, root, tls, .. } = push;
+pub(super) async fn examine_push(push: PreparedPush, ours: &Credentials, tell: &mut impl FnMut(Finding)) {
+    let PreparedPush { listen, root, .. } = push;
     let finding = match TcpListener::bind(listen).await {
         Ok(listener) => {
-            tokio::spawn(answer(listener, Arc::new(tls).into()));
+            if let Some(tls) = ours.server.clone() {
+                tokio::spawn(answer(listener, tls.into()));
+            }
             Finding::good("listening", format!("{listen} is free"))
         }
         // What runs there is looked at next.
@@ -33,7 +35,7 @@ pub(super) async fn examine_push(push: PreparedPush, tell: &mut impl FnMut(Findi
         }
     };
     tell(finding);
-    tell(match reach(&root).await {
+    tell(match reach(&root, &ours.tls).await {
         Ok(seen) => Finding::good("reachable", format!("{root} is a VEN, {seen}")),
         Err(why) => {
             let advice = "does the name in [push] address lead to this machine, and is the port passed on to [push] listen? Some \
@@ -51,18 +53,17 @@ async fn answer(listener: TcpListener, acceptor: TlsAcceptor) {
 }
 
 /// Whether something that speaks TLS is there.
-async fn reach(root: &str) -> Result<String, String> {
+async fn reach(root: &str, tls: &TlsClient) -> Result<String, String> {
     let uri: hyper::Uri = root.parse().map_err(|_| "it is no address".to_owned())?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
-    let looking = tls::looking().map_err(|error| error.to_string())?;
+    let looking = tls.looking().map_err(|error| error.to_string())?;
     let handshake = async {
         let stream = TcpStream::connect((host.as_str(), uri.port_u16().unwrap_or(443))).await?;
-        TlsConnector::from(Arc::new(looking)).connect(name, stream).await
+        looking.connect(&host, stream).await
     };
     match timeout(PATIENCE, handshake).await {
         Ok(Ok(stream)) => {
-            let shown = super::examine::shown(&stream);
+            let shown = stream.secured.peer.as_ref();
             let fingerprint = shown.map_or_else(|| "none".to_owned(), |shown| shown.fingerprint.to_string());
             Ok(format!("fingerprint {fingerprint}"))
         }

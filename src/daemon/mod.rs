@@ -18,6 +18,7 @@ pub(crate) mod entropy;
 mod examine;
 mod examine_push;
 mod handler_seat;
+pub(crate) mod journal;
 mod meter_port;
 mod meter_task;
 mod meters;

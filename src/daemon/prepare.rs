@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustls_pki_types::PrivateKeyDer;
 
@@ -12,7 +13,7 @@ use crate::engine::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
 use crate::openadr::signature::{Description, Gate, Policy, SigningKey, Trust, private_key};
 use crate::openadr::xml::Limits;
 
-use super::certificates::OwnCertificate;
+use super::certificates::{Credentials, OwnCertificate};
 use super::clock::Clock;
 use super::entropy;
 use super::meter_port::{Framing, PortSettings};
@@ -24,14 +25,12 @@ use super::transport::{normalised, server_for_vtn, simple_root, tls};
 pub(crate) struct Prepared {
     /// Where the VTN's services are.
     pub(crate) root: String,
-    pub(crate) tls: rustls::ClientConfig,
+    pub(crate) credentials: Credentials,
     /// `None`: we poll.
     pub(crate) push: Option<PreparedPush>,
-    pub(crate) key: Option<SigningKey>,
     pub(crate) gate: Gate,
     pub(crate) settings: Settings,
     pub(crate) meters: Vec<MeterSettings>,
-    pub(crate) certificates: Vec<OwnCertificate>,
     /// What does not stand in the way, but should be put right; one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -44,7 +43,6 @@ pub(crate) struct PreparedPush {
     pub(crate) root: String,
     /// Its path.
     pub(crate) path: String,
-    pub(crate) tls: rustls::ServerConfig,
 }
 
 /// The faults found so far.
@@ -55,7 +53,11 @@ struct Faults<'c> {
     certificates: Vec<OwnCertificate>,
 }
 
-impl Faults<'_> {
+impl<'c> Faults<'c> {
+    const fn new(config: &'c Config) -> Self {
+        Self { config, found: Vec::new(), warnings: Vec::new(), certificates: Vec::new() }
+    }
+
     /// The value, or a note of what is wrong with that setting.
     fn check<T, E: std::fmt::Display>(
         &mut self,
@@ -127,30 +129,47 @@ impl Faults<'_> {
 }
 
 impl Prepared {
+    /// Loads no more than what is demanded of the VTN's messages.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once.
+    pub(crate) fn policy(config: &Config) -> Result<Policy, ConfigError> {
+        let mut faults = Faults::new(config);
+        let trust = trust(&mut faults);
+        trust
+            .map(|trust| policy(config, trust))
+            .ok_or_else(|| ConfigError { file: config.file.clone(), faults: faults.found })
+    }
+
     /// Loads everything.
     ///
     /// # Errors
     ///
     /// Every fault at once.
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
-        let mut faults = Faults { config, found: Vec::new(), warnings: Vec::new(), certificates: Vec::new() };
+        let mut faults = Faults::new(config);
         let root = faults.check("vtn.url", None, simple_root(&config.vtn.url));
         let trust = trust(&mut faults);
         let (tls, tls_key) = tls(&mut faults, trust.as_ref()).unzip();
         let (tls, server) = tls.unzip();
-        let push = push(&mut faults, root.as_deref(), server.flatten());
+        let push = push(&mut faults, root.as_deref());
         let key = signing_key(&mut faults, tls_key);
         let policy = trust.map(|trust| policy(config, trust));
         match (root, tls, key, policy) {
             (Some(root), Some(tls), Some(key), Some(policy)) if faults.found.is_empty() => Ok(Self {
                 root,
-                tls,
                 push,
-                gate: Gate::new(policy, config.signature.window, Limits::VEN),
+                gate: Gate::new(policy.clone(), config.signature.window, Limits::VEN),
                 settings: settings(config, key.is_some()),
-                key,
+                credentials: Credentials {
+                    tls,
+                    server: server.flatten(),
+                    key,
+                    policy,
+                    certificates: faults.certificates,
+                },
                 meters: meters(config),
-                certificates: faults.certificates,
                 warnings: faults.warnings,
             }),
             _ => Err(ConfigError { file: config.file.clone(), faults: faults.found }),
@@ -159,7 +178,7 @@ impl Prepared {
 }
 
 /// TLS as a client and, where the VTN pushes, as a server.
-type Tls = (rustls::ClientConfig, Option<rustls::ServerConfig>);
+type Tls = (tls::TlsClient, Option<Arc<rustls::ServerConfig>>);
 
 /// TLS, and our key there as one that signs.
 fn tls(faults: &mut Faults<'_>, trust: Option<&Trust>) -> Option<(Tls, SigningKey)> {
@@ -191,10 +210,11 @@ fn tls(faults: &mut Faults<'_>, trust: Option<&Trust>) -> Option<(Tls, SigningKe
         Some(push) => {
             let trust = if push.pins.is_empty() { trust?.clone() } else { Trust::Pinned(push.pins.clone()) };
             let server = server_for_vtn(&roots, &cert, key.clone_key(), trust);
-            Some(faults.check("tls.cert", Some(&section.cert), server)?)
+            Some(Arc::new(faults.check("tls.cert", Some(&section.cert), server)?))
         }
     };
-    let client = faults.check("tls.cert", Some(&section.cert), tls::client(&roots, &cert, key, names))?;
+    let client = tls::client(section.backend, &roots, &cert, key, names);
+    let client = faults.check("tls.cert", Some(&section.cert), client)?;
     Some(((client, server), signing))
 }
 
@@ -217,11 +237,7 @@ fn signing_key(faults: &mut Faults<'_>, of_tls: Option<SigningKey>) -> Option<Op
 }
 
 /// Where the VTN pushes to, which is not where it is itself.
-fn push(
-    faults: &mut Faults<'_>,
-    vtn: Option<&str>,
-    tls: Option<rustls::ServerConfig>,
-) -> Option<PreparedPush> {
+fn push(faults: &mut Faults<'_>, vtn: Option<&str>) -> Option<PreparedPush> {
     let section = faults.config.push.as_ref()?;
     let root = faults.check("push.address", None, simple_root(&section.address))?;
     if Some(root.as_str()) == vtn {
@@ -230,7 +246,7 @@ fn push(
     }
     let path = root.parse::<hyper::Uri>().ok().and_then(|uri| normalised(uri.path()));
     let path = faults.check("push.address", None, path.ok_or("its path cannot be read"))?;
-    Some(PreparedPush { listen: section.listen, root, path, tls: tls? })
+    Some(PreparedPush { listen: section.listen, root, path })
 }
 
 /// By what the VTN is known.

@@ -1,29 +1,62 @@
 //! Writes what we say, and lets in what the VTN says: signatures, replay, and the nonces that keep the memory of them.
 
-use tokio::sync::Mutex;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, watch};
 
 use crate::openadr::message::Payload;
-use crate::openadr::signature::{Gate, Refusal, SigningKey, sign};
+use crate::openadr::signature::{Gate, Refusal, sign};
 use crate::openadr::trust::Verified;
 use crate::openadr::xml::encode;
+use crate::time::Timestamp;
 
+use super::certificates::{Credentials, valid};
 use super::clock::Clock;
 use super::entropy;
+use super::journal::Journal;
 use super::store::StoreHandle;
 
 /// One for all messages, polled and pushed: what was let in by one way is a repetition on the other.
 #[derive(Debug)]
 pub(crate) struct Scribe {
-    /// `None`: messages go unsigned.
-    key: Option<SigningKey>,
-    gate: Mutex<Gate>,
+    credentials: watch::Receiver<Arc<Credentials>>,
+    door: Mutex<Door>,
     clock: Clock,
     store: StoreHandle,
+    pub(crate) journal: Journal,
+}
+
+/// The gate, and the credentials whose policy it holds by.
+#[derive(Debug)]
+struct Door {
+    gate: Gate,
+    held: Arc<Credentials>,
 }
 
 impl Scribe {
-    pub(crate) fn new(key: Option<SigningKey>, gate: Gate, clock: Clock, store: StoreHandle) -> Self {
-        Self { key, gate: Mutex::new(gate), clock, store }
+    pub(crate) fn new(
+        credentials: watch::Receiver<Arc<Credentials>>,
+        gate: Gate,
+        clock: Clock,
+        store: StoreHandle,
+        journal: Journal,
+    ) -> Self {
+        let held = credentials.borrow().clone();
+        Self { credentials, door: Mutex::new(Door { gate, held }), clock, store, journal }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now().wall
+    }
+
+    /// The newest credentials.
+    pub(crate) fn credentials(&self) -> Arc<Credentials> {
+        self.credentials.borrow().clone()
+    }
+
+    /// The newest credentials, once they are valid; `None` where the VEN stops.
+    pub(crate) async fn valid_credentials(&self) -> Option<Arc<Credentials>> {
+        valid(&mut self.credentials.clone(), self.clock).await
     }
 
     /// The document of a message.
@@ -32,9 +65,9 @@ impl Scribe {
     ///
     /// Where it cannot be signed.
     pub(crate) fn write(&self, payload: &Payload) -> Result<String, String> {
-        match &self.key {
+        match &self.credentials.borrow().key {
             None => Ok(encode(payload).unsigned()),
-            Some(key) => sign(payload, key, self.clock.now().wall, &entropy::dice())
+            Some(key) => sign(payload, key, self.now(), &entropy::dice())
                 .map_err(|error| format!("{} cannot be signed: {error}", payload.kind())),
         }
     }
@@ -49,10 +82,15 @@ impl Scribe {
         bytes: &[u8],
         worth: impl FnOnce(&Payload) -> bool,
     ) -> Result<Verified<Payload>, Refusal> {
-        let mut gate = self.gate.lock().await;
-        let verified = gate.open(bytes, self.clock.now().wall)?;
+        let mut door = self.door.lock().await;
+        let newest = self.credentials();
+        if !Arc::ptr_eq(&newest, &door.held) {
+            door.gate.set_policy(newest.policy.clone());
+            door.held = newest;
+        }
+        let verified = door.gate.open(bytes, self.now())?;
         if worth(verified.content()) {
-            self.store_nonces(&mut gate).await;
+            self.store_nonces(&mut door.gate).await;
         }
         Ok(verified)
     }

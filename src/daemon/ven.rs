@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, ConfigError};
@@ -13,14 +13,14 @@ use crate::notice::Notice;
 use crate::openadr::message::{EventId, OptType, ReportRequest, ReportRequestId};
 use crate::openadr::xml::Limits;
 use crate::rules::RulesHandler;
-use crate::time::Span;
 
-use super::certificates::watch;
+use super::certificates::{Keeper, LOOK};
 use super::clock::Clock;
 use super::control::Desk;
 use super::courier::Courier;
 use super::entropy;
 use super::handler_seat::{DynHandler, HandlerSeat};
+use super::journal::{FOLDER, Journal};
 use super::meter_task::MeterTask;
 use super::meters::{Meters, PointSource};
 use super::prepare::Prepared;
@@ -102,9 +102,9 @@ impl VenBuilder {
         for warning in &prepared.warnings {
             tracing::warn!("{warning}");
         }
-        let state = &config.ven.state;
+        let state = config.ven.state.clone();
         let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
-        std::fs::create_dir_all(state).map_err(unusable)?;
+        std::fs::create_dir_all(&state).map_err(unusable)?;
         let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name)?;
         let clock = Clock::start();
         let (inputs, waiting) = mpsc::unbounded_channel();
@@ -128,21 +128,31 @@ impl VenBuilder {
             meters.expect_step(request.granularity);
         }
         prepared.gate.remember(store.nonces().await?);
-        let scribe = Arc::new(Scribe::new(prepared.key, prepared.gate, clock, store.clone()));
-        let client = PullClient::new(prepared.root, prepared.tls, Limits::VEN.bytes);
-        let courier = Courier { client, scribe: scribe.clone() };
+        let held = Arc::new(prepared.credentials);
+        let credentials = watch::Sender::new(held.clone());
+        let scribe = Arc::new(Scribe::new(
+            credentials.subscribe(),
+            prepared.gate,
+            clock,
+            store.clone(),
+            Journal::start(state.join(FOLDER), &config.journal, clock, notices.clone()),
+        ));
+        let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
+        let courier = Courier { client, held, scribe: scribe.clone() };
         tokio::spawn(courier.run(outbox, inputs.clone()));
-        let gone = inputs.clone();
-        let gone = async move { gone.closed().await };
         if let Some(push) = prepared.push {
-            let server = PushServer::bind(push.listen, Arc::new(push.tls)).await;
+            let server = PushServer::bind(push.listen).await;
             let server = server
                 .map_err(|error| StartError::System(format!("[push] listen {}: {error}", push.listen)))?;
             let desk = PushDesk { path: push.path, scribe, pushes, notices: notices.clone() };
             let gone = inputs.clone();
             tokio::spawn(server.run(desk, async move { gone.closed().await }));
         }
-        tokio::spawn(watch(prepared.certificates, clock, notices.clone(), Span::DAY, gone));
+        let gone = inputs.clone();
+        let gone = async move { gone.closed().await };
+        let keeper = Keeper::new(config, clock, notices.clone(), credentials);
+        let read_certificates = keeper.wanted.clone();
+        tokio::spawn(keeper.run(LOOK, gone));
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let engine = Engine::new(prepared.settings, snapshot, seed);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -152,7 +162,7 @@ impl VenBuilder {
             store,
             seat,
             meters,
-            desk: Desk::open(state),
+            desk: Desk::open(&state),
             messages,
             notices: notices.clone(),
             writer: Writer::default(),
@@ -162,7 +172,7 @@ impl VenBuilder {
             // Dropping the handle stops the VEN too.
             drop(stopped.await);
         }));
-        Ok(VenHandle { inputs, notices, stop: Some(stop), task })
+        Ok(VenHandle { inputs, notices, read_certificates, stop: Some(stop), task })
     }
 }
 
@@ -185,6 +195,7 @@ fn sources(
 pub struct VenHandle {
     inputs: mpsc::UnboundedSender<Input>,
     notices: broadcast::Sender<Notice>,
+    read_certificates: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -210,6 +221,11 @@ impl VenHandle {
     /// Wants no more of these reports of the VTN; `along`: with the answer to the next data that it sends.
     pub fn cancel_requested(&self, ids: Vec<ReportRequestId>, report_to_follow: bool, along: bool) {
         drop(self.inputs.send(Input::CancelRequested { ids, report_to_follow, along }));
+    }
+
+    /// Reads certificates, keys and trust anew, if their files have changed; without this, it is noticed within seconds.
+    pub fn read_certificates(&self) {
+        self.read_certificates.notify_one();
     }
 
     /// Ends the registration; the VEN goes on running, unregistered.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::daemon::transport::tls::TlsClient;
 use crate::daemon::transport::{PullClient, simple_root};
 use crate::openadr::message::Payload;
 use crate::openadr::xml::Limits;
@@ -13,7 +14,7 @@ use super::server::{Shared, lock};
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Pushes for ever.
-pub(super) async fn push(shared: Arc<Shared>, tls: rustls::ClientConfig) {
+pub(super) async fn push(shared: Arc<Shared>, tls: TlsClient) {
     let mut client: Option<(String, PullClient)> = None;
     loop {
         let now = shared.clock.now().wall;
@@ -52,15 +53,19 @@ pub(super) async fn push(shared: Arc<Shared>, tls: rustls::ClientConfig) {
     }
 }
 
-fn connect(address: &str, tls: &rustls::ClientConfig) -> Result<(String, PullClient), String> {
+fn connect(address: &str, tls: &TlsClient) -> Result<(String, PullClient), String> {
     let root = simple_root(address).map_err(|error| error.to_string())?;
     Ok((address.to_owned(), PullClient::new(root, tls.clone(), Limits::VTN.bytes)))
 }
 
-async fn deliver(shared: &Shared, client: &PullClient, message: &Payload) -> Result<Option<Payload>, String> {
+async fn deliver(
+    shared: &Shared,
+    client: &mut PullClient,
+    message: &Payload,
+) -> Result<Option<Payload>, String> {
     let text = shared.document(message)?;
-    let answer = client.post(message.kind().service(), text).await.map_err(|failure| failure.to_string())?;
-    let Some(answer) = answer else { return Ok(None) };
+    let reply = client.post(message.kind().service(), text, shared.clock.now().wall).await;
+    let Some(answer) = reply.map_err(|failure| failure.to_string())?.body else { return Ok(None) };
     let opened = lock(&shared.gate).open(&answer, shared.clock.now().wall);
     opened.map(|verified| Some(verified.into_content())).map_err(|why| why.to_string())
 }

@@ -104,6 +104,8 @@ pub(super) struct Shared {
     key: Option<SigningKey>,
     /// The last answer of each kind.
     sent: Mutex<BTreeMap<PayloadKind, Bytes>>,
+    /// The fingerprint of the certificate that each connection came with.
+    clients: Mutex<Vec<String>>,
     pub(super) clock: Clock,
 }
 
@@ -140,8 +142,9 @@ impl MockVtn {
         let roots = tls::Roots::Pem(ca);
         let tls = tls::server(&roots, &cert, &key).map_err(io::Error::other)?;
         let client = private_key(&key, None).map_err(io::Error::other)?;
+        let names = tls::NameCheck::OrCommonName;
         let client =
-            tls::client(&roots, &cert, client, tls::NameCheck::OrCommonName).map_err(io::Error::other)?;
+            tls::client(tls::TlsBackend::Rustls, &roots, &cert, client, names).map_err(io::Error::other)?;
         let signer = SigningKey::from_pem(&key, &cert, &entropy::dice()).map_err(io::Error::other)?;
         let policy = match &settings.ven_fingerprint {
             None => Policy::TlsOnly,
@@ -157,6 +160,7 @@ impl MockVtn {
             gate: Mutex::new(Gate::new(policy, Span::MINUTE * 5, Limits::VTN)),
             key: settings.sign.then_some(signer),
             sent: Mutex::default(),
+            clients: Mutex::default(),
             clock: Clock::start(),
         });
         let listener = TcpListener::bind(settings.listen).await?;
@@ -186,6 +190,12 @@ impl MockVtn {
         let seen = look(&mut lock(&self.shared.core));
         self.shared.news.notify_one();
         seen
+    }
+
+    /// The fingerprint of the certificate that each connection came with, in their order.
+    #[must_use]
+    pub fn clients(&self) -> Vec<String> {
+        lock(&self.shared.clients).clone()
     }
 
     /// The time at the VTN.
@@ -268,6 +278,8 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
         Ok(stream) => stream,
         Err(error) => return tracing::info!("mock vtn: a connection failed: {error}"),
     };
+    let client = stream.get_ref().1.peer_certificates().and_then(|all| all.first());
+    lock(&shared.clients).extend(client.map(|der| Fingerprint::of(der).to_string()));
     let service = service_fn(move |request| {
         let shared = shared.clone();
         async move { Ok::<_, std::convert::Infallible>(respond(&shared, request).await) }

@@ -90,6 +90,15 @@ pub(crate) struct Peer {
     pub(crate) signer: Option<Fingerprint>,
 }
 
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.signer {
+            Some(signer) => write!(f, "believed, signed by {signer}"),
+            None => f.write_str("believed, unsigned"),
+        }
+    }
+}
+
 /// Something that the policy lets in; only the signature room can make one.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Verified<T> {

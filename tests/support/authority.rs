@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use openadr_ven::mock_vtn::MockVtnSettings;
+use openadr_ven::time::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// Issues certificates that have a common name and no other.
@@ -26,18 +27,26 @@ impl Authority {
 
     /// Writes `file.pem` and `file.key`; returns the fingerprint as `ven fingerprint` prints it.
     pub(crate) fn issue(&self, file: &str, common_name: &str) -> String {
-        self.issue_for(file, common_name, None)
+        self.write(file, common_name, None)
+    }
+
+    /// The same, valid until then.
+    pub(crate) fn issue_until(&self, file: &str, common_name: &str, until: Timestamp) -> String {
+        self.write(file, common_name, u64::try_from(until.seconds()).ok())
     }
 
     /// The same, valid for so many days from when the authority was made; below zero: no longer.
-    pub(crate) fn issue_for(&self, file: &str, common_name: &str, days: Option<i64>) -> String {
+    pub(crate) fn issue_for(&self, file: &str, common_name: &str, days: i64) -> String {
+        let made = std::fs::metadata(self.folder.join("ca.pem")).unwrap().modified().unwrap();
+        let made = made.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        self.write(file, common_name, Some(made.saturating_add_signed(days * 24 * 3600)))
+    }
+
+    fn write(&self, file: &str, common_name: &str, until: Option<u64>) -> String {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, common_name);
-        if let Some(days) = days {
-            let made = std::fs::metadata(self.folder.join("ca.pem")).unwrap().modified().unwrap();
-            let made = made.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-            let until = made.saturating_add_signed(days * 24 * 3600);
+        if let Some(until) = until {
             params.not_after = rcgen::date_time_ymd(1970, 1, 1) + std::time::Duration::from_secs(until);
         }
         let certificate = params.signed_by(&key, &self.issuer).unwrap();

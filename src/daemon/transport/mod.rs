@@ -6,6 +6,6 @@ pub(crate) mod tls;
 mod vtn_client;
 
 pub(in crate::daemon) use pull_client::causes;
-pub(crate) use pull_client::{PullClient, simple_root};
+pub(crate) use pull_client::{PullClient, Reply, simple_root};
 pub(in crate::daemon) use push_server::{PushDesk, PushServer, normalised};
 pub(in crate::daemon) use vtn_client::server_for_vtn;

@@ -4,6 +4,10 @@
 //! for the engine to decide, which knows whether that is harmless.
 
 use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,14 +15,16 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
 use hyper::http::uri::{InvalidUri, PathAndQuery, Scheme};
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tower_service::Service as Connect;
 
 use crate::engine::Failure;
 use crate::openadr::message::Service;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
+
+use super::tls::{Secured, TlsClient, TlsStream};
 
 /// For a request and its whole answer.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -30,44 +36,104 @@ const NAMELESS: &str = "is not valid for any names";
 /// The path of every VTN (rule 511).
 const SIMPLE: &str = "/OpenADR2/Simple/2.0b";
 
+type HttpClient = Client<TlsConnector, Full<Bytes>>;
+
 /// Posts to one VTN.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct PullClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpClient,
+    tls: TlsClient,
     root: String,
     largest_reply: usize,
+    /// When the certificate that the VTN has shown expires.
+    peer_until: Option<Timestamp>,
+}
+
+/// What the VTN has answered.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// `None`: nothing.
+    pub(crate) body: Option<Bytes>,
+}
+
+/// TLS on top of TCP, for the pool of connections.
+#[derive(Clone, Debug)]
+struct TlsConnector {
+    tcp: HttpConnector,
+    tls: TlsClient,
+}
+
+impl Connect<Uri> for TlsConnector {
+    type Response = TokioIo<TlsStream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tcp.poll_ready(context).map_err(io::Error::other)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let host = uri.host().unwrap_or_default().to_owned();
+        let (tcp, tls) = (self.tcp.call(uri), self.tls.clone());
+        Box::pin(async move {
+            let tcp = tcp.await.map_err(io::Error::other)?;
+            tls.connect(&host, tcp.into_inner()).await.map(TokioIo::new)
+        })
+    }
+}
+
+fn http_client(tls: &TlsClient) -> HttpClient {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_DEADLINE));
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE)
+        .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(1)
+        .build(TlsConnector { tcp, tls: tls.clone() })
 }
 
 impl PullClient {
     /// For the VTN at `root` (see [`simple_root`]); replies beyond `largest_reply` bytes are refused.
-    pub(crate) fn new(root: String, tls: rustls::ClientConfig, largest_reply: usize) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_DEADLINE));
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(1)
-            .build(connector);
-        Self { client, root, largest_reply }
+    pub(crate) fn new(root: String, tls: TlsClient, largest_reply: usize) -> Self {
+        Self { client: http_client(&tls), tls, root, largest_reply, peer_until: None }
     }
 
-    /// Sends a message, and returns the body of the answer; an empty body is `None`.
+    /// From now on as somebody else; connections that stand are not used again.
+    pub(crate) fn set_tls(&mut self, tls: TlsClient) {
+        self.tls = tls;
+        self.begin_anew();
+    }
+
+    fn begin_anew(&mut self) {
+        self.client = http_client(&self.tls);
+        self.peer_until = None;
+    }
+
+    /// Sends a message, and returns the answer.
     ///
     /// # Errors
     ///
-    /// Where there is no answer in time, its status is not 200, or it is too large.
-    pub(crate) async fn post(&self, service: Service, message: String) -> Result<Option<Bytes>, Failure> {
+    /// Where there is no answer in time, its status is neither 200 nor 204, or it is too large.
+    pub(crate) async fn post(
+        &mut self,
+        service: Service,
+        message: String,
+        now: Timestamp,
+    ) -> Result<Reply, Failure> {
+        // A connection may outlive the certificate that it was made with (rule 516).
+        if self.peer_until.is_some_and(|until| until < now) {
+            self.begin_anew();
+        }
         match tokio::time::timeout(DEADLINE, self.exchange(service, message)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::Unreachable(format!("no answer within {} s", DEADLINE.as_secs()))),
         }
     }
 
-    async fn exchange(&self, service: Service, message: String) -> Result<Option<Bytes>, Failure> {
+    async fn exchange(&mut self, service: Service, message: String) -> Result<Reply, Failure> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(format!("{}/{service}", self.root))
@@ -76,7 +142,10 @@ impl PullClient {
             .map_err(|error| Failure::Unreachable(error.to_string()))?;
         let response =
             self.client.request(request).await.map_err(|error| Failure::Unreachable(causes(&error)))?;
-        if response.status() != StatusCode::OK {
+        let peer = response.extensions().get::<Secured>().and_then(|secured| secured.peer.as_ref());
+        self.peer_until = peer.map(|certificate| certificate.to);
+        let status = response.status();
+        if !matches!(status, StatusCode::OK | StatusCode::NO_CONTENT) {
             return Err(refusal(&response));
         }
         let body = Limited::new(response.into_body(), self.largest_reply).collect().await;
@@ -85,7 +154,8 @@ impl PullClient {
             None => Failure::Unreachable(causes(error.as_ref())),
         })?;
         let bytes = body.to_bytes();
-        Ok((!bytes.iter().all(u8::is_ascii_whitespace)).then_some(bytes))
+        let body = (!bytes.iter().all(u8::is_ascii_whitespace)).then_some(bytes);
+        Ok(Reply { status: status.as_u16(), body })
     }
 }
 

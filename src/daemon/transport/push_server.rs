@@ -27,11 +27,14 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::daemon::journal::{Direction, Entry};
 use crate::daemon::scribe::Scribe;
 use crate::daemon::ven_task::{Push, tell};
 use crate::engine::PushAnswer;
 use crate::notice::Notice;
 use crate::openadr::message::{Payload, Service};
+use crate::openadr::signature::Refusal;
+use crate::openadr::trust::Verified;
 
 /// Connections at a time.
 const MOST_CONNECTIONS: usize = 64;
@@ -57,18 +60,14 @@ pub(in crate::daemon) struct PushDesk {
 /// Our services for the VTN.
 pub(in crate::daemon) struct PushServer {
     listener: TcpListener,
-    acceptor: TlsAcceptor,
 }
 
 impl PushServer {
     /// # Errors
     ///
     /// Where the address cannot be listened at.
-    pub(in crate::daemon) async fn bind(
-        listen: SocketAddr,
-        tls: Arc<rustls::ServerConfig>,
-    ) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(listen).await?, acceptor: tls.into() })
+    pub(in crate::daemon) async fn bind(listen: SocketAddr) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(listen).await? })
     }
 
     /// Serves until `stop`, then cuts what is open.
@@ -84,7 +83,7 @@ impl PushServer {
             match accepted {
                 Ok((stream, peer)) => match slots.take(peer.ip()) {
                     Some(slot) => {
-                        let serving = serve(stream, self.acceptor.clone(), desk.clone());
+                        let serving = serve(stream, desk.clone());
                         connections.spawn(async move {
                             serving.await;
                             drop(slot);
@@ -124,8 +123,14 @@ impl Slots {
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, desk: Arc<PushDesk>) {
+async fn serve(stream: TcpStream, desk: Arc<PushDesk>) {
     drop(stream.set_nodelay(true));
+    let credentials = desk.scribe.credentials();
+    // Nothing is said with a certificate that has expired (rule 516).
+    let valid = !credentials.have_expired(desk.scribe.now());
+    let Some(acceptor) = credentials.server.clone().filter(|_| valid).map(TlsAcceptor::from) else {
+        return tracing::warn!("the VTN is not let in: our certificate has expired");
+    };
     let stream = match timeout(HEADER_DEADLINE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::info!("a connection to our services failed: {error}"),
@@ -187,7 +192,9 @@ impl PushDesk {
         check_headers(request.headers())?;
         let body = read(request.into_body()).await?;
         tracing::trace!(%service, message = %String::from_utf8_lossy(&body), "pushed");
-        let message = self.scribe.open(&body, |_| true).await.or_else(|why| {
+        let opened = self.scribe.open(&body, |_| true).await;
+        self.note(service, &body, &opened);
+        let message = opened.or_else(|why| {
             // Rule 514: what is not signed as it should be is ignored; rule 517 has this status for it.
             let status = if why.is_unreadable() { StatusCode::NOT_ACCEPTABLE } else { StatusCode::FORBIDDEN };
             refused(status, why.to_string())
@@ -205,10 +212,25 @@ impl PushDesk {
         }
     }
 
+    /// Notes in the journal what came, and what the gate said of it.
+    fn note(&self, service: Service, body: &[u8], opened: &Result<Verified<Payload>, Refusal>) {
+        let (kind, verdict) = match opened {
+            Ok(message) => (Some(message.content().kind().to_string()), message.peer().to_string()),
+            Err(why) => (None, why.to_string()),
+        };
+        let entry = || {
+            let mut entry = Entry::new(self.scribe.now(), Direction::In, service);
+            (entry.kind, entry.verdict) = (kind, Some(verdict));
+            entry
+        };
+        self.scribe.journal.received(entry, Some(body));
+    }
+
     fn written(&self, answer: &Payload) -> Result<String, Refused> {
         let text =
             self.scribe.write(answer).or_else(|why| refused(StatusCode::INTERNAL_SERVER_ERROR, why))?;
         tracing::trace!(kind = %answer.kind(), text, "answered");
+        self.scribe.journal.sent(self.scribe.now(), answer.kind(), &text);
         Ok(text)
     }
 }

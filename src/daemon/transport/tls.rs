@@ -1,9 +1,15 @@
 //! Sets up TLS: who we are, whom we trust, and by which name.
 
+mod client;
+#[cfg(feature = "openssl")]
+mod openssl;
+
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::client::{
+    Resumption, WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name,
+};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
 };
@@ -14,7 +20,10 @@ use rustls::{
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
+pub(crate) use crate::config::TlsBackend;
 use crate::openadr::signature::{common_name, has_alternative_names};
+
+pub(crate) use client::{Secured, TlsClient, TlsStream};
 
 /// Whom we trust.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +56,9 @@ pub(crate) enum TlsError {
     Rustls(#[from] rustls::Error),
     #[error("{0}")]
     Verifier(#[from] rustls::server::VerifierBuilderError),
+    #[cfg(feature = "openssl")]
+    #[error("{0}")]
+    OpenSsl(#[from] ::openssl::error::ErrorStack),
 }
 
 /// Faults of certificates that rustls names for programmers only.
@@ -92,32 +104,43 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// TLS as a client that shows its certificate.
+/// TLS as a client that shows its certificate, by that backend.
 ///
 /// # Errors
 ///
 /// Where a certificate or key cannot be used.
 pub(crate) fn client(
+    backend: TlsBackend,
     roots: &Roots,
     certificate: &[u8],
     key: PrivateKeyDer<'static>,
     names: NameCheck,
-) -> Result<ClientConfig, TlsError> {
+) -> Result<TlsClient, TlsError> {
     let chain = certificates(certificate)?;
-    let roots = store(roots)?;
-    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    let config = match names {
-        NameCheck::AlternativeName => {
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build()?;
-            builder.with_webpki_verifier(verifier).with_client_auth_cert(chain, key)?
-        }
-        NameCheck::OrCommonName => {
-            let verifier = Arc::new(OwnVerifier::new(Belief::OrCommonName(roots)));
+    let verifier = verifier(store(roots)?, names)?;
+    Ok(match backend {
+        TlsBackend::Rustls => {
+            let builder =
+                ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
             let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-            builder.with_client_auth_cert(chain, key)?
+            let mut config = builder.with_client_auth_cert(chain, key)?;
+            // A session that is resumed brings its certificate along unjudged, even where it has expired since (rule 516).
+            config.resumption = Resumption::disabled();
+            TlsClient::Rustls(Arc::new(config))
         }
-    };
-    Ok(config)
+        #[cfg(feature = "openssl")]
+        TlsBackend::OpenSsl => TlsClient::OpenSsl(openssl::Client::new(verifier, &chain, &key)?),
+    })
+}
+
+/// Judges the VTN's certificate, the same for every backend.
+fn verifier(roots: Arc<RootCertStore>, names: NameCheck) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+    Ok(match names {
+        NameCheck::AlternativeName => {
+            WebPkiServerVerifier::builder_with_provider(roots, provider()).build()?
+        }
+        NameCheck::OrCommonName => Arc::new(OwnVerifier::new(Belief::OrCommonName(roots))),
+    })
 }
 
 /// TLS as a server that demands a certificate under these roots.
@@ -138,7 +161,7 @@ pub(crate) fn server(roots: &Roots, certificate: &[u8], key: &[u8]) -> Result<Se
 /// # Errors
 ///
 /// None that can happen; rustls cannot say so.
-pub(crate) fn looking() -> Result<ClientConfig, TlsError> {
+fn looking() -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let verifier = Arc::new(OwnVerifier::new(Belief::Anybody));
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())

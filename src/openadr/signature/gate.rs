@@ -82,6 +82,11 @@ impl Gate {
         Self { policy, replay: ReplayGuard::new(window), limits }
     }
 
+    /// Demands something else from now on; what was let in stays known.
+    pub(crate) fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     /// Takes over what an earlier run has let in.
     pub(crate) fn remember(&mut self, stored: Vec<Seen>) {
         self.replay.remember(stored);

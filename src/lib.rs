@@ -24,6 +24,10 @@ mod cli;
 mod config;
 #[cfg(feature = "daemon")]
 mod daemon;
+#[cfg(test)]
+#[path = "../tests/support/dice.rs"]
+#[expect(clippy::print_stderr, reason = "a seed is printed, so that a failure can be repeated")]
+mod dice;
 mod engine;
 pub mod handler;
 mod metering;

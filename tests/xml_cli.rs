@@ -58,7 +58,7 @@ impl Desk {
 
     fn verify(&self, message: &str, more: &[&str]) -> Output {
         let (file, trusted) = (self.file("signed.xml", message), self.path("certs/vtn.pem"));
-        xml("verify", &[&[file.as_str(), "--trusted", &trusted], more].concat())
+        xml("verify", &[&[file.as_str(), "--openadr", "--trusted", &trusted], more].concat())
     }
 }
 
@@ -124,12 +124,10 @@ fn what_was_signed_is_believed_until_a_byte_changes() {
     for kind in [KeyKind::P256, KeyKind::Rsa] {
         let desk = Desk::new(kind);
         let message = desk.signed();
-        for more in [&[][..], &["--openadr"]] {
-            let output = desk.verify(&message, more);
-            assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-            let expected = format!("valid: oadrPoll, signed by {}\n", desk.0.certificates.vtn_fingerprint());
-            assert_eq!(text(&output.stdout), expected);
-        }
+        let output = desk.verify(&message, &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let expected = format!("valid: oadrPoll, signed by {}\n", desk.0.certificates.vtn_fingerprint());
+        assert_eq!(text(&output.stdout), expected);
         refused(&desk.verify(&message.replace("ven-1", "ven-2"), &[]), 1, "digest of #oadrSignedObject");
         refused(&desk.verify(&message.replace("dsp:nonce>", "dsp:nonce> "), &[]), 1, "digest of #prop");
         let value = between(&message, "ds:SignatureValue").to_owned();

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, ensure};
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 
 use crate::daemon::clock::Clock;
 use crate::daemon::entropy;
 use crate::daemon::transport::tls;
-use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, sign};
+use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, TrustedKey, check, sign};
 use crate::openadr::trust::Fingerprint;
 use crate::openadr::xml::{
     Canonicalization, Document, Element, Inclusion, Limits, decode, decode_document, envelope,
@@ -39,23 +41,29 @@ pub(super) enum XmlCommand {
         /// The document: UTF-8, without DOCTYPE.
         file: PathBuf,
     },
-    /// Say whether a signed message would be believed: exit code 0 if so, 1 if not.
+    /// Say whether an XML signature is valid and allowed: exit code 0 if so, 1 if not.
     ///
-    /// The rules are those of OpenADR: one oadrSignedObject and one ReplayProtect, both signed, with these algorithms only, at
-    /// most 5 minutes ago or ahead. Other XML signatures are refused. No message is known from before, so a repetition counts
-    /// as good.
+    /// Any signature inside one document, enveloped, enveloping or detached, by RSA or EC with SHA-256 and up; no DOCTYPE, no
+    /// transform but canonicalisation and the enveloped signature, no reference out of the document. With --openadr, whether a
+    /// message would be believed: one oadrSignedObject and one ReplayProtect, both signed, at most 5 minutes ago or ahead. No
+    /// message is known from before, so a repetition counts as good.
     Verify {
-        /// The message.
+        /// The document.
         file: PathBuf,
-        /// The one certificate that may have signed it, as PEM; others behind it are ignored.
-        #[arg(long)]
-        trusted: PathBuf,
+        #[command(flatten)]
+        trusted: TrustedFile,
         /// The time to judge by, as 2030-01-02T03:04:05Z; without it, now.
         #[arg(long)]
         at: Option<Timestamp>,
-        /// The rules of OpenADR; there are no others, so they hold without it too.
-        #[arg(long)]
+        /// An attribute that holds ids, beside Id in whatever case.
+        #[arg(long, value_name = "NAME")]
+        id_attr: Option<String>,
+        /// The rules of OpenADR; they need a certificate.
+        #[arg(long, conflicts_with_all = ["trusted_key", "id_attr"])]
         openadr: bool,
+        /// Do it so often, to measure how long it takes.
+        #[arg(long, value_name = "TIMES", default_value_t = 1)]
+        repeat: u32,
     },
     /// Sign a message that is not signed, as of now, and print it; it is written anew, as a VEN writes it.
     Sign {
@@ -67,12 +75,27 @@ pub(super) enum XmlCommand {
         /// Its private key, as PEM.
         #[arg(long)]
         key: PathBuf,
+        /// Do it so often, to measure how long it takes; the last is printed.
+        #[arg(long, value_name = "TIMES", default_value_t = 1)]
+        repeat: u32,
     },
     /// Print what a message says, in the notation of Rust's `{:#?}`; a signature is not checked.
     Decode {
         /// The message.
         file: PathBuf,
     },
+}
+
+/// Whose signature it must be.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct TrustedFile {
+    /// The one certificate that may have signed it, as PEM; others behind it are ignored.
+    #[arg(long, value_name = "CERT.pem")]
+    trusted: Option<PathBuf>,
+    /// The public key that must have signed it, as PEM (-----BEGIN PUBLIC KEY-----).
+    #[arg(long, value_name = "SPKI.pem")]
+    trusted_key: Option<PathBuf>,
 }
 
 /// The methods of canonicalisation.
@@ -112,9 +135,16 @@ pub(super) fn xml(command: XmlCommand) -> ExitCode {
         XmlCommand::C14n { mode, path, prefixes, file } => {
             c14n(mode, path.as_ref(), prefixes.as_deref(), &file)
         }
-        // There is one set of rules, so nothing depends on its being asked for.
-        XmlCommand::Verify { file, trusted, at, openadr: _ } => verify(&file, &trusted, at),
-        XmlCommand::Sign { file, cert, key } => signed(&file, &cert, &key),
+        XmlCommand::Verify { file, trusted, at, id_attr, openadr, repeat } => {
+            let at = at.unwrap_or_else(|| Clock::start().now().wall);
+            match trusted.trusted.as_deref() {
+                Some(certificate) if openadr => again(repeat, || believe(&file, certificate, at)),
+                _ => {
+                    trusted.key(at).and_then(|key| again(repeat, || verify(&file, &key, id_attr.as_deref())))
+                }
+            }
+        }
+        XmlCommand::Sign { file, cert, key, repeat } => signed(&file, &cert, &key, repeat),
         XmlCommand::Decode { file } => decoded(&file),
     };
     let written = octets.and_then(|octets| {
@@ -128,6 +158,14 @@ pub(super) fn xml(command: XmlCommand) -> ExitCode {
             ExitCode::from(refused)
         }
     }
+}
+
+/// Does the same so often, and returns the last result, or the first failure.
+fn again(times: u32, mut what: impl FnMut() -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Vec<u8>> {
+    for _ in 1..times {
+        what()?;
+    }
+    what()
 }
 
 /// Writes one line to stderr, whatever a document brought into it.
@@ -182,18 +220,41 @@ impl ElementPath {
     }
 }
 
-fn verify(file: &Path, trusted: &Path, at: Option<Timestamp>) -> anyhow::Result<Vec<u8>> {
-    let name = || trusted.display().to_string();
-    let certificates = tls::certificates(&read(trusted)?).with_context(name)?;
-    let pinned = certificates.first().map(|der| Fingerprint::of(der)).with_context(name)?;
-    let mut gate = Gate::new(Policy::Require(Trust::Pinned(vec![pinned])), WINDOW, Limits::VTN);
-    let at = at.unwrap_or_else(|| Clock::start().now().wall);
+impl TrustedFile {
+    fn key(&self, at: Timestamp) -> anyhow::Result<TrustedKey> {
+        if let Some(path) = &self.trusted {
+            return TrustedKey::of_certificate(&certificate(path)?, at)
+                .with_context(|| path.display().to_string());
+        }
+        let path = self.trusted_key.as_deref().context("neither --trusted nor --trusted-key")?;
+        let name = || path.display().to_string();
+        let der = SubjectPublicKeyInfoDer::from_pem_slice(&read(path)?).with_context(name)?;
+        TrustedKey::of_public_key(&der).with_context(name)
+    }
+}
+
+/// The first certificate of a file.
+fn certificate(path: &Path) -> anyhow::Result<CertificateDer<'static>> {
+    let name = || path.display().to_string();
+    tls::certificates(&read(path)?).with_context(name)?.into_iter().next().with_context(name)
+}
+
+fn verify(file: &Path, key: &TrustedKey, id_attribute: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    let covered =
+        check(&read(file)?, key, id_attribute).map_err(|invalid| anyhow!("{}: {invalid}", file.display()))?;
+    Ok(format!("valid: covers {}\n", covered.join(", ")).into_bytes())
+}
+
+/// Whether a message would be believed.
+fn believe(file: &Path, trusted: &Path, at: Timestamp) -> anyhow::Result<Vec<u8>> {
+    let pinned = Fingerprint::of(&certificate(trusted)?);
+    let mut gate = Gate::new(Policy::Require(Trust::Pinned(vec![pinned])), WINDOW, Limits::VEN);
     // A refusal names its cause itself, so it does not go into a chain.
     let verified = gate.open(&read(file)?, at).map_err(|refusal| anyhow!("{}: {refusal}", file.display()))?;
     Ok(format!("valid: {}, signed by {pinned}\n", verified.into_content().kind()).into_bytes())
 }
 
-fn signed(file: &Path, cert: &Path, key: &Path) -> anyhow::Result<Vec<u8>> {
+fn signed(file: &Path, cert: &Path, key: &Path, times: u32) -> anyhow::Result<Vec<u8>> {
     let dice = entropy::dice();
     let key = SigningKey::from_pem(&read(key)?, &read(cert)?, &dice)
         .with_context(|| format!("{} with {}", key.display(), cert.display()))?;
@@ -203,9 +264,10 @@ fn signed(file: &Path, cert: &Path, key: &Path) -> anyhow::Result<Vec<u8>> {
     let envelope = envelope(&document).with_context(name)?;
     ensure!(envelope.signature.is_none(), "{}: it is signed already", file.display());
     let payload = decode(envelope.message).with_context(name)?;
-    let text = sign(&payload, &key, Clock::start().now().wall, &dice)
-        .map_err(|error| anyhow!("{}: {error}", file.display()))?;
-    Ok(text.into_bytes())
+    again(times, || {
+        let text = sign(&payload, &key, Clock::start().now().wall, &dice);
+        Ok(text.map_err(|error| anyhow!("{}: {error}", file.display()))?.into_bytes())
+    })
 }
 
 fn decoded(file: &Path) -> anyhow::Result<Vec<u8>> {

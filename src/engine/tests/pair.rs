@@ -348,6 +348,9 @@ impl Pair {
     fn effect(&mut self, effect: Effect) {
         match effect {
             Effect::Send { exchange, payload } => {
+                let on_its_way =
+                    |input: &Input| matches!(input, Input::Replied { .. } | Input::Failed { .. });
+                assert!(!self.inbox.values().any(on_its_way), "at most one message is on its way");
                 let answer = if self.link_up {
                     let service = payload.kind().service();
                     self.vtn.handle(self.now.wall, service, payload)

@@ -119,6 +119,13 @@ fn parse(text: &str) -> Option<Duration> {
         let weeks: i64 = digits(text.strip_suffix('W')?)?;
         return Some(Duration::from_span(Span::DAY * weeks.checked_mul(7)?));
     };
+    // OpenLEADR writes Python's days, of which a negative time has one more than it needs: -1 h is `P-1DT23H`.
+    if let Some(days) = body.strip_prefix('-') {
+        let (days, time) = days.split_once('D')?;
+        let rest = if time.is_empty() { Span::ZERO } else { parse(&format!("P{time}"))?.span };
+        let whole = Span::from_micros(digits(days)?.checked_mul(86_400_000_000)?);
+        return (!negative).then(|| Duration::from_span(rest - whole));
+    }
     // The pattern makes the T optional, so an H or an S before it, or an M after a D, belongs to the time.
     let split = body.find('T').unwrap_or_else(|| end_of_date(body));
     let (date, time) = body.split_at(split);
@@ -242,7 +249,7 @@ mod tests {
             "PT1S1M",
             "P1DT1D",
             "PT-5M",
-            "P-1D",
+            "P--1D",
             " PT5M",
             "PT5M ",
             "PT0.5H",

@@ -8,6 +8,7 @@ use ring::signature::{
 
 pub(super) const RSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
 pub(super) const ECDSA_SHA256: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
+pub(super) const ECDSA_SHA384: &str = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384";
 pub(super) const SHA256: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
 
 /// A digest, by its name in a signature.
@@ -39,9 +40,7 @@ pub(super) fn signature_by_uri(uri: &str) -> Option<(KeyKind, &'static dyn Verif
             Some((KeyKind::Rsa, &RSA_PKCS1_2048_8192_SHA512))
         }
         ECDSA_SHA256 => Some((KeyKind::P256, &ECDSA_P256_SHA256_FIXED)),
-        "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384" => {
-            Some((KeyKind::P384, &ECDSA_P384_SHA384_FIXED))
-        }
+        ECDSA_SHA384 => Some((KeyKind::P384, &ECDSA_P384_SHA384_FIXED)),
         _ => None,
     }
 }

@@ -98,7 +98,8 @@ impl Trust {
     }
 }
 
-fn believe(der: &[u8], now: Timestamp) -> Result<Believed, Distrust> {
+/// Believes a certificate that is known to be the right one, while it is valid.
+pub(super) fn believe(der: &[u8], now: Timestamp) -> Result<Believed, Distrust> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| Distrust::Unreadable)?;
     let fingerprint = Fingerprint::of(der);
     let (from, to) = validity(&certificate);

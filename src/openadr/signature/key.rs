@@ -154,7 +154,8 @@ fn p256_as_pkcs8(sec1: &[u8]) -> Vec<u8> {
     der(0x30, &[HEAD, &key].concat())
 }
 
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+/// A value of DER with its tag and length.
+pub(super) fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     let digits = &length[length.iter().position(|byte| *byte != 0).unwrap_or(length.len() - 1)..];
     let mut out = vec![tag];

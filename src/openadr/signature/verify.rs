@@ -89,7 +89,11 @@ fn check_structure(document: &Document<'_>, signature: Element<'_>) -> Result<()
 }
 
 /// The only element of that name in the whole document.
-fn only<'d>(document: &'d Document<'d>, ns: Ns, name: &'static str) -> Result<Element<'d>, Refusal> {
+pub(super) fn only<'d>(
+    document: &'d Document<'d>,
+    ns: Ns,
+    name: &'static str,
+) -> Result<Element<'d>, Refusal> {
     let mut all = Element::all(document).filter(|element| element.is(ns, name));
     match (all.next(), all.next()) {
         (Some(one), None) => Ok(one),
@@ -192,8 +196,12 @@ fn transforms_of(element: Element<'_>) -> Result<Canonicalization, Refusal> {
 }
 
 /// `CanonicalizationMethod` or `Transform`.
-fn canonicalization(element: Element<'_>) -> Result<Canonicalization, Refusal> {
+pub(super) fn canonicalization(element: Element<'_>) -> Result<Canonicalization, Refusal> {
     let name = uri(element, "Algorithm")?;
+    // Where it is another algorithm, that is what is wrong with it, not its parameters.
+    if Canonicalization::from_uri(&name, Vec::new()).is_none() {
+        return Err(Refusal::Algorithm(name));
+    }
     let mut prefixes = Vec::new();
     let mut c = element.children()?;
     if let Some(list) = c.next_if(|element| element.name().1 == "InclusiveNamespaces") {
@@ -214,12 +222,12 @@ fn certificates(info: Element<'_>) -> Result<Vec<Vec<u8>>, Refusal> {
     all.map(base64).collect()
 }
 
-fn uri(element: Element<'_>, name: &str) -> Result<String, Refusal> {
+pub(super) fn uri(element: Element<'_>, name: &str) -> Result<String, Refusal> {
     let missing = || Refusal::Unreadable(element.unexpected(&format!("an attribute {name}"), "none"));
     element.attribute(None, name).map(str::to_owned).ok_or_else(missing)
 }
 
-fn base64(element: Element<'_>) -> Result<Vec<u8>, Refusal> {
+pub(super) fn base64(element: Element<'_>) -> Result<Vec<u8>, Refusal> {
     let text: String = element.text()?.split_ascii_whitespace().collect();
     BASE64.decode(text).map_err(|_| Refusal::Base64(element.name().1.to_owned()))
 }

@@ -58,16 +58,29 @@ impl Canonicalization {
 
     /// The canonical form of an element and everything in it.
     pub(crate) fn of_element(&self, document: &Document<'_>, apex: NodeId) -> Vec<u8> {
-        self.write(document, |writer| writer.node(apex, true))
+        self.write(document, None, |writer| writer.node(apex, true))
     }
 
     /// The canonical form of the whole document.
     pub(crate) fn of_document(&self, document: &Document<'_>) -> Vec<u8> {
-        self.write(document, Writer::whole)
+        self.write(document, None, Writer::whole)
     }
 
-    fn write<'d>(&'d self, document: &'d Document<'d>, what: impl FnOnce(&mut Writer<'d>)) -> Vec<u8> {
-        let mut writer = Writer { document, method: self, out: Vec::new(), rendered: Vec::new() };
+    /// The canonical form of an element, or of the whole document, as if `omitted` did not stand in it.
+    pub(crate) fn without(&self, document: &Document<'_>, apex: Option<NodeId>, omitted: NodeId) -> Vec<u8> {
+        self.write(document, Some(omitted), |writer| match apex {
+            Some(apex) => writer.node(apex, true),
+            None => writer.whole(),
+        })
+    }
+
+    fn write<'d>(
+        &'d self,
+        document: &'d Document<'d>,
+        omitted: Option<NodeId>,
+        what: impl FnOnce(&mut Writer<'d>),
+    ) -> Vec<u8> {
+        let mut writer = Writer { document, method: self, omitted, out: Vec::new(), rendered: Vec::new() };
         what(&mut writer);
         writer.out
     }
@@ -97,6 +110,7 @@ impl Shown<'_> {
 struct Writer<'d> {
     document: &'d Document<'d>,
     method: &'d Canonicalization,
+    omitted: Option<NodeId>,
     out: Vec<u8>,
     /// The declarations that hold in the output, innermost last.
     rendered: Vec<(&'d str, &'d str)>,
@@ -124,6 +138,9 @@ impl<'d> Writer<'d> {
     }
 
     fn node(&mut self, id: NodeId, apex: bool) {
+        if self.omitted == Some(id) {
+            return;
+        }
         match &self.document.node(id).kind {
             NodeKind::Document => {}
             NodeKind::Element(tag) => self.element(id, tag, apex),

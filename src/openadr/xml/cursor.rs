@@ -52,13 +52,16 @@ impl<'d> Element<'d> {
         document.elements().map(move |(id, _)| Self { document, id })
     }
 
-    /// The values of everything on it that could pass for an id, in whatever namespace and spelling.
-    pub(crate) fn ids(self) -> impl Iterator<Item = &'d str> {
+    /// Local name and value of each attribute, namespace declarations apart.
+    pub(crate) fn attributes(self) -> impl Iterator<Item = (&'d str, &'d str)> {
         let tag = self.document.tag(self.id).into_iter();
         let attributes = tag.flat_map(|tag| self.document.attributes(tag));
-        attributes
-            .filter(|attribute| attribute.local.eq_ignore_ascii_case("id"))
-            .map(|attribute| &*attribute.value)
+        attributes.map(|attribute| (attribute.local, &*attribute.value))
+    }
+
+    /// The values of everything on it that could pass for an id, in whatever namespace and spelling.
+    pub(crate) fn ids(self) -> impl Iterator<Item = &'d str> {
+        self.attributes().filter(|(name, _)| name.eq_ignore_ascii_case("id")).map(|(_, value)| value)
     }
 
     /// Whether it is `other`, or stands somewhere inside it.

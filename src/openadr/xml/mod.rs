@@ -22,7 +22,7 @@ mod tree;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub(crate) use canonical::{Canonicalization, Inclusion};
 pub(crate) use characters::is_ncname;

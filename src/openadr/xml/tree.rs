@@ -4,6 +4,7 @@
 //! Texts and names borrow from the input wherever they stand there as they are meant.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 use quick_xml::XmlVersion;
 use quick_xml::events::attributes::Attributes;
@@ -18,9 +19,26 @@ use super::names::Ns;
 const XML_URI: &str = "http://www.w3.org/XML/1998/namespace";
 const XMLNS_URI: &str = "http://www.w3.org/2000/xmlns/";
 
+/// Different namespaces in one document: each new one is looked for among all others, so their number is bounded.
+const MOST_NAMESPACES: usize = 256;
+
 /// Index of a node in its [`Document`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct NodeId(u32);
+pub(crate) struct NodeId(NonZeroU32);
+
+impl NodeId {
+    /// The document itself is the first node.
+    const DOCUMENT: Self = Self(NonZeroU32::MIN);
+
+    /// The one that is made as next, after so many.
+    fn after(count: usize) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index(count)))
+    }
+
+    const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// A document as a tree.
 #[derive(Debug)]
@@ -40,7 +58,7 @@ pub(super) struct Node<'a> {
     parent: Option<NodeId>,
     first_child: Option<NodeId>,
     next_sibling: Option<NodeId>,
-    offset: usize,
+    offset: u32,
 }
 
 /// What a node is.
@@ -63,11 +81,14 @@ pub(super) struct Tag<'a> {
     pub(super) prefix: &'a str,
     pub(super) local: &'a str,
     /// Index of the namespace URI; `None` for no namespace.
-    uri: Option<u32>,
+    uri: Option<u16>,
     /// The namespace, where it is one of the standard's.
     pub(super) ns: Option<Ns>,
-    attributes: (u32, u32),
-    declarations: (u32, u32),
+    // First and number, apart from each other so that a node is small: a peer can make us hold many.
+    first_attribute: u32,
+    first_declaration: u32,
+    attributes: u8,
+    declarations: u8,
 }
 
 /// An attribute that is not a namespace declaration.
@@ -76,7 +97,7 @@ pub(super) struct Attribute<'a> {
     pub(super) prefix: &'a str,
     pub(super) local: &'a str,
     /// The namespace URI; empty for no namespace.
-    uri: Option<u32>,
+    uri: Option<u16>,
     pub(super) value: Cow<'a, str>,
 }
 
@@ -85,7 +106,7 @@ pub(super) struct Attribute<'a> {
 pub(super) struct Declaration<'a> {
     pub(super) prefix: &'a str,
     /// `None` takes the default namespace away (`xmlns=""`).
-    uri: Option<u32>,
+    uri: Option<u16>,
 }
 
 impl<'a> Document<'a> {
@@ -116,11 +137,11 @@ impl<'a> Document<'a> {
 
     /// The node that stands for the document itself.
     pub(super) const fn document_node() -> NodeId {
-        NodeId(0)
+        NodeId::DOCUMENT
     }
 
     pub(super) fn node(&self, id: NodeId) -> &Node<'a> {
-        &self.nodes[id.0 as usize]
+        &self.nodes[id.index()]
     }
 
     /// The tag of an element; `None` for other nodes.
@@ -146,32 +167,32 @@ impl<'a> Document<'a> {
     }
 
     pub(super) fn attributes(&self, tag: &Tag<'a>) -> &[Attribute<'a>] {
-        &self.attributes[tag.attributes.0 as usize..tag.attributes.1 as usize]
+        &self.attributes[tag.first_attribute as usize..][..tag.attributes.into()]
     }
 
     pub(super) fn declarations(&self, tag: &Tag<'a>) -> &[Declaration<'a>] {
-        &self.declarations[tag.declarations.0 as usize..tag.declarations.1 as usize]
+        &self.declarations[tag.first_declaration as usize..][..tag.declarations.into()]
     }
 
     /// The namespace URI of an element; empty for none.
     pub(super) fn tag_uri(&self, tag: &Tag<'a>) -> &str {
-        tag.uri.map_or("", |at| &self.uris[at as usize])
+        tag.uri.map_or("", |at| &self.uris[usize::from(at)])
     }
 
     /// The namespace URI of an attribute; empty for none.
     pub(super) fn attribute_uri(&self, attribute: &Attribute<'a>) -> &str {
-        attribute.uri.map_or("", |at| &self.uris[at as usize])
+        attribute.uri.map_or("", |at| &self.uris[usize::from(at)])
     }
 
     /// The namespace URI of a declaration; empty for `xmlns=""`.
     pub(super) fn declared_uri(&self, declaration: &Declaration<'a>) -> &str {
-        declaration.uri.map_or("", |at| &self.uris[at as usize])
+        declaration.uri.map_or("", |at| &self.uris[usize::from(at)])
     }
 
     /// Every element of the document, in document order.
     pub(super) fn elements(&self) -> impl Iterator<Item = (NodeId, &Tag<'a>)> + '_ {
         self.nodes.iter().zip(0..).filter_map(|(node, at)| match &node.kind {
-            NodeKind::Element(tag) => Some((NodeId(at), tag)),
+            NodeKind::Element(tag) => Some((NodeId::after(at), tag)),
             NodeKind::Document | NodeKind::Text(_) | NodeKind::Comment(_) | NodeKind::Instruction { .. } => {
                 None
             }
@@ -180,7 +201,7 @@ impl<'a> Document<'a> {
 
     /// Where a node stands, for messages to people.
     pub(super) fn place(&self, id: NodeId) -> Place {
-        let (line, column) = line_and_column(self.text, self.node(id).offset);
+        let (line, column) = line_and_column(self.text, self.node(id).offset as usize);
         let mut steps = Vec::new();
         let mut at = Some(id);
         while let Some(id) = at {
@@ -238,9 +259,9 @@ impl<'a, 'l> Builder<'a, 'l> {
             attributes: Vec::new(),
             declarations: Vec::new(),
             uris: Vec::new(),
-            root: NodeId(0),
+            root: NodeId::DOCUMENT,
         };
-        let open = vec![(NodeId(0), None)];
+        let open = vec![(NodeId::DOCUMENT, None)];
         Self { reader, limits, document, open, scope: Vec::new(), offset: 0, root_seen: false }
     }
 
@@ -326,10 +347,17 @@ impl<'a, 'l> Builder<'a, 'l> {
             }
         }
         self.refuse_twins(first_attribute)?;
-        let ns = uri.and_then(|at| Ns::from_uri(&self.document.uris[at as usize]));
-        let attributes = (index(first_attribute), index(self.document.attributes.len()));
-        let declarations = (index(first_declaration), index(self.document.declarations.len()));
-        let tag = Tag { prefix, local, uri, ns, attributes, declarations };
+        let ns = uri.and_then(|at| Ns::from_uri(&self.document.uris[usize::from(at)]));
+        let tag = Tag {
+            prefix,
+            local,
+            uri,
+            ns,
+            first_attribute: index(first_attribute),
+            first_declaration: index(first_declaration),
+            attributes: count(self.document.attributes.len() - first_attribute),
+            declarations: count(self.document.declarations.len() - first_declaration),
+        };
         let id = self.push(NodeKind::Element(tag))?;
         if depth == 1 {
             self.document.root = id;
@@ -401,21 +429,26 @@ impl<'a, 'l> Builder<'a, 'l> {
             );
         }
         let uri = (!uri.is_empty()).then(|| self.intern(uri));
+        if self.document.uris.len() > MOST_NAMESPACES {
+            return Err(self.fault(XmlFault::TooMany { what: "namespaces", limit: MOST_NAMESPACES }));
+        }
         let declaration = Declaration { prefix, uri };
         self.document.declarations.push(declaration);
         self.scope.push((depth, declaration));
         Ok(())
     }
 
-    fn intern(&mut self, uri: Cow<'a, str>) -> u32 {
+    fn intern(&mut self, uri: Cow<'a, str>) -> u16 {
         let known = self.document.uris.iter().position(|other| *other == uri);
-        index(known.unwrap_or_else(|| {
+        let at = known.unwrap_or_else(|| {
             self.document.uris.push(uri);
             self.document.uris.len() - 1
-        }))
+        });
+        // There are never more than `MOST_NAMESPACES` and one.
+        u16::try_from(at).unwrap_or(u16::MAX)
     }
 
-    fn resolve(&mut self, prefix: &str) -> Result<Option<u32>, XmlError> {
+    fn resolve(&mut self, prefix: &str) -> Result<Option<u16>, XmlError> {
         if prefix == "xml" {
             return Ok(Some(self.intern(Cow::Borrowed(XML_URI))));
         }
@@ -456,7 +489,7 @@ impl<'a, 'l> Builder<'a, 'l> {
         }
         // Texts, CDATA sections and references beside each other are one text.
         if let Some((_, Some(last))) = self.open.last()
-            && let NodeKind::Text(before) = &mut self.document.nodes[last.0 as usize].kind
+            && let NodeKind::Text(before) = &mut self.document.nodes[last.index()].kind
         {
             before.to_mut().push_str(&text);
             return Ok(());
@@ -517,7 +550,7 @@ impl<'a, 'l> Builder<'a, 'l> {
         if self.document.nodes.len() > self.limits.nodes {
             return Err(self.fault(XmlFault::TooMany { what: "nodes", limit: self.limits.nodes }));
         }
-        let id = NodeId(index(self.document.nodes.len()));
+        let id = NodeId::after(self.document.nodes.len());
         let Some((parent, last)) = self.open.last_mut() else {
             unreachable!(
                 "the document itself is never closed: the reader refuses an end tag without its start"
@@ -525,11 +558,16 @@ impl<'a, 'l> Builder<'a, 'l> {
         };
         let (parent, before) = (*parent, last.replace(id));
         match before {
-            Some(sibling) => self.document.nodes[sibling.0 as usize].next_sibling = Some(id),
-            None => self.document.nodes[parent.0 as usize].first_child = Some(id),
+            Some(sibling) => self.document.nodes[sibling.index()].next_sibling = Some(id),
+            None => self.document.nodes[parent.index()].first_child = Some(id),
         }
-        let node =
-            Node { kind, parent: Some(parent), first_child: None, next_sibling: None, offset: self.offset };
+        let node = Node {
+            kind,
+            parent: Some(parent),
+            first_child: None,
+            next_sibling: None,
+            offset: index(self.offset),
+        };
         self.document.nodes.push(node);
         Ok(id)
     }
@@ -557,12 +595,23 @@ fn index(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
+/// The limits keep the attributes of one element below 2^8.
+fn count(many: usize) -> u8 {
+    u8::try_from(many).unwrap_or(u8::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn fault(text: &str) -> String {
         Document::parse(text.as_bytes(), &Limits::VEN).unwrap_err().to_string()
+    }
+
+    /// 400,000 of them, and the octets of the document, are what a peer can make a VEN hold.
+    #[test]
+    fn a_node_is_small() {
+        assert!(size_of::<Node<'_>>() <= 64, "{}", size_of::<Node<'_>>());
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 mod attacks;
 mod c14n;
+mod fuzz;
 mod keys;
 mod mutation;
 mod peers;
+mod quirks;
 
 use keys::{Identity, dice};
 

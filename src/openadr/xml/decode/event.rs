@@ -11,7 +11,7 @@ use super::super::error::XmlError;
 use super::super::names::Ns;
 use super::interval::{duration, intervals, optional_duration, start};
 use super::target::{optional_target, target};
-use super::{id, optional_text, request_id, response, response_code, text, unit};
+use super::{id, optional_text, request_id, response, response_code, text, unit, vtn_id};
 
 pub(super) fn request_event(c: &mut Children<'_>) -> Result<RequestEvent, XmlError> {
     let mut c = c.expect(Ns::Pyld, "eiRequestEvent")?.children()?;
@@ -28,7 +28,7 @@ pub(super) fn distribute_event(c: &mut Children<'_>) -> Result<DistributeEvent, 
     Ok(DistributeEvent {
         response: c.optional(Ns::Ei, "eiResponse").map(response).transpose()?,
         request_id: request_id(c)?,
-        vtn_id: id(c.expect(Ns::Ei, "vtnID")?)?,
+        vtn_id: vtn_id(c)?,
         events: c.repeated(Ns::Oadr, "oadrEvent", |element| {
             let mut c = element.children()?;
             let event = event(c.expect(Ns::Ei, "eiEvent")?)?;

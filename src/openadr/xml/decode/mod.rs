@@ -13,7 +13,7 @@ mod target;
 mod unit;
 
 use crate::openadr::message::{
-    EiResponse, Payload, PayloadKind, Poll, RequestId, Response, ResponseCode, VenId,
+    EiResponse, Payload, PayloadKind, Poll, RequestId, Response, ResponseCode, VenId, VtnId,
 };
 
 use super::cursor::{Children, Element};
@@ -155,6 +155,11 @@ fn request_id(c: &mut Children<'_>) -> Result<RequestId, XmlError> {
 /// The optional `ei:venID` that ends many messages.
 fn ven_id(c: &mut Children<'_>) -> Result<Option<VenId>, XmlError> {
     optional_id(c.optional(Ns::Ei, "venID"))
+}
+
+/// `ei:vtnID`; some VTNs leave it out where they refuse.
+fn vtn_id(c: &mut Children<'_>) -> Result<VtnId, XmlError> {
+    Ok(c.optional(Ns::Ei, "vtnID").map(id).transpose()?.unwrap_or_else(|| "".into()))
 }
 
 /// An identifier: every byte counts.

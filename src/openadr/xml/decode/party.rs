@@ -9,7 +9,7 @@ use crate::openadr::message::{
 use super::super::cursor::{Children, Element};
 use super::super::error::XmlError;
 use super::super::names::Ns;
-use super::{id, interval, optional_id, optional_text, request_id, response, text, ven_id};
+use super::{id, interval, optional_id, optional_text, request_id, response, text, ven_id, vtn_id};
 
 pub(super) fn query_registration(c: &mut Children<'_>) -> Result<QueryRegistration, XmlError> {
     Ok(QueryRegistration { request_id: request_id(c)? })
@@ -35,8 +35,12 @@ pub(super) fn created_party_registration(c: &mut Children<'_>) -> Result<Created
         response: response(c.expect(Ns::Ei, "eiResponse")?)?,
         registration_id: optional_id(c.optional(Ns::Ei, "registrationID"))?,
         ven_id: ven_id(c)?,
-        vtn_id: id(c.expect(Ns::Ei, "vtnID")?)?,
-        profiles: profiles(c.expect(Ns::Oadr, "oadrProfiles")?)?,
+        vtn_id: vtn_id(c)?,
+        // Some VTNs leave both out where they refuse.
+        profiles: match c.optional(Ns::Oadr, "oadrProfiles") {
+            Some(list) => profiles(list)?,
+            None => Vec::new(),
+        },
         requested_poll_freq: interval::optional_duration(c.optional(Ns::Oadr, "oadrRequestedOadrPollFreq"))?,
         service_specific_info: match c.optional(Ns::Oadr, "oadrServiceSpecificInfo") {
             Some(info) => services(info)?,
@@ -121,5 +125,6 @@ pub(super) fn canceled_party_registration(
 }
 
 pub(super) fn request_reregistration(c: &mut Children<'_>) -> Result<RequestReregistration, XmlError> {
-    Ok(RequestReregistration { ven_id: id(c.expect(Ns::Ei, "venID")?)? })
+    // Whoever does not know us need not know our id.
+    Ok(RequestReregistration { ven_id: ven_id(c)?.unwrap_or_else(|| "".into()) })
 }

@@ -135,7 +135,7 @@ fn a_signature_of_nothing_is_refused() {
     }
 }
 
-/// XML Signature (RFC 4050, section 3.3) has r and s side by side; DER is something else.
+/// XML Signature 1.1, section 6.4.3, has r and s side by side; DER is something else.
 #[test]
 fn an_ec_signature_in_der_is_refused() {
     let good = good();

@@ -16,7 +16,7 @@ use crate::openadr::message::{Payload, Poll};
 use crate::openadr::xml::{Canonicalization, Document, Element, Limits, Ns, encode};
 
 /// A message that is let in, as long as nothing is done to it.
-fn good() -> String {
+pub(super) fn good() -> String {
     signed(&poll(), Identity::p256())
 }
 
@@ -29,7 +29,7 @@ fn evil(id: &str) -> String {
     object.replace(" oadr:Id=\"oadrSignedObject\"", id)
 }
 
-fn part<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
+pub(super) fn part<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
     let start = text.find(from).unwrap();
     &text[start..start + text[start..].find(to).unwrap() + to.len()]
 }
@@ -53,7 +53,7 @@ fn refused_somehow(text: &str) {
 /// The same document with digests and a signature that are right for it: what is refused then is refused by its form.
 ///
 /// Each reference `#id` is digested by inclusive C14N and SHA-256, whatever its transforms say.
-fn resigned(text: &str, identity: &Identity) -> String {
+pub(super) fn resigned(text: &str, identity: &Identity) -> String {
     let mut text = text.to_owned();
     let document = Document::parse(text.as_bytes(), &Limits::VTN).unwrap();
     let digest_of = |element: Element<'_>| {

@@ -1,0 +1,102 @@
+//! What real VTNs say otherwise than the standard has it, as far as it needs an engine to survive it.
+
+use super::pair::{Pair, t};
+use crate::mock_vtn::EventBuilder;
+use crate::openadr::message::{
+    DistributeEvent, EiResponse, EventStatus, OadrEvent, Payload, PayloadKind, RegisterReport, ResponseCode,
+};
+use crate::time::Span;
+
+fn event(id: &str) -> EventBuilder {
+    EventBuilder::new(id, t("2030-01-01T01:00:00Z"), Span::HOUR)
+}
+
+fn picture(code: Option<u16>, events: Vec<OadrEvent>) -> Payload {
+    let response = code.map(|code| EiResponse {
+        code: ResponseCode::from_token(&code.to_string()).unwrap(),
+        description: None,
+        request_id: "None".into(),
+    });
+    DistributeEvent { response, request_id: "None".into(), vtn_id: "vtn-1".into(), events }.into()
+}
+
+/// A VEN in the middle of an event.
+fn busy() -> Pair {
+    let mut pair = Pair::registered();
+    pair.vtn.add_event(event("e1"));
+    pair.run_to("2030-01-01T01:10:00Z");
+    assert_eq!(pair.told, ["e1 start", "e1 interval 0 = 1"]);
+    pair
+}
+
+/// EPRI: no event at all, with or without a 200, cancels what there was; an error cancels nothing.
+#[test]
+fn a_picture_without_events_cancels_and_an_error_does_not() {
+    for code in [None, Some(200)] {
+        let mut pair = busy();
+        pair.vtn.queue(picture(code, Vec::new()));
+        pair.run(Span::from_seconds(12));
+        assert_eq!(pair.told.last().map(String::as_str), Some("e1 end ImpliedCancelled"), "{code:?}");
+    }
+    for code in [452, 459, 500] {
+        let mut pair = busy();
+        pair.vtn.queue(picture(Some(code), Vec::new()));
+        pair.run(Span::from_seconds(12));
+        assert_eq!(pair.told.len(), 2, "{code}: {:?}", pair.told);
+    }
+}
+
+/// OpenLEADR: the text `None` as requestID, and no eiResponse; it is repeated as it came.
+#[test]
+fn a_picture_whose_request_id_is_none_is_answered() {
+    let mut pair = Pair::registered();
+    pair.vtn.queue(picture(None, vec![event("e1").build()]));
+    pair.run(Span::from_seconds(12));
+    assert_eq!(pair.opts(), ["e1 0 optIn"]);
+}
+
+/// EPRI queues it after each registration.
+#[test]
+fn an_empty_list_of_reports_is_answered() {
+    let mut pair = Pair::registered();
+    let before = pair.vtn.count(PayloadKind::RegisteredReport);
+    let message =
+        RegisterReport { request_id: "r".into(), reports: Vec::new(), ven_id: None, report_request_id: None };
+    pair.vtn.queue(message);
+    pair.run(Span::from_seconds(12));
+    assert_eq!(pair.vtn.count(PayloadKind::RegisteredReport), before + 1);
+}
+
+#[test]
+fn an_event_that_is_active_over_or_cancelled_at_first_sight_is_answered() {
+    let mut pair = Pair::registered();
+    pair.run_to("2030-01-01T01:10:00Z");
+    pair.vtn.add_event(event("active"));
+    pair.vtn.add_event(EventBuilder::new("over", t("2029-12-31T00:00:00Z"), Span::HOUR));
+    let mut cancelled = event("cancelled").build();
+    cancelled.event.descriptor.status = EventStatus::Cancelled;
+    pair.vtn.add_event(cancelled);
+    pair.run(Span::from_seconds(12));
+    for id in ["active", "over", "cancelled"] {
+        assert!(
+            pair.opts().iter().any(|opt| opt.starts_with(&format!("{id} 0 opt"))),
+            "{id}: {:?}",
+            pair.opts()
+        );
+    }
+    assert!(pair.told.contains(&"active interval 0 = 1".to_owned()), "{:?}", pair.told);
+    assert!(!pair.told.iter().any(|told| told.starts_with("cancelled start")), "{:?}", pair.told);
+}
+
+/// OpenLEADR and avob: a start in each interval (rule 103), no notification (rule 105).
+#[test]
+fn an_event_with_interval_starts_and_without_notification_is_carried_out() {
+    let mut pair = Pair::registered();
+    let mut odd = event("e1").level(2).build();
+    odd.event.active_period.notification = None;
+    odd.event.signals[0].intervals[0].start = Some(odd.event.active_period.start);
+    pair.vtn.add_event(odd);
+    pair.run_to("2030-01-01T01:10:00Z");
+    assert_eq!(pair.opts(), ["e1 0 optIn"]);
+    assert_eq!(pair.told, ["e1 start", "e1 interval 0 = 2"]);
+}

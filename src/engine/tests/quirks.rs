@@ -3,7 +3,8 @@
 use super::pair::{Pair, t};
 use crate::mock_vtn::EventBuilder;
 use crate::openadr::message::{
-    DistributeEvent, EiResponse, EventStatus, OadrEvent, Payload, PayloadKind, RegisterReport, ResponseCode,
+    DistributeEvent, EiResponse, EventStatus, OadrEvent, OptType, Payload, PayloadKind, RegisterReport,
+    ResponseCode,
 };
 use crate::time::Span;
 
@@ -99,4 +100,43 @@ fn an_event_with_interval_starts_and_without_notification_is_carried_out() {
     pair.run_to("2030-01-01T01:10:00Z");
     assert_eq!(pair.opts(), ["e1 0 optIn"]);
     assert_eq!(pair.told, ["e1 start", "e1 interval 0 = 2"]);
+}
+
+/// A VTN that forgets an event for a moment, before the handler has decided about it: it wants an answer all the same, and
+/// everything else does not wait for that for ever.
+#[test]
+fn an_undecided_event_that_vanishes_and_comes_back_is_answered() {
+    for cancelled in [false, true] {
+        let mut pair = Pair::registered();
+        pair.decide = Box::new(|event, _| (event.id().as_str() != "e1").then(|| OptType::OptIn.into()));
+        pair.vtn.add_event(event("e1"));
+        pair.run_to_poll();
+        pair.run(Span::from_millis(100));
+        assert_eq!((pair.asked.as_slice(), pair.opts().len()), (&["e1 new".to_owned()][..], 0));
+        let mut other = event("e1").build();
+        if cancelled {
+            other.event.descriptor.status = EventStatus::Cancelled;
+        }
+        pair.vtn.queue(picture(None, if cancelled { vec![other] } else { Vec::new() }));
+        pair.vtn.queue(picture(None, vec![event("e1").build(), event("e2").build()]));
+        pair.run(Span::MINUTE);
+        let opts = pair.opts();
+        assert!(opts.contains(&"e2 0 optIn".to_owned()), "{cancelled}: {opts:?}");
+        assert!(opts.iter().any(|opt| opt.starts_with("e1 0 opt")), "{cancelled}: {opts:?}");
+    }
+}
+
+/// Some VTNs leave the vtnID out; ids are looked at where they are there (rule 21).
+#[test]
+fn rule_21_a_picture_without_a_vtn_id_is_taken() {
+    for (vtn_id, taken) in [("", true), ("vtn-1", true), ("VTN-1", false), ("other", false)] {
+        let mut pair = Pair::registered();
+        let Payload::DistributeEvent(mut message) = picture(None, vec![event("e1").build()]) else {
+            panic!()
+        };
+        message.vtn_id = vtn_id.into();
+        pair.vtn.queue(message);
+        pair.run(Span::from_seconds(12));
+        assert_eq!(pair.opts() == ["e1 0 optIn"], taken, "{vtn_id}: {:?}", pair.opts());
+    }
 }

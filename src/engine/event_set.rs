@@ -126,6 +126,16 @@ impl EventSet {
                 held.cancel(turn, dice, EndReason::Cancelled);
                 self.respond(required, confirmed);
             }
+            Some(held)
+                if event.modification() == held.record.event.modification()
+                    && held.is_called_off_undecided() =>
+            {
+                // It will not be carried out, and nobody will decide about it any more.
+                held.seen(request_id, ResponseRequired::Never);
+                held.response_owed = None;
+                let declined = EventResponse { opt_type: OptType::OptOut, ..confirmed };
+                self.respond(required, declined);
+            }
             Some(held) if event.modification() == held.record.event.modification() => {
                 let changed =
                     held.record.request_id != *request_id || held.record.response_required != required;

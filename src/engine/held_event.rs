@@ -113,6 +113,11 @@ impl HeldEvent {
         self.record.decision.as_ref().filter(|d| d.modification == self.record.event.modification())
     }
 
+    /// Whether the present version was called off before it was decided, and will never be.
+    pub(super) fn is_called_off_undecided(&self) -> bool {
+        self.record.stop.is_some() && self.decision().is_none() && matches!(self.asking, Asking::Nothing)
+    }
+
     /// Whether the event is to be carried out; while a new version is undecided, the decision about the old one holds.
     fn opted_in(&self) -> bool {
         self.record.decision.as_ref().is_some_and(|d| self.opts.take_part(d.opt))

@@ -1,10 +1,10 @@
 //! What real VTNs say otherwise than the standard has it, as far as it needs an engine to survive it.
 
-use super::pair::{Pair, t};
+use super::pair::{Mode, Pair, t};
 use crate::mock_vtn::EventBuilder;
 use crate::openadr::message::{
     DistributeEvent, EiResponse, EventStatus, OadrEvent, OptType, Payload, PayloadKind, RegisterReport,
-    ResponseCode,
+    ResponseCode, Service,
 };
 use crate::time::Span;
 
@@ -102,28 +102,47 @@ fn an_event_with_interval_starts_and_without_notification_is_carried_out() {
     assert_eq!(pair.told, ["e1 start", "e1 interval 0 = 2"]);
 }
 
-/// A VTN that forgets an event for a moment, before the handler has decided about it: it wants an answer all the same, and
-/// everything else does not wait for that for ever.
+/// An event that was called off before it was decided, and comes again as if nothing had happened: it is answered, and nothing
+/// waits for it for ever.
 #[test]
-fn an_undecided_event_that_vanishes_and_comes_back_is_answered() {
-    for cancelled in [false, true] {
-        let mut pair = Pair::registered();
+fn an_undecided_event_that_was_called_off_and_comes_back_is_answered() {
+    let mut off = event("e1").build();
+    off.event.descriptor.status = EventStatus::Cancelled;
+    let mut beyond_us = event("e1").build();
+    beyond_us.event.descriptor.modification_number = 1;
+    beyond_us.event.signals[0].intervals.clear();
+    for second in [vec![off], vec![beyond_us], Vec::new()] {
+        let mut pair = Pair::registered_in(Mode::Push);
         pair.decide = Box::new(|event, _| (event.id().as_str() != "e1").then(|| OptType::OptIn.into()));
-        pair.vtn.add_event(event("e1"));
-        pair.run_to_poll();
-        pair.run(Span::from_millis(100));
-        assert_eq!((pair.asked.as_slice(), pair.opts().len()), (&["e1 new".to_owned()][..], 0));
-        let mut other = event("e1").build();
-        if cancelled {
-            other.event.descriptor.status = EventStatus::Cancelled;
+        for events in [vec![event("e1").build()], second, vec![event("e1").build(), event("e2").build()]] {
+            pair.push(Service::EiEvent, picture(None, events));
+            pair.run(Span::from_millis(100));
         }
-        pair.vtn.queue(picture(None, if cancelled { vec![other] } else { Vec::new() }));
-        pair.vtn.queue(picture(None, vec![event("e1").build(), event("e2").build()]));
         pair.run(Span::MINUTE);
         let opts = pair.opts();
-        assert!(opts.contains(&"e2 0 optIn".to_owned()), "{cancelled}: {opts:?}");
-        assert!(opts.iter().any(|opt| opt.starts_with("e1 0 opt")), "{cancelled}: {opts:?}");
+        assert!(opts.contains(&"e2 0 optIn".to_owned()), "{opts:?}");
+        assert_eq!(opts.iter().rfind(|opt| opt.starts_with("e1")).map(String::as_str), Some("e1 0 optOut"));
     }
+}
+
+/// The same of a new version, in an event that runs on for a random while after it was dropped (rule 65).
+#[test]
+fn an_undecided_version_that_was_dropped_and_comes_back_is_answered() {
+    let version = |number| {
+        let mut event = event("e1").start_after(Span::MINUTE * 30).build();
+        event.event.descriptor.modification_number = number;
+        event
+    };
+    let mut pair = Pair::registered_in(Mode::Push);
+    pair.push(Service::EiEvent, picture(None, vec![version(0)]));
+    pair.run_to("2030-01-01T01:40:00Z");
+    pair.decide = Box::new(|event, _| (event.modification() == 0).then(|| OptType::OptIn.into()));
+    for events in [vec![version(1)], Vec::new(), vec![version(1), event("e2").build()]] {
+        pair.push(Service::EiEvent, picture(None, events));
+        pair.run(Span::from_millis(100));
+    }
+    pair.run(Span::MINUTE);
+    assert_eq!(pair.opts(), ["e1 0 optIn", "e1 1 optOut", "e2 0 optIn"]);
 }
 
 /// Some VTNs leave the vtnID out; ids are looked at where they are there (rule 21).

@@ -194,8 +194,8 @@ impl Engine {
             return;
         }
         let mut lane = |lane, timer| earliest.at(self.exchange.ready_at(lane), timer);
-        if let Registration::Registered { record, .. } = &self.registration {
-            if self.events.created_event(&record.ven_id, self.storing()).is_some() {
+        if let Registration::Registered { .. } = &self.registration {
+            if self.events.can_respond(self.storing()) {
                 lane(Lane::Event, Timer::Retry);
             }
             if self.settings.polls() {

@@ -98,6 +98,11 @@ impl EventOpts {
         });
     }
 
+    /// Whether the VTN has to be told of any.
+    pub(super) fn are_owed(&self) -> bool {
+        self.records.iter().any(|record| record.standing == Standing::Owed)
+    }
+
     /// The first that the VTN has to be told.
     pub(super) fn next_message(&self, event: &EiEvent, ven_id: &VenId, now: Timestamp) -> Option<CreateOpt> {
         let owed = self.records.iter().find(|record| record.standing == Standing::Owed)?;

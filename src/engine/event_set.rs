@@ -29,6 +29,7 @@ use crate::openadr::message::{
 };
 use crate::time::{Now, Timestamp};
 
+use super::agenda::Agenda;
 use super::availability::Availability;
 use super::checks::Us;
 use super::dice::Dice;
@@ -44,8 +45,15 @@ use super::{Fulfilled, OptTicket, OrderError, Told, Turn};
 #[derive(Debug, Default)]
 pub(super) struct EventSet {
     held: BTreeMap<EventId, HeldEvent>,
+    agenda: Agenda,
+    precedence: Precedence,
+    /// Events that a response is owed for, and those of them that are not decided.
+    owing: BTreeSet<EventId>,
+    undecided: BTreeSet<EventId>,
+    /// Events about which an `oadrCreateOpt` is owed.
+    owing_opts: BTreeSet<EventId>,
     /// Responses about events that are not held: refused, or cancelled and unknown.
-    loose: Vec<EventResponse>,
+    loose: BTreeMap<EventId, EventResponse>,
     /// The VTN has refused a message with several responses: send them one by one (rule 48).
     one_by_one: bool,
 }
@@ -56,10 +64,13 @@ impl EventSet {
         opts: &BTreeMap<OptId, EventOptRecord>,
         settings: &Settings,
     ) -> Self {
+        let mut by_event: BTreeMap<&EventId, Vec<EventOptRecord>> = BTreeMap::new();
+        for record in opts.values() {
+            by_event.entry(&record.event_id).or_default().push(record.clone());
+        }
         let held = records.into_iter().map(|(id, record)| {
             let mut held = HeldEvent::restored(record);
-            let opts = opts.values().filter(|record| record.event_id == id);
-            held.opts = EventOpts::restored(opts.cloned().collect());
+            held.opts = EventOpts::restored(by_event.remove(&id).unwrap_or_default());
             held.opts.look_at(&held.record.event, &settings.opt_resources);
             (id, held)
         });
@@ -76,6 +87,7 @@ impl EventSet {
     ) {
         let request_id = picture.request_id;
         let mut seen = BTreeSet::new();
+        self.agenda.touch_all();
         for received in picture.events {
             seen.insert(received.event.id().clone());
             self.receive(turn, us, dice, received, &request_id);
@@ -113,6 +125,16 @@ impl EventSet {
                 held.renumber(received.event.descriptor);
                 held.cancel(turn, dice, EndReason::Cancelled);
                 self.respond(required, confirmed);
+            }
+            Some(held)
+                if event.modification() == held.record.event.modification()
+                    && held.is_called_off_undecided() =>
+            {
+                // It will not be carried out, and nobody will decide about it any more.
+                held.seen(request_id, ResponseRequired::Never);
+                held.response_owed = None;
+                let declined = EventResponse { opt_type: OptType::OptOut, ..confirmed };
+                self.respond(required, declined);
             }
             Some(held) if event.modification() == held.record.event.modification() => {
                 let changed =
@@ -180,13 +202,13 @@ impl EventSet {
 
     fn respond(&mut self, required: ResponseRequired, response: EventResponse) {
         if required == ResponseRequired::Always {
-            self.loose.retain(|other| other.event_id != response.event_id);
-            self.loose.push(response);
+            self.loose.insert(response.event_id.clone(), response);
         }
     }
 
     /// The handler has decided.
     pub(super) fn decided(&mut self, turn: &mut Turn, ticket: &OptTicket, decision: Decision) {
+        self.agenda.touch(&ticket.event);
         let Some(held) = self.held.get_mut(&ticket.event).filter(|held| held.accepts(ticket, turn.now.wall))
         else {
             return;
@@ -261,27 +283,26 @@ impl EventSet {
             let known = running.map(|(id, _)| id.clone()).collect();
             return Err(OrderError::UnknownEvent { event: event.clone(), known });
         }
+        self.agenda.touch(event);
         let running = self.held.get_mut(event).filter(|held| !held.is_over());
         running.ok_or_else(|| OrderError::EventOver { event: event.clone() })
     }
 
     /// Where the VTN was told of all resources by `oadrCreateOpt`, a decision that says otherwise has to go the same way (rule 206).
-    pub(super) fn speak_by_opts(&mut self, turn: &mut Turn, dice: &mut Dice) {
-        for (id, held) in self.held.iter_mut().filter(|(_, held)| !held.is_over()) {
-            let Some(decided) = held.decision().map(|decision| decision.opt) else { continue };
-            if held.opts.of_all().is_some_and(|told| told != decided) {
-                held.opts.add(turn, (opt_id(dice), id.clone()), decided, Vec::new(), Standing::Owed);
-            }
+    fn speak_by_opts(&mut self, turn: &mut Turn, dice: &mut Dice, id: &EventId) {
+        let Some(held) = self.held.get_mut(id).filter(|held| !held.is_over()) else { return };
+        let Some(decided) = held.decision().map(|decision| decision.opt) else { return };
+        if held.opts.of_all().is_some_and(|told| told != decided) {
+            held.opts.add(turn, (opt_id(dice), id.clone()), decided, Vec::new(), Standing::Owed);
         }
     }
 
     /// The next opt that goes by `oadrCreateOpt`, about an event that still wants opts.
     pub(super) fn create_opt(&self, ven_id: &VenId, now: Timestamp) -> Option<CreateOpt> {
-        let open = self
-            .held
-            .values()
-            .filter(|held| !held.is_over() && held.record.response_required == ResponseRequired::Always);
-        open.into_iter().find_map(|held| held.opts.next_message(&held.record.event, ven_id, now))
+        let owing = self.owing_opts.iter().filter_map(|id| self.held.get(id));
+        let mut open =
+            owing.filter(|held| !held.is_over() && held.record.response_required == ResponseRequired::Always);
+        open.find_map(|held| held.opts.next_message(&held.record.event, ven_id, now))
     }
 
     /// The VTN has taken the opt under this requestID, or never will; says about which event, if it is one.
@@ -297,12 +318,14 @@ impl EventSet {
                 // The VTN may still listen to the other way.
                 held.owe_response();
             }
+            self.agenda.touch(id);
             return Some(id.clone());
         }
         None
     }
 
     pub(super) fn told(&mut self, turn: &mut Turn, told: &Told) {
+        self.agenda.touch(&told.event);
         if let Some(held) = self.held.get_mut(&told.event) {
             held.told(turn, told);
         }
@@ -312,11 +335,18 @@ impl EventSet {
     pub(super) fn advance(
         &mut self,
         turn: &mut Turn,
+        dice: &mut Dice,
         settings: &Settings,
         availability: &Availability,
         storing: bool,
     ) {
-        for held in self.held.values_mut() {
+        let everything = self.agenda.is_everything_due(turn.now.wall, storing);
+        let mut due = self.agenda.take_due(turn.now, storing);
+        if everything {
+            due.extend(self.held.keys().cloned());
+        }
+        for id in &due {
+            let Some(held) = self.held.get_mut(id) else { continue };
             if storing && held.is_to_be_asked() && availability.opts_out(&held.record, held.opts.concerned())
             {
                 held.asking = Asking::Nothing;
@@ -328,24 +358,52 @@ impl EventSet {
             }
         }
         if storing {
-            let running = self.held.values().filter_map(|held| held.claim(turn.now.wall));
-            let ending = self.held.values().filter_map(|held| held.last_claim(turn.now));
-            let order = Precedence::new(running, ending);
-            self.held.values_mut().for_each(|held| held.tell(turn, &order));
+            self.tell(turn, &mut due);
+            due.iter().for_each(|id| self.forget_if_done(turn, id));
+            due.iter().for_each(|id| self.speak_by_opts(turn, dice, id));
         }
-        self.held.retain(|id, held| {
-            let forget = storing && held.can_be_forgotten();
-            if forget {
-                held.opts.clear(turn);
-                turn.write(Write::ForgetEvent(id.clone()));
+        due.iter().for_each(|id| self.note(turn.now, id));
+    }
+
+    /// Tells the handler what has changed for these events, and for others because of them.
+    fn tell(&mut self, turn: &mut Turn, due: &mut BTreeSet<EventId>) {
+        for (id, held) in due.iter().filter_map(|id| self.held.get_key_value(id)) {
+            self.precedence.update(id, held.claim(turn.now.wall), held.last_claim(turn.now));
+        }
+        due.extend(self.precedence.take_moved());
+        for id in &*due {
+            if let Some(held) = self.held.get_mut(id) {
+                held.tell(turn, &self.precedence);
             }
-            !forget
-        });
+        }
+    }
+
+    fn forget_if_done(&mut self, turn: &mut Turn, id: &EventId) {
+        if !self.held.get(id).is_some_and(HeldEvent::can_be_forgotten) {
+            return;
+        }
+        if let Some(mut held) = self.held.remove(id) {
+            held.opts.clear(turn);
+            self.precedence.update(id, None, None);
+            turn.write(Write::ForgetEvent(id.clone()));
+        }
+    }
+
+    /// Notes what an event owes, and when it wants to be looked at again.
+    fn note(&mut self, now: Now, id: &EventId) {
+        let held = self.held.get(id);
+        let owing = held.is_some_and(|held| held.response_owed.is_some());
+        let undecided = owing && held.is_some_and(|held| held.decision().is_none());
+        enlist(&mut self.owing, id, owing);
+        enlist(&mut self.undecided, id, undecided);
+        enlist(&mut self.owing_opts, id, held.is_some_and(|held| held.opts.are_owed()));
+        self.agenda.set(id, held.map(|held| held.alarm(now)).unwrap_or_default());
     }
 
     /// The registration is over: what runs is stopped, nothing is answered.
     pub(super) fn stop_all(&mut self, turn: &mut Turn) {
         self.loose.clear();
+        self.agenda.touch_all();
         for held in self.held.values_mut() {
             held.absent = true;
             held.response_owed = None;
@@ -360,25 +418,29 @@ impl EventSet {
     ///
     /// While nothing can be stored, only what was decided for that very reason is answered.
     pub(super) fn created_event(&self, ven_id: &VenId, storing: bool) -> Option<CreatedEvent> {
-        let owing = self.held.values().filter_map(|held| Some((held, held.response_owed.as_ref()?)));
-        let mut responses: Vec<_> = self.loose.clone();
-        for (held, request_id) in owing {
-            match held.decision() {
-                Some(decision) if storing || decision.by == DecidedBy::FullStore => {
-                    responses.push(answer_as_decided(&held.record.event, request_id, decision));
-                }
-                None if storing => return None,
-                Some(_) | None => {}
-            }
-        }
-        if self.one_by_one {
-            responses.truncate(1);
-        }
+        let most = if self.one_by_one { 1 } else { usize::MAX };
+        let responses: Vec<_> = self.responses(storing).take(most).collect();
         (!responses.is_empty()).then(|| CreatedEvent {
             response: EiResponse::ok(RequestId::from("")),
             event_responses: responses,
             ven_id: ven_id.clone(),
         })
+    }
+
+    /// What can be answered now.
+    fn responses(&self, storing: bool) -> impl Iterator<Item = EventResponse> {
+        let waiting = storing && !self.undecided.is_empty();
+        let owing = self.owing.iter().filter_map(|id| self.held.get(id));
+        let decided = owing.filter_map(move |held| {
+            let decision = held.decision().filter(|d| storing || d.by == DecidedBy::FullStore)?;
+            Some(answer_as_decided(&held.record.event, held.response_owed.as_ref()?, decision))
+        });
+        self.loose.values().cloned().chain(decided).take(if waiting { 0 } else { usize::MAX })
+    }
+
+    /// Whether something can be answered now.
+    pub(super) fn can_respond(&self, storing: bool) -> bool {
+        self.responses(storing).next().is_some()
     }
 
     /// The VTN has these responses.
@@ -416,31 +478,43 @@ impl EventSet {
     }
 
     fn settle(&mut self, response: &EventResponse) {
-        self.loose.retain(|other| other != response);
+        if self.loose.get(&response.event_id) == Some(response) {
+            self.loose.remove(&response.event_id);
+        }
         if let Some(held) = self.held.get_mut(&response.event_id) {
             let same_opt = held.decision().is_some_and(|d| d.opt == response.opt_type);
             let same_version = held.record.event.modification() == response.modification_number;
             if same_opt && same_version && held.response_owed.as_ref() == Some(&response.request_id) {
                 held.response_owed = None;
+                self.owing.remove(&response.event_id);
             }
         }
     }
 
     /// Whether an event has still to be answered.
     pub(super) fn owes_responses(&self) -> bool {
-        !self.loose.is_empty() || self.held.values().any(|held| held.response_owed.is_some())
+        !(self.loose.is_empty() && self.owing.is_empty())
     }
 
     pub(super) fn withhold_from(&mut self, batch: u64) {
+        self.agenda.touch_all();
         for held in self.held.values_mut() {
             held.withhold_from(batch);
         }
     }
 
     pub(super) fn deadlines(&self, earliest: &mut Earliest, now: Now) {
-        for held in self.held.values() {
+        for held in self.agenda.next().filter_map(|id| self.held.get(id)) {
             held.deadlines(earliest, now);
         }
+    }
+}
+
+fn enlist(list: &mut BTreeSet<EventId>, id: &EventId, whether: bool) {
+    if whether {
+        list.insert(id.clone());
+    } else {
+        list.remove(id);
     }
 }
 

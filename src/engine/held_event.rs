@@ -9,6 +9,7 @@ use crate::openadr::message::{
 };
 use crate::time::{Now, Span, Timestamp};
 
+use super::agenda::Alarm;
 use super::dice::Dice;
 use super::event_opts::EventOpts;
 use super::precedence::{Claim, Precedence};
@@ -110,6 +111,14 @@ impl HeldEvent {
     /// The decision about the present version.
     pub(super) fn decision(&self) -> Option<&DecisionRecord> {
         self.record.decision.as_ref().filter(|d| d.modification == self.record.event.modification())
+    }
+
+    /// Whether the present version was called off before it was decided, and will never be.
+    pub(super) fn is_called_off_undecided(&self) -> bool {
+        false
+            && self.record.stop.is_some()
+            && self.decision().is_none()
+            && matches!(self.asking, Asking::Nothing)
     }
 
     /// Whether the event is to be carried out; while a new version is undecided, the decision about the old one holds.
@@ -441,23 +450,30 @@ impl HeldEvent {
         self.record.ended && self.absent && self.record.end_owed.is_none()
     }
 
+    /// When to look at it again, if nothing happens before.
+    pub(super) fn alarm(&self, now: Now) -> Alarm {
+        let decision = if let Asking::Asked { until, .. } = self.asking { Some(until) } else { None };
+        let heard = self.end_telling.map(|since| since + HEARING).filter(|at| *at > now.since_start);
+        let uptime = decision.into_iter().chain(heard).min();
+        if self.record.ended {
+            return Alarm { uptime, wall: None };
+        }
+        let stop = self.record.stop.map(|(at, _)| at);
+        let change = schedule::next_change(&self.record.event, self.record.offset, now.wall);
+        Alarm { uptime, wall: stop.into_iter().chain(change).min() }
+    }
+
     pub(super) fn deadlines(&self, earliest: &mut Earliest, now: Now) {
+        let alarm = self.alarm(now);
         if let Asking::Asked { until, .. } = self.asking {
             earliest.at(until, Timer::DecisionTimeout);
         }
-        if let Some(since) = self.end_telling
-            && since + HEARING > now.since_start
-        {
-            earliest.at(since + HEARING, Timer::Event);
+        // Of two reasons for the same instant, the first counts.
+        if let Some(at) = alarm.uptime {
+            earliest.at(at, Timer::Event);
         }
-        if self.record.ended {
-            return;
-        }
-        if let Some((at, _)) = self.record.stop {
+        if let Some(at) = alarm.wall {
             earliest.at_wall(at, Timer::Event);
-        }
-        if let Some(change) = schedule::next_change(&self.record.event, self.record.offset, now.wall) {
-            earliest.at_wall(change, Timer::Event);
         }
     }
 }

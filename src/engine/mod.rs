@@ -13,6 +13,7 @@
 //! **Invariant (persist, then speak):** the effects of a [`Batch`] must not happen before its writes are stored, and batches take
 //! effect in their order. Where the store fails, the effects of that batch never happen, and [`Input::PersistFailed`] says so.
 
+mod agenda;
 mod answers;
 mod availability;
 mod checks;
@@ -369,9 +370,8 @@ impl Engine {
     /// Does what time demands, then sends what is owed.
     fn advance(&mut self, turn: &mut Turn) {
         let storing = self.storing();
-        self.events.advance(turn, &self.settings, &self.availability, storing);
+        self.events.advance(turn, &mut self.dice, &self.settings, &self.availability, storing);
         if storing {
-            self.events.speak_by_opts(turn, &mut self.dice);
             self.availability.forget_past(turn);
         }
         if self.reports() {

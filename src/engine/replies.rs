@@ -174,7 +174,8 @@ impl Engine {
             }
             return;
         }
-        if picture.vtn_id != record.vtn_id {
+        // An id that is left out contradicts nothing (rule 21).
+        if !picture.vtn_id.is_empty() && picture.vtn_id != record.vtn_id {
             let why = format!("vtnID is {}, we are registered at {}", picture.vtn_id, record.vtn_id);
             let response = EiResponse::error(ResponseCode::INVALID_ID, why.clone(), picture.request_id);
             let ven_id = record.ven_id.clone();

@@ -59,7 +59,6 @@ fn happen(pair: &mut Pair, dice: &mut Dice, events: &mut Events, any: &[Payload]
         }
         9 => pair.restart(),
         10 => pair.link_up = !pair.link_up,
-        _ if any.is_empty() => {}
         _ => pair.vtn.queue(any[dice.place(any.len())].clone()),
     }
     let long = seconds(dice, 40);
@@ -94,6 +93,7 @@ fn assert_everything_is_answered(pair: &mut Pair, events: &Events) {
     }
 }
 
+/// Nothing among the arbitrary messages excuses silence: their ids are not ours.
 #[test]
 fn fuzz_conversations_keep_their_word() {
     let mut runner = TestRunner::deterministic();
@@ -112,15 +112,11 @@ fn fuzz_conversations_keep_their_word() {
             Some(if turn & 4 == 0 { OptType::OptIn } else { OptType::OptOut }.into())
         });
         let mut events = Events::new();
-        // A VTN that says anything may also have ended the registration, or moved an event to nowhere.
-        let wild = dice.one_in(2);
         for _ in 0..dice.below(60) {
-            happen(&mut pair, dice, &mut events, if wild { &any } else { &[] });
+            happen(&mut pair, dice, &mut events, &any);
         }
         assert_one_word(&pair);
-        if !wild {
-            assert_everything_is_answered(&mut pair, &events);
-            assert_one_word(&pair);
-        }
+        assert_everything_is_answered(&mut pair, &events);
+        assert_one_word(&pair);
     });
 }

@@ -172,12 +172,19 @@ fn an_empty_id_is_survived() {
     assert!(pair.vtn.registered().is_some());
 }
 
+/// Nothing that happens to one event may cost a walk over all of them.
 #[test]
-fn a_thousand_events_are_all_answered_and_asked_once() {
-    let pair = meet((0..1_000).map(|at| event(&format!("e{at}")).build()));
+fn ten_thousand_events_in_one_message_are_answered_and_run() {
+    const EVENTS: usize = 10_000;
+    let mut pair = meet((0..EVENTS).map(|at| event(&format!("e{at}")).build()));
     let answered: BTreeSet<_> = pair.opts().into_iter().filter(|opt| opt.ends_with(" 0 optIn")).collect();
-    assert_eq!(answered.len(), 1_001);
-    assert_eq!(pair.asked.len(), 1_001);
+    assert_eq!(answered.len(), EVENTS + 1);
+    assert_eq!(pair.asked.len(), EVENTS + 1);
+    pair.run_to("2030-01-01T02:10:00Z");
+    // Each of start, interval and end is told once; all but one are governed by it.
+    assert_eq!(pair.told.len(), 3 * (EVENTS + 1));
+    assert_eq!(pair.told.iter().filter(|told| told.ends_with(" under e0")).count(), EVENTS);
+    assert_eq!(pair.told.iter().filter(|told| told.ends_with(" end Completed")).count(), EVENTS + 1);
 }
 
 #[test]

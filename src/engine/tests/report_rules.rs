@@ -4,8 +4,8 @@ use super::pair::{Pair, metered, start, t, usage_offer, wish};
 use crate::engine::{Input, Settings};
 use crate::notice::Notice;
 use crate::openadr::message::{
-    CancelReport, CreateReport, DataQuality, Float, PayloadBase, PayloadKind, ReadingType, RegisterReport,
-    Report, ReportRequest, ReportSpecifier, RequestId, UpdateReport,
+    CancelReport, CreateReport, DataQuality, EiTarget, Float, PayloadBase, PayloadKind, ReadingType,
+    RegisterReport, Report, ReportRequest, ReportSpecifier, RequestId, UpdateReport,
 };
 use crate::time::{Span, Timestamp};
 
@@ -345,4 +345,87 @@ fn rule_301_the_vtn_may_offer_nothing() {
     poll(&mut pair);
     let refused = |n: &Notice| matches!(n, Notice::MessageRefused { message: PayloadKind::CreateReport, .. });
     assert!(pair.notices.iter().any(refused), "{:?}", pair.notices);
+}
+
+/// The data of a description are those of its resource alone; without a subject, a source or a context, of all that the VEN has.
+#[test]
+fn rules_302_307_343_a_source_is_named_where_data_are_of_one_resource() {
+    let mut offer = usage_offer();
+    offer.points[0].resource = Some("battery".into());
+    let mut pair = Pair::with(Settings { offers: vec![offer], ..Settings::default() });
+    poll(&mut pair);
+    let descriptions = &pair.vtn.offered[0].descriptions;
+    let sources: Vec<_> = descriptions.iter().map(|d| d.data_source.clone()).collect();
+    let battery = EiTarget { resource_ids: vec!["battery".into()], ..EiTarget::default() };
+    assert_eq!(sources, [Some(battery), None]);
+    assert!(descriptions.iter().all(|d| (&d.subject, &d.market_context) == (&None, &None)));
+}
+
+/// What the VTN says of the subject, the source and the context of its own reports is taken as it comes.
+#[test]
+fn rules_302_307_330_foreign_descriptions_are_taken() {
+    let mut pair = Pair::registered();
+    let mut report = of_the_vtn();
+    for (r_id, description) in ["007", &"x".repeat(100_000)].iter().zip(&mut report.descriptions) {
+        description.r_id = (*r_id).into();
+        description.subject = Some(EiTarget { group_ids: vec!["g".into()], ..EiTarget::default() });
+        description.data_source = Some(EiTarget::resource("of the vtn".into()));
+        description.market_context = Some("http://context".into());
+    }
+    let (request_id, reports) = ("r".into(), vec![report]);
+    pair.vtn.queue(RegisterReport { request_id, reports, ven_id: None, report_request_id: None });
+    poll(&mut pair);
+    assert_eq!(pair.vtn.verdicts.last().map(|(_, code)| code.number()), Some(200));
+    let taken = |n: &Notice| matches!(n, Notice::VtnReportsRegistered { reports } if reports.len() == 1);
+    assert!(pair.notices.iter().any(taken), "{:?}", pair.notices);
+}
+
+/// `007` and `7` are different points, and a point may have a long name.
+#[test]
+fn rule_330_r_ids_are_texts() {
+    let long = "\u{e9}".repeat(10_000);
+    let mut offer = usage_offer();
+    (offer.points[0].r_id, offer.points[1].r_id) = ("007".into(), long.as_str().into());
+    let mut pair = Pair::with(Settings { offers: vec![offer], ..Settings::default() });
+    poll(&mut pair);
+    pair.vtn.request_reports(vec![wish("r1", &["007", &long], Span::ZERO, Span::ZERO, None)]);
+    poll(&mut pair);
+    let points: Vec<_> = pair.reported("r1").into_iter().map(|(_, point, ..)| point).collect();
+    assert_eq!(points, ["007", &long]);
+    for unknown in ["7", "0007", "007 "] {
+        pair.vtn.request_reports(vec![wish("r2", &[unknown], Span::ZERO, Span::ZERO, None)]);
+        poll(&mut pair);
+        assert!(pair.reported("r2").is_empty(), "{unknown:?}");
+    }
+    assert_eq!(refusals(&pair), [452, 452, 452]);
+}
+
+/// Our values are as accurate as the meter, of which we know nothing.
+#[test]
+fn rule_319_no_accuracy_is_claimed() {
+    let mut pair = Pair::registered();
+    pair.vtn.request_reports(vec![wish("r1", &["power"], Span::ZERO, Span::ZERO, None)]);
+    poll(&mut pair);
+    let payloads = pair.vtn.reports.iter().flat_map(|report| &report.intervals);
+    let payloads: Vec<_> = payloads.flat_map(|interval| interval.report_payloads()).collect();
+    assert_eq!(payloads.len(), 1);
+    assert_eq!(payloads[0].accuracy, None);
+}
+
+/// Two reports with the same `eiReportID`, and two without one, are what their other ids say.
+#[test]
+fn rule_339_the_ei_report_id_is_ignored() {
+    let mut pair = Pair::registered();
+    for id in [Some("same"), Some("same"), None] {
+        let mut report = of_the_vtn();
+        report.report_id = id.map(Into::into);
+        let (request_id, reports) = ("r".into(), vec![report]);
+        pair.vtn.queue(RegisterReport { request_id, reports, ven_id: None, report_request_id: None });
+        poll(&mut pair);
+    }
+    let codes: Vec<_> = pair.vtn.verdicts.iter().map(|(_, code)| code.number()).collect();
+    assert_eq!(codes, [200, 200, 200]);
+    pair.vtn.request_reports(vec![wish("r1", &["power"], Span::ZERO, Span::ZERO, None)]);
+    poll(&mut pair);
+    assert_eq!(pair.vtn.reports[0].report_id, None, "and none is sent");
 }

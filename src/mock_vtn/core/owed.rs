@@ -61,9 +61,12 @@ impl Owed {
     }
 
     fn events_answered(&mut self, created: &CreatedEvent) {
-        let refused = created.event_responses.is_empty();
-        let answered = |event: &EventId| created.event_responses.iter().any(|r| r.event_id == *event);
-        self.events.retain(|event| !refused && !answered(event));
+        if created.event_responses.is_empty() {
+            self.events.clear();
+        }
+        for response in &created.event_responses {
+            self.events.remove(&response.event_id);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 
 use crate::openadr::message::arbitrary::payload_of;
-use crate::openadr::message::{Duration, Payload, PayloadKind, Poll, VenId};
+use crate::openadr::message::{Duration, Payload, PayloadKind, Poll, StreamPayload, VenId};
 use crate::openadr::xml::{Limits, decode_document, encode};
 use crate::time::{Span, Timestamp};
 
@@ -97,4 +97,30 @@ fn rule_512_ids_are_kept_letter_by_letter() {
         let Ok(Payload::Poll(poll)) = decode_document(xml.as_bytes(), &Limits::VEN) else { panic!("{xml}") };
         assert_eq!(poll.ven_id, VenId::from(id));
     }
+}
+
+/// The content of `oadrGBPayload` belongs to another standard: everything in it goes through as it came, and again as it went.
+#[test]
+fn green_button_content_is_carried_through_untouched() {
+    let feed = "<atom:feed xmlns:atom=\"http://www.w3.org/2005/Atom\"><atom:entry>\
+        <atom:title>\u{e9} &lt;&amp;  two spaces</atom:title><atom:content type=\"xml\">\
+        <IntervalBlock xmlns=\"http://naesb.org/espi\"><interval><start>1330578000</start></interval>\
+        <IntervalReading><value>007</value></IntervalReading></IntervalBlock>\
+        </atom:content></atom:entry></atom:feed>";
+    let mut runner = TestRunner::deterministic();
+    let mut seen = 0;
+    for _ in 0..60 {
+        let mut message = payload_of(PayloadKind::UpdateReport).new_tree(&mut runner).unwrap().current();
+        let Payload::UpdateReport(update) = &mut message else { panic!() };
+        let intervals = update.reports.iter_mut().flat_map(|report| &mut report.intervals);
+        for payload in intervals.flat_map(|interval| &mut interval.payloads) {
+            *payload = StreamPayload::GreenButton(feed.to_owned());
+            seen += 1;
+        }
+        let xml = encode(&message).unsigned();
+        let again = decode_document(xml.as_bytes(), &Limits::VEN).unwrap();
+        assert_eq!(again, message, "{xml}");
+        assert_eq!(encode(&again).unsigned(), xml);
+    }
+    assert!(seen > 0);
 }

@@ -10,6 +10,7 @@ use openadr_ven::message::PayloadKind;
 use openadr_ven::mock_vtn::{EventBuilder, Fault, KeyKind};
 use openadr_ven::time::Span;
 
+use support::push::{Reserved, exchange, no_events, post, sign, tls};
 use support::{House, PATIENCE, Process};
 
 /// What it says, and whether all is well.
@@ -109,4 +110,39 @@ async fn what_went_over_the_wire_can_be_judged_again() {
     .unwrap();
     let (well, said) = journal(&configuration, &["replay", &created]);
     assert!(!well && said.contains("gate: refused: signer is not trusted"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_pushed_is_there_with_the_verdict_and_our_answer() {
+    let (house, reserved) = (House::new(KeyKind::P256), Reserved::new());
+    let vtn = house.vtn(Span::SECOND).await;
+    let configuration = house.path("ven.toml");
+    std::fs::write(&configuration, reserved.configuration(&house, &vtn.url(), "", "")).unwrap();
+    let process = Process::ven(&configuration);
+    assert!(vtn.until(PATIENCE, |core| core.count(PayloadKind::RequestEvent) > 0).await);
+    let start = vtn.now() + Span::HOUR;
+    vtn.with(|core| core.add_event(EventBuilder::new("e1", start, Span::HOUR)));
+    assert!(vtn.until(PATIENCE, |core| core.opts.len() == 1).await);
+    let folder = house.certificates.path("");
+    let connector = tls(&folder, Some((&folder, "vtn")));
+    let unsigned = no_events("mock-vtn");
+    let misplaced = sign(&unsigned, &house.certificates.path("vtn"));
+    for (service, message, status) in [("EiEvent", &unsigned, "403"), ("EiReport", &misplaced, "200")] {
+        let answer = exchange(reserved.address, &connector, &post(service, message)).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    process.kill();
+
+    let lines = listed(&configuration, &[]);
+    let pushed = number(&lines, &[" in ", "EiEvent", "oadrDistributeEvent", "believed, signed by"]);
+    number(&lines, &[" out ", "EiEvent", "oadrCreatedEvent"]);
+    let refused = number(&lines, &[" in ", "EiEvent", "message is not signed"]);
+    number(&lines, &[" in ", "EiReport", "oadrDistributeEvent", "believed, signed by"]);
+    let answered = number(&lines, &[" out ", "oadrResponse"]);
+    let (well, said) = journal(&configuration, &["replay", &pushed]);
+    assert!(well && said.contains("gate: believed, signed by") && said.contains("DistributeEvent"), "{said}");
+    let (well, said) = journal(&configuration, &["replay", &refused]);
+    assert!(!well && said.contains("gate: refused: message is not signed"), "{said}");
+    let (well, message) = journal(&configuration, &["show", &answered]);
+    assert!(well && message.contains("459") && message.contains("SignatureValue"), "{message}");
 }

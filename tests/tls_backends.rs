@@ -16,14 +16,7 @@ use openadr_ven::time::Span;
 
 use support::authority::Authority;
 use support::telemetry::{meter_section, wish};
-use support::{House, PATIENCE, Process, peers};
-
-const BACKENDS: &[&str] = if cfg!(feature = "openssl") { &["rustls", "openssl"] } else { &["rustls"] };
-
-/// The configuration for a backend.
-fn by(backend: &str, configuration: &str) -> String {
-    configuration.replace("[tls]", &format!("[tls]\nbackend = \"{backend}\""))
-}
+use support::{BACKENDS, House, PATIENCE, Process, by, peers};
 
 /// What `ven doctor` says.
 fn doctor(house: &House, configuration: &str) -> String {
@@ -86,6 +79,33 @@ fn rule_67_what_is_older_than_tls_1_2_is_refused() {
     for backend in BACKENDS {
         let said = doctor(&house, &by(backend, &house.configuration(&url, "")));
         says(&said, &["FAIL tls", "it must offer TLS 1.2 or 1.3"]);
+    }
+}
+
+/// A certificate of its own authority for localhost, with an RSA key of so many bits.
+fn rsa_of(bits: &str, openssl: &Path, folder: &Path) {
+    let mut command = Command::new(openssl);
+    command.args(["req", "-x509", "-nodes", "-sha256", "-days", "9", "-subj", "/CN=localhost", "-newkey"]);
+    command.arg(format!("rsa:{bits}")).args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    command.args(["-addext", "subjectAltName=DNS:localhost", "-keyout"]).arg(folder.join("vtn.key"));
+    let output = command.arg("-out").arg(folder.join("vtn.pem")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn rule_68_a_vtn_with_rsa_of_less_than_2048_bits_is_refused() {
+    let house = House::new(KeyKind::P256);
+    let Some(openssl) = peers::peer("openssl") else { return };
+    let folder = house.path("rsa");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(house.certificates.path("ca.pem"), folder.join("ca.pem")).unwrap();
+    for (bits, verdict) in [("2048", "ok   tls"), ("1024", "FAIL tls")] {
+        rsa_of(bits, &openssl, &folder);
+        let (_server, url) = s_server(&openssl, &folder, &["-cipher", "DEFAULT:@SECLEVEL=0"]);
+        let configuration = house.configuration(&url, "").replace("certs/ca.pem", "rsa/vtn.pem");
+        for backend in BACKENDS {
+            says(&doctor(&house, &by(backend, &configuration)), &[verdict]);
+        }
     }
 }
 

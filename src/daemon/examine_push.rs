@@ -7,6 +7,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::openadr::trust::Fingerprint;
+
 use super::certificates::Credentials;
 use super::examine::Finding;
 use super::prepare::PreparedPush;
@@ -16,7 +18,7 @@ use super::transport::tls::TlsClient;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn examine_push(push: PreparedPush, ours: &Credentials, tell: &mut impl FnMut(Finding)) {
-    let PreparedPush { listen, root, .. } = push;
+    let PreparedPush { listen, root, fingerprint: own, .. } = push;
     let finding = match TcpListener::bind(listen).await {
         Ok(listener) => {
             if let Some(tls) = ours.server.clone() {
@@ -36,7 +38,16 @@ pub(super) async fn examine_push(push: PreparedPush, ours: &Credentials, tell: &
     };
     tell(finding);
     tell(match reach(&root, &ours.tls).await {
-        Ok(seen) => Finding::good("reachable", format!("{root} is a VEN, {seen}")),
+        Ok(Some(found)) if found == own => {
+            Finding::good("reachable", format!("{root} is this VEN, fingerprint {found}"))
+        }
+        Ok(found) => {
+            let found = found.map_or_else(|| "none".to_owned(), |found| found.to_string());
+            let seen = format!("{root} is somebody else: its fingerprint is {found}, ours is {own}");
+            let advice = "does the name in [push] address lead to this machine, and is the port passed on to [push] listen? If \
+                          `ven run` runs there, is it with the same [tls] cert?";
+            Finding::bad("reachable", seen, advice)
+        }
         Err(why) => {
             let advice = "does the name in [push] address lead to this machine, and is the port passed on to [push] listen? Some \
                           routers pass on what comes from outside only; then ask the utility to try";
@@ -52,8 +63,8 @@ async fn answer(listener: TcpListener, acceptor: TlsAcceptor) {
     }
 }
 
-/// Whether something that speaks TLS is there.
-async fn reach(root: &str, tls: &TlsClient) -> Result<String, String> {
+/// The fingerprint of whoever speaks TLS there.
+async fn reach(root: &str, tls: &TlsClient) -> Result<Option<Fingerprint>, String> {
     let uri: hyper::Uri = root.parse().map_err(|_| "it is no address".to_owned())?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let looking = tls.looking().map_err(|error| error.to_string())?;
@@ -62,11 +73,7 @@ async fn reach(root: &str, tls: &TlsClient) -> Result<String, String> {
         looking.connect(&host, stream).await
     };
     match timeout(PATIENCE, handshake).await {
-        Ok(Ok(stream)) => {
-            let shown = stream.secured.peer.as_ref();
-            let fingerprint = shown.map_or_else(|| "none".to_owned(), |shown| shown.fingerprint.to_string());
-            Ok(format!("fingerprint {fingerprint}"))
-        }
+        Ok(Ok(stream)) => Ok(stream.secured.peer.as_ref().map(|shown| shown.fingerprint)),
         Ok(Err(error)) => Err(causes(&error)),
         Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }

@@ -11,6 +11,7 @@ use crate::config::{
 };
 use crate::engine::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
 use crate::openadr::signature::{Description, Gate, Policy, SigningKey, Trust, private_key};
+use crate::openadr::trust::Fingerprint;
 use crate::openadr::xml::Limits;
 
 use super::certificates::{Credentials, OwnCertificate};
@@ -43,6 +44,8 @@ pub(crate) struct PreparedPush {
     pub(crate) root: String,
     /// Its path.
     pub(crate) path: String,
+    /// Of the certificate that is shown there.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 /// The faults found so far.
@@ -153,7 +156,8 @@ impl Prepared {
         let trust = trust(&mut faults);
         let (tls, tls_key) = tls(&mut faults, trust.as_ref()).unzip();
         let (tls, server) = tls.unzip();
-        let push = push(&mut faults, root.as_deref());
+        let shown = tls_key.as_ref().map(SigningKey::fingerprint);
+        let push = push(&mut faults, root.as_deref(), shown);
         let key = signing_key(&mut faults, tls_key);
         let policy = trust.map(|trust| policy(config, trust));
         if config.signature.tolerance.no_replay_protect {
@@ -243,7 +247,11 @@ fn signing_key(faults: &mut Faults<'_>, of_tls: Option<SigningKey>) -> Option<Op
 }
 
 /// Where the VTN pushes to, which is not where it is itself.
-fn push(faults: &mut Faults<'_>, vtn: Option<&str>) -> Option<PreparedPush> {
+fn push(
+    faults: &mut Faults<'_>,
+    vtn: Option<&str>,
+    fingerprint: Option<Fingerprint>,
+) -> Option<PreparedPush> {
     let section = faults.config.push.as_ref()?;
     let root = faults.check("push.address", None, simple_root(&section.address))?;
     if Some(root.as_str()) == vtn {
@@ -252,7 +260,7 @@ fn push(faults: &mut Faults<'_>, vtn: Option<&str>) -> Option<PreparedPush> {
     }
     let path = root.parse::<hyper::Uri>().ok().and_then(|uri| normalised(uri.path()));
     let path = faults.check("push.address", None, path.ok_or("its path cannot be read"))?;
-    Some(PreparedPush { listen: section.listen, root, path })
+    Some(PreparedPush { listen: section.listen, root, path, fingerprint: fingerprint? })
 }
 
 /// By what the VTN is known.

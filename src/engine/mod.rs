@@ -271,6 +271,8 @@ pub(crate) struct Engine {
     dice: Dice,
     exchange: Exchange,
     registration: Registration,
+    /// That which the VTN has cancelled, until we register anew.
+    cancelled: Option<RegistrationRecord>,
     polling: Polling,
     answers: Answers,
     events: EventSet,
@@ -289,6 +291,7 @@ impl Engine {
             dice: Dice::new(seed),
             exchange: Exchange::default(),
             registration: Registration::restored(stored.registration),
+            cancelled: None,
             polling: Polling::default(),
             answers: Answers::default(),
             events: EventSet::restored(stored.events, &stored.event_opts, &settings),

@@ -29,6 +29,9 @@ impl Engine {
     fn push_answer(&mut self, turn: &mut Turn, service: Service, message: Payload) -> PushAnswer {
         let (kind, (request_id, _)) = (message.kind(), address_of(&message));
         if self.registration.ven_id().is_none() {
+            if let Some(answer) = self.cancelled_again(&message) {
+                return PushAnswer::Message(answer);
+            }
             // Rule 405: an unregistered VEN ignores all messages.
             let why = format!("{kind} was pushed, and we are not registered");
             turn.notify(Notice::MessageRejected { why });
@@ -135,10 +138,27 @@ impl Engine {
             EiResponse::error(ResponseCode::INVALID_ID, "that is not our registration", cancel.request_id)
         };
         if ours {
+            self.cancelled = self.registration.record().cloned();
             self.answers.clear();
             self.unregistered(turn, true);
         }
         CanceledPartyRegistration { response, registration_id: Some(cancel.registration_id), ven_id }
+    }
+
+    /// The answer to a cancellation that has been carried out already: the VTN repeats it where our answer was lost.
+    ///
+    /// **Reading of the standard:** rule 405 has an unregistered VEN ignore all messages, but without this answer the VTN could
+    /// never learn that the registration has ended; it reveals and changes nothing.
+    fn cancelled_again(&self, message: &Payload) -> Option<Payload> {
+        let Payload::CancelPartyRegistration(cancel) = message else { return None };
+        let ended = self.cancelled.as_ref()?;
+        let another = cancel.ven_id.as_ref().is_some_and(|claimed| *claimed != ended.ven_id);
+        if another || cancel.registration_id != ended.registration_id {
+            return None;
+        }
+        let (response, ven_id) = (EiResponse::ok(cancel.request_id.clone()), Some(ended.ven_id.clone()));
+        let registration_id = Some(ended.registration_id.clone());
+        Some(CanceledPartyRegistration { response, registration_id, ven_id }.into())
     }
 
     /// The answer that belongs to a message of that kind, with this verdict; `oadrResponse` where no other is foreseen.

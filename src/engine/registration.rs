@@ -225,6 +225,7 @@ impl Engine {
             metadata_for: None,
             request_events: Some(self.dice.request_id()),
         };
+        self.cancelled = None;
         turn.write(Write::Registration(Some(new.clone())));
         turn.notify(Notice::Registered {
             ven_id: new.ven_id.clone(),

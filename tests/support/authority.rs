@@ -27,24 +27,29 @@ impl Authority {
 
     /// Writes `file.pem` and `file.key`; returns the fingerprint as `ven fingerprint` prints it.
     pub(crate) fn issue(&self, file: &str, common_name: &str) -> String {
-        self.write(file, common_name, None)
+        self.write(file, common_name, Vec::new(), None)
     }
 
     /// The same, valid until then.
     pub(crate) fn issue_until(&self, file: &str, common_name: &str, until: Timestamp) -> String {
-        self.write(file, common_name, u64::try_from(until.seconds()).ok())
+        self.write(file, common_name, Vec::new(), u64::try_from(until.seconds()).ok())
     }
 
     /// The same, valid for so many days from when the authority was made; below zero: no longer.
     pub(crate) fn issue_for(&self, file: &str, common_name: &str, days: i64) -> String {
         let made = std::fs::metadata(self.folder.join("ca.pem")).unwrap().modified().unwrap();
         let made = made.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        self.write(file, common_name, Some(made.saturating_add_signed(days * 24 * 3600)))
+        self.write(file, common_name, Vec::new(), Some(made.saturating_add_signed(days * 24 * 3600)))
     }
 
-    fn write(&self, file: &str, common_name: &str, until: Option<u64>) -> String {
+    /// For a VEN that is found by that name, valid until then.
+    pub(crate) fn issue_host(&self, file: &str, host: &str, until: Timestamp) -> String {
+        self.write(file, "VEN", vec![host.to_owned()], u64::try_from(until.seconds()).ok())
+    }
+
+    fn write(&self, file: &str, common_name: &str, names: Vec<String>, until: Option<u64>) -> String {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, common_name);
         if let Some(until) = until {
             params.not_after = rcgen::date_time_ymd(1970, 1, 1) + std::time::Duration::from_secs(until);

@@ -31,6 +31,15 @@ use tempfile::TempDir;
 /// Long enough for a busy machine; nothing waits so long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Of TLS, those that are compiled in.
+pub(crate) const BACKENDS: &[&str] =
+    if cfg!(feature = "openssl") { &["rustls", "openssl"] } else { &["rustls"] };
+
+/// The configuration for a backend.
+pub(crate) fn by(backend: &str, configuration: &str) -> String {
+    configuration.replace("[tls]", &format!("[tls]\nbackend = \"{backend}\""))
+}
+
 /// A folder with everything that a VEN and a VTN need.
 pub(crate) struct House {
     pub(crate) folder: TempDir,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
@@ -101,4 +102,22 @@ pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> Ve
 pub(crate) fn post(service: &str, body: &str) -> Vec<u8> {
     let headers = format!("Content-Type: application/xml\r\nContent-Length: {}\r\n", body.len());
     request("POST", &format!("{PREFIX}/OpenADR2/Simple/2.0b/{service}"), &headers, body)
+}
+
+/// An unsigned oadrDistributeEvent without events.
+pub(crate) fn no_events(vtn_id: &str) -> String {
+    format!(
+        r#"<oadrPayload xmlns="http://openadr.org/oadr-2.0b/2012/07" xmlns:ei="http://docs.oasis-open.org/ns/energyinterop/201110" xmlns:pyld="http://docs.oasis-open.org/ns/energyinterop/201110/payloads"><oadrSignedObject><oadrDistributeEvent ei:schemaVersion="2.0b"><pyld:requestID>d1</pyld:requestID><ei:vtnID>{vtn_id}</ei:vtnID></oadrDistributeEvent></oadrSignedObject></oadrPayload>"#
+    )
+}
+
+/// A message, signed by whoever has the files `signer`.pem and `signer`.key.
+pub(crate) fn sign(message: &str, signer: &Path) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), message).unwrap();
+    let mut ven = Command::new(env!("CARGO_BIN_EXE_ven"));
+    ven.args(["xml", "sign"]).arg(file.path()).arg("--cert").arg(signer.with_extension("pem"));
+    let output = ven.arg("--key").arg(signer.with_extension("key")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }

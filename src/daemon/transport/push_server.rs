@@ -27,14 +27,16 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::daemon::certificates::Credentials;
 use crate::daemon::journal::{Direction, Entry};
 use crate::daemon::scribe::Scribe;
 use crate::daemon::ven_task::{Push, tell};
 use crate::engine::PushAnswer;
 use crate::notice::Notice;
 use crate::openadr::message::{Payload, Service};
-use crate::openadr::signature::Refusal;
+use crate::openadr::signature::{Description, Refusal};
 use crate::openadr::trust::Verified;
+use crate::time::Timestamp;
 
 /// Connections at a time.
 const MOST_CONNECTIONS: usize = 64;
@@ -123,22 +125,39 @@ impl Slots {
     }
 }
 
+/// What a connection was made with.
+#[derive(Clone)]
+struct Made {
+    credentials: Arc<Credentials>,
+    /// When the certificate of the VTN expires.
+    peer_until: Option<Timestamp>,
+}
+
+impl Made {
+    /// A connection does not outlive the certificates of either side (rule 516).
+    fn has_expired(&self, now: Timestamp) -> bool {
+        self.credentials.have_expired(now) || self.peer_until.is_some_and(|until| until < now)
+    }
+}
+
 async fn serve(stream: TcpStream, desk: Arc<PushDesk>) {
     drop(stream.set_nodelay(true));
     let credentials = desk.scribe.credentials();
     // Nothing is said with a certificate that has expired (rule 516).
     let valid = !credentials.have_expired(desk.scribe.now());
     let Some(acceptor) = credentials.server.clone().filter(|_| valid).map(TlsAcceptor::from) else {
-        return tracing::warn!("the VTN is not let in: our certificate has expired");
+        return tracing::info!("a connection to our services is refused: our certificate has expired");
     };
     let stream = match timeout(HEADER_DEADLINE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::info!("a connection to our services failed: {error}"),
         Err(_) => return tracing::debug!("a connection to our services said nothing"),
     };
+    let peer = stream.get_ref().1.peer_certificates().and_then(|all| Description::of(all.first()?));
+    let made = Made { credentials, peer_until: peer.map(|certificate| certificate.to) };
     let service = service_fn(move |request| {
-        let desk = desk.clone();
-        async move { Ok::<_, Infallible>(desk.respond(request).await) }
+        let (desk, made) = (desk.clone(), made.clone());
+        async move { Ok::<_, Infallible>(desk.respond(request, &made).await) }
     });
     let mut connection = hyper::server::conn::http1::Builder::new();
     connection.timer(TokioTimer::new()).header_read_timeout(HEADER_DEADLINE);
@@ -158,8 +177,10 @@ fn refused<T>(status: StatusCode, why: impl Into<String>) -> Result<T, Refused> 
 }
 
 impl PushDesk {
-    async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        match self.take(request).await {
+    async fn respond(&self, request: Request<Incoming>, made: &Made) -> Response<Full<Bytes>> {
+        // With new credentials, the VTN shall see them.
+        let mut close = !Arc::ptr_eq(&made.credentials, &self.scribe.credentials());
+        let mut response = match self.take(request, made).await {
             Ok(Some(answer)) => {
                 let mut response = Response::new(Full::from(answer));
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
@@ -172,14 +193,21 @@ impl PushDesk {
                 let mut response = Response::new(Full::default());
                 *response.status_mut() = status;
                 // What is left of a body that nobody reads is no next request.
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                close = true;
                 response
             }
+        };
+        if close {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        response
     }
 
     /// The document to answer with; `None`: 200 without a body.
-    async fn take(&self, request: Request<Incoming>) -> Result<Option<String>, Refused> {
+    async fn take(&self, request: Request<Incoming>, made: &Made) -> Result<Option<String>, Refused> {
+        if made.has_expired(self.scribe.now()) {
+            return refused(StatusCode::SERVICE_UNAVAILABLE, "a certificate of the connection has expired");
+        }
         let Some(service) = service_at(&self.path, request.uri().path()) else {
             return refused(
                 StatusCode::NOT_FOUND,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, ServerConfig,
     SignatureScheme,
@@ -31,7 +31,11 @@ pub(in crate::daemon) fn server_for_vtn(
     let chain = WebPkiClientVerifier::builder_with_provider(store(roots)?, provider()).build()?;
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let builder = builder.with_client_cert_verifier(Arc::new(TheVtn { chain, trust }));
-    Ok(builder.with_single_cert(certificates(certificate)?, key)?)
+    let mut config = builder.with_single_cert(certificates(certificate)?, key)?;
+    // A session that is resumed brings its certificate along unjudged, even where it has expired since (rule 516).
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
 }
 
 /// Believes the VTN, and nobody else.

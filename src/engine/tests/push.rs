@@ -200,14 +200,15 @@ fn rule_401_a_cancellation_of_another_registration_is_refused() {
     assert!(pair.store.registration.is_some());
 }
 
-/// Rule 405: an unregistered VEN ignores whatever is pushed.
+/// Rule 405: an unregistered VEN ignores whatever is pushed; the cancellation that ended its registration alone is answered again.
 #[test]
 fn rule_405_nothing_is_answered_while_unregistered() {
     let mut pair = registered();
     pair.vtn.cancel_registration();
     pair.run(Span::SECOND);
     assert_eq!(pair.store.registration, None);
-    let all = everything("ven-1");
+    let mut all = everything("ven-1");
+    all.retain(|message| message.kind() != PayloadKind::CancelPartyRegistration);
     let count = all.len() + 1;
     pair.push(Service::EiEvent, distribute("vtn-1"));
     for message in all {
@@ -217,6 +218,34 @@ fn rule_405_nothing_is_answered_while_unregistered() {
     pair.run(Span::HOUR * 2);
     assert_eq!(pair.vtn.registered(), Some(&"ven-2".into()), "it registers again (rule 401)");
     pair.assert_lawful();
+}
+
+/// The VTN repeats a cancellation where our answer was lost; it takes the same answer, until we register anew.
+#[test]
+fn rule_407_a_repeated_cancellation_is_answered_alike() {
+    let mut pair = registered();
+    let record = pair.store.registration.clone().unwrap();
+    let cancel = |registration_id: &str, ven_id: &str| CancelPartyRegistration {
+        request_id: "q1".into(),
+        registration_id: registration_id.into(),
+        ven_id: Some(ven_id.into()),
+    };
+    let (registration_id, ven_id) = (record.registration_id.to_string(), record.ven_id.to_string());
+    pair.push(Service::EiRegisterParty, cancel(&registration_id, &ven_id));
+    assert_eq!(verdict(&pair), (PayloadKind::CanceledPartyRegistration, 200));
+    assert_eq!(pair.store.registration, None);
+    pair.push(Service::EiRegisterParty, cancel(&registration_id, &ven_id));
+    let [.., first, again] = pair.responses.as_slice() else { panic!("{:?}", pair.responses) };
+    assert_eq!(first, again);
+    pair.push(Service::EiRegisterParty, cancel("another", &ven_id));
+    assert_eq!(pair.responses.last(), Some(&PushAnswer::Empty));
+    pair.push(Service::EiRegisterParty, cancel(&registration_id, "another"));
+    assert_eq!(pair.responses.last(), Some(&PushAnswer::Empty));
+    pair.vtn.forget_everything();
+    pair.run(Span::HOUR * 2);
+    assert!(pair.store.registration.is_some(), "it registers again");
+    pair.push(Service::EiRegisterParty, cancel(&registration_id, &ven_id));
+    assert_ne!(verdict(&pair), (PayloadKind::CanceledPartyRegistration, 200), "that one is history");
 }
 
 #[test]

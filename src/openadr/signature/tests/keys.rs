@@ -102,6 +102,34 @@ fn keys_of_every_form_are_read() {
     assert!(error(&ec.key_pem, "nothing").contains("no certificate"));
 }
 
+#[test]
+fn rule_68_our_keys_are_rsa_of_2048_bits_or_more_or_on_p_256() {
+    let Some(openssl) = peer("openssl") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("certificate.pem"));
+    for (kind, works) in [
+        ("rsa:2048", true),
+        ("rsa:1024", false),
+        ("ec -pkeyopt ec_paramgen_curve:P-256", true),
+        ("ec -pkeyopt ec_paramgen_curve:P-384", false),
+    ] {
+        let mut command = Command::new(&openssl);
+        command.args("req -x509 -nodes -sha256 -days 9 -subj /CN=ven -newkey".split(' '));
+        command.args(kind.split(' ')).arg("-keyout").arg(&key).arg("-out").arg(&certificate);
+        let made = command.output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let (key, certificate) = (std::fs::read(&key).unwrap(), std::fs::read(&certificate).unwrap());
+        let read = SigningKey::from_pem(&key, &certificate, &dice());
+        assert_eq!(read.is_ok(), works, "{kind}: {read:?}");
+        if let Err(error) = read {
+            assert!(
+                error.to_string().contains("neither RSA of 2048 to 4096 bits nor EC on P-256"),
+                "{error}"
+            );
+        }
+    }
+}
+
 /// Every way in which the openssl program encrypts keys, with the ones that it has given up.
 #[test]
 fn encrypted_keys_are_read_or_the_command_that_converts_them_is_named() {

@@ -51,7 +51,7 @@ fn what_we_sign_we_believe() {
 }
 
 #[test]
-fn the_policy_decides_about_unsigned_messages() {
+fn rule_514_the_policy_decides_about_unsigned_messages() {
     let (ours, theirs) = (Identity::p256(), Identity::rsa());
     let unsigned = crate::openadr::xml::encode(&poll()).unsigned();
     let (good, foreign) = (signed(&poll(), ours), signed(&poll(), theirs));

@@ -17,7 +17,7 @@ fn with_value(text: &str, value: &[u8]) -> String {
 }
 
 #[test]
-fn weak_unknown_and_absent_signature_methods_are_refused() {
+fn rule_514_weak_unknown_and_absent_signature_methods_are_refused() {
     for uri in [
         "http://www.w3.org/2000/09/xmldsig#hmac-sha1",
         "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256",
@@ -40,7 +40,7 @@ fn weak_unknown_and_absent_signature_methods_are_refused() {
 }
 
 #[test]
-fn weak_and_unknown_digests_are_refused() {
+fn rule_514_weak_and_unknown_digests_are_refused() {
     for uri in [
         "http://www.w3.org/2000/09/xmldsig#sha1",
         "http://www.w3.org/2001/04/xmldsig-more#md5",

@@ -19,7 +19,7 @@ fn protected_by(timestamp: &str, nonce: &str) -> String {
 }
 
 #[test]
-fn a_stripped_replay_protect_is_refused_even_with_a_good_signature() {
+fn rule_514_a_stripped_replay_protect_is_refused_even_with_a_good_signature() {
     let good = good();
     let text = good.replace(protect(&good), "");
     refused(&resigned(&text, Identity::p256()), "exactly one ReplayProtect, found none");
@@ -117,7 +117,7 @@ fn a_forged_copy_does_not_lock_the_good_message_out() {
 }
 
 #[test]
-fn replay_protect_must_be_there_once_and_whole() {
+fn rule_514_replay_protect_must_be_there_once_and_whole() {
     let good = signed(&poll(), Identity::p256());
     let protect = part(&good, "<dsp:ReplayProtect>", "</dsp:ReplayProtect>");
     for (text, why) in [

@@ -1,10 +1,12 @@
 //! What real VTNs say otherwise than the standard has it, as far as it needs an engine to survive it.
 
-use super::pair::{Mode, Pair, t};
-use crate::mock_vtn::EventBuilder;
+use super::pair::{Mode, Pair, t, usage_offer, wish};
+use super::report_rules::{metadata, poll};
+use crate::mock_vtn::{EventBuilder, VtnCore};
+use crate::notice::Notice;
 use crate::openadr::message::{
-    DistributeEvent, EiResponse, EventStatus, OadrEvent, OptType, Payload, PayloadKind, RegisterReport,
-    ResponseCode, Service,
+    DistributeEvent, EiResponse, EventStatus, OadrEvent, OptType, Payload, PayloadKind, PowerKind,
+    RegisterReport, ResponseCode, Service, SiScale, Unit,
 };
 use crate::time::Span;
 
@@ -157,5 +159,106 @@ fn rule_21_a_picture_without_a_vtn_id_is_taken() {
         pair.vtn.queue(message);
         pair.run(Span::from_seconds(12));
         assert_eq!(pair.opts() == ["e1 0 optIn"], taken, "{vtn_id}: {:?}", pair.opts());
+    }
+}
+
+/// An absent duration is read as zero: no granularity is the finest on offer, no reportBackDuration is a single report, no
+/// reportInterval or one of length zero never ends.
+#[test]
+fn report_requests_with_zeros_and_gaps_are_served() {
+    let zero = Span::ZERO;
+    let for_ever = Some((t("2030-01-01T00:00:00Z"), zero));
+    for (step, back, interval, ends) in [
+        (zero, zero, None, true),
+        (zero, Span::MINUTE, None, false),
+        (Span::MINUTE, zero, None, true),
+        (Span::MINUTE, Span::MINUTE, None, false),
+        (Span::MINUTE, Span::MINUTE, for_ever, false),
+        (Span::MINUTE, zero, for_ever, true),
+    ] {
+        let mut pair = Pair::registered();
+        pair.vtn.request_reports(vec![wish("r1", &["power"], step, back, interval)]);
+        pair.run(Span::HOUR);
+        assert_eq!(pair.store.requests.is_empty(), ends, "{step} {back} {interval:?}");
+        assert_eq!(pair.vtn.reports.len() == 1, ends, "{step} {back} {interval:?}");
+        pair.assert_lawful();
+    }
+}
+
+/// The unit on offer is what is delivered, whatever the request says.
+#[test]
+fn a_report_request_with_another_unit_gets_what_is_on_offer() {
+    let mut pair = Pair::registered();
+    let mut odd = wish("r1", &["energy"], Span::ZERO, Span::ZERO, None);
+    odd.specifier.payloads[0].unit = Some(Unit::Energy(PowerKind::Reactive, SiScale::Kilo));
+    assert_ne!(odd.specifier.payloads[0].unit, usage_offer().points[0].unit);
+    pair.vtn.request_reports(vec![odd]);
+    poll(&mut pair);
+    assert_eq!(pair.reported("r1").len(), 1);
+    pair.assert_lawful();
+}
+
+/// Several requests in a message, one of them for metadata, then the same ids again, then all of them cancelled along with others
+/// that never were.
+#[test]
+fn many_report_requests_come_and_go_together() {
+    let mut pair = Pair::registered();
+    let many: Vec<_> = (0..50).map(|at| format!("r{at}")).collect();
+    let wishes = |r_id| many.iter().map(|id| wish(id, &[r_id], Span::MINUTE, Span::MINUTE, None)).collect();
+    for r_id in ["power", "energy"] {
+        pair.vtn.request_reports(wishes(r_id));
+        poll(&mut pair);
+        assert_eq!(pair.store.requests.len(), 50);
+    }
+    pair.run(Span::MINUTE * 2);
+    assert!(pair.reported("r7").iter().all(|(_, point, ..)| point == "energy"));
+    let mut ids: Vec<&str> = many.iter().map(String::as_str).collect();
+    ids.insert(25, "unknown");
+    pair.vtn.cancel_reports(&ids, false);
+    poll(&mut pair);
+    assert!(pair.store.requests.is_empty(), "one that is not known does not keep the others alive");
+    pair.vtn.request_reports(vec![metadata("m1", Span::ZERO)]);
+    let registered = pair.vtn.count(PayloadKind::RegisterReport);
+    poll(&mut pair);
+    assert_eq!(pair.vtn.count(PayloadKind::RegisterReport), registered + 1);
+}
+
+#[test]
+fn a_cancellation_that_comes_with_the_answer_to_a_report_is_kept_to() {
+    let mut pair = Pair::registered();
+    pair.vtn.request_reports(vec![wish("r1", &["power"], Span::MINUTE, Span::MINUTE, None)]);
+    pair.vtn.cancel_with_next_update = true;
+    pair.run(Span::MINUTE * 10);
+    assert_eq!((pair.vtn.reports.len(), pair.store.requests.len()), (1, 0));
+    pair.assert_lawful();
+}
+
+/// A VTN that comes back as another: its ids count from then on, and people are told.
+#[test]
+fn ids_that_come_back_changed_are_taken_and_told() {
+    let mut pair = Pair::registered();
+    pair.vtn = VtnCore::new("vtn-2", Span::from_seconds(10));
+    pair.run(Span::MINUTE * 5);
+    pair.vtn.add_event(event("e1"));
+    poll(&mut pair);
+    assert_eq!(pair.opts(), ["e1 0 optIn"]);
+    let told = |n: &Notice| matches!(n, Notice::Registered { vtn_id, .. } if vtn_id.as_str() == "vtn-2");
+    assert!(pair.notices.iter().any(told), "{:?}", pair.notices);
+    assert_eq!(pair.store.registration.as_ref().map(|record| record.vtn_id.as_str()), Some("vtn-2"));
+}
+
+/// What the VTN's clock says of when a message was made decides nothing.
+#[test]
+fn a_vtn_whose_clock_is_minutes_off_is_understood() {
+    for off in [-Span::MINUTE * 10, Span::MINUTE * 10] {
+        let mut pair = Pair::registered();
+        let mut odd = event("e1").build();
+        odd.event.descriptor.created_date_time = pair.now() + off;
+        pair.vtn.queue(picture(None, vec![odd]));
+        poll(&mut pair);
+        assert_eq!(pair.opts(), ["e1 0 optIn"]);
+        pair.vtn.add_event(event("e1"));
+        pair.run_to("2030-01-01T01:10:00Z");
+        assert_eq!(pair.told, ["e1 start", "e1 interval 0 = 1"]);
     }
 }

@@ -144,7 +144,8 @@ fn replay(config: &Config, entry: &Entry) -> anyhow::Result<()> {
     };
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", line(entry))?;
-    let mut gate = Gate::new(policy, config.signature.window, Limits::VEN);
+    let mut gate =
+        Gate::new(policy, config.signature.window, Limits::VEN).tolerating(config.signature.tolerance);
     let verified = gate.open(&message, entry.time).map_err(|refusal| anyhow!("gate: refused: {refusal}"))?;
     writeln!(out, "gate: {}", verified.peer())?;
     writeln!(out, "{:#?}", verified.into_content())?;

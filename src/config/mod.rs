@@ -21,7 +21,7 @@ use crate::openadr::message::{
     Available, MarketContext, OptId, OptReason, OptType, RId, ReportName, ReportSpecifierId, ResourceId,
     SignalName, VenId,
 };
-use crate::openadr::trust::Fingerprint;
+use crate::openadr::trust::{Fingerprint, Tolerance};
 use crate::rules::Rule;
 use crate::time::Span;
 
@@ -116,6 +116,7 @@ pub(crate) struct SignatureSection {
     pub(crate) trust: TrustSection,
     /// How old a message may be.
     pub(crate) window: Span,
+    pub(crate) tolerance: Tolerance,
 }
 
 /// What is demanded of the VTN's messages.

@@ -9,7 +9,7 @@ use crate::metering::Quantity;
 use crate::openadr::message::{
     MarketContext, OptType, RId, ReportName, ReportSpecifierId, ResourceId, SignalName,
 };
-use crate::openadr::trust::Fingerprint;
+use crate::openadr::trust::{Fingerprint, Tolerance};
 use crate::rules::{Condition, Rule};
 use crate::time::Span;
 
@@ -244,12 +244,28 @@ fn signature(section: Section<'_, '_>, folder: &Path, tls: Option<&TlsSection>) 
         (None, None) => Some(TrustSection::Pinned(pins)),
     };
     let window = or(section.span("window"), Span::MINUTE * 5);
+    let tolerance = tolerance(&section);
     let passphrase = passphrase(&section, folder);
     section.end();
     let (cert, key) = (cert.or_else(|| Some(tls?.cert.clone()))?, key.or_else(|| Some(tls?.key.clone()))?);
     let same_key = tls.filter(|tls| tls.key == key);
     let passphrase = passphrase.or_else(|| same_key?.passphrase.clone());
-    Some(SignatureSection { sign, cert, key, passphrase, verify, trust: trust?, window })
+    Some(SignatureSection { sign, cert, key, passphrase, verify, trust: trust?, window, tolerance })
+}
+
+fn tolerance(section: &Section<'_, '_>) -> Tolerance {
+    let mut tolerance = Tolerance::NONE;
+    for found in section.texts("tolerate") {
+        match found.value.as_str() {
+            "enveloped" => tolerance.enveloped = true,
+            "no-replay-protect" => tolerance.no_replay_protect = true,
+            other => {
+                let what = format!("expected enveloped or no-replay-protect, found \"{other}\"");
+                section.reader.fault(found.line, &found.key, what);
+            }
+        }
+    }
+    tolerance
 }
 
 fn handler(section: Section<'_, '_>) -> HandlerSection {

@@ -306,3 +306,13 @@ fn whoever_pushes_must_be_known_by_more_than_a_chain() {
     let pin = "vtn_fingerprint = \"AA:BB:CC:DD:EE:FF:00:11:22:33\"";
     assert_eq!(read(&format!("{text}{push}{pin}")).unwrap().push.unwrap().pins.len(), 1);
 }
+
+#[test]
+fn what_a_vtn_does_otherwise_is_tolerated_by_name() {
+    let with =
+        |list: &str| read(&SMALLEST.replace("[signature]", &format!("[signature]\ntolerate = {list}")));
+    let tolerance = with("[\"enveloped\"]").unwrap().signature.tolerance;
+    assert_eq!((tolerance.enveloped, tolerance.no_replay_protect), (true, false));
+    let error = with("[\"no-replay-protect\", \"sha1\"]").unwrap_err();
+    assert!(error.contains("expected enveloped or no-replay-protect, found \"sha1\""), "{error}");
+}

@@ -156,11 +156,17 @@ impl Prepared {
         let push = push(&mut faults, root.as_deref());
         let key = signing_key(&mut faults, tls_key);
         let policy = trust.map(|trust| policy(config, trust));
+        if config.signature.tolerance.no_replay_protect {
+            let what = "messages without ReplayProtect can be repeated by whoever stands between; ask the VTN to send it";
+            let fault = config.fault("signature.tolerate", what.to_owned());
+            faults.warnings.push(fault.in_file(&config.file));
+        }
         match (root, tls, key, policy) {
             (Some(root), Some(tls), Some(key), Some(policy)) if faults.found.is_empty() => Ok(Self {
                 root,
                 push,
-                gate: Gate::new(policy.clone(), config.signature.window, Limits::VEN),
+                gate: Gate::new(policy.clone(), config.signature.window, Limits::VEN)
+                    .tolerating(config.signature.tolerance),
                 settings: settings(config, key.is_some()),
                 credentials: Credentials {
                     tls,

@@ -21,7 +21,7 @@ use super::courier::Courier;
 use super::entropy;
 use super::handler_seat::{DynHandler, HandlerSeat};
 use super::journal::{FOLDER, Journal};
-use super::meter_task::MeterTask;
+use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::prepare::Prepared;
 use super::scribe::Scribe;
@@ -115,14 +115,7 @@ impl VenBuilder {
         let handler = self.handler.unwrap_or_else(|| Arc::new(rules));
         let seat = HandlerSeat::new(handler, inputs.clone())
             .map_err(|error| StartError::System(error.to_string()))?;
-        let mut orders = BTreeMap::new();
-        for settings in prepared.meters {
-            let stored = store.readings(&settings.name).await?;
-            let (order, waiting) = mpsc::channel(ORDERS);
-            orders.insert(settings.name.clone(), order);
-            let meter = MeterTask::new(settings, clock, store.clone(), stored, notices.clone());
-            tokio::spawn(meter.run(waiting));
-        }
+        let orders = start_meters(prepared.meters, clock, &store, &notices).await?;
         let mut meters = Meters::new(orders, sources(&config), inputs.clone());
         for request in snapshot.requests.values() {
             meters.expect_step(request.granularity);
@@ -174,6 +167,24 @@ impl VenBuilder {
         }));
         Ok(VenHandle { inputs, notices, read_certificates, stop: Some(stop), task })
     }
+}
+
+/// Begins to read the meters; where to ask each for data.
+async fn start_meters(
+    meters: Vec<MeterSettings>,
+    clock: Clock,
+    store: &StoreHandle,
+    notices: &broadcast::Sender<Notice>,
+) -> Result<BTreeMap<String, mpsc::Sender<Order>>, StartError> {
+    let mut orders = BTreeMap::new();
+    for settings in meters {
+        let stored = store.readings(&settings.name).await?;
+        let (order, waiting) = mpsc::channel(ORDERS);
+        orders.insert(settings.name.clone(), order);
+        let meter = MeterTask::new(settings, clock, store.clone(), stored, notices.clone());
+        tokio::spawn(meter.run(waiting));
+    }
+    Ok(orders)
 }
 
 /// Which meter each data point comes from.

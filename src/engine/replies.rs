@@ -37,19 +37,7 @@ impl Engine {
                 self.give_up(turn, What::Query, "the vtn does not answer it");
                 Ok(())
             }
-            (What::Create, Some(Payload::CreatedPartyRegistration(reply))) => {
-                self.registration_answered(turn, reply);
-                Ok(())
-            }
-            (What::Create, Some(Payload::Response(reply))) => {
-                let why = reply.response.description.unwrap_or_default();
-                self.refused(turn, reply.response.code, why);
-                Ok(())
-            }
-            (What::Create, Some(Payload::RequestReregistration(_))) => {
-                self.refused(turn, ResponseCode::NOT_REGISTERED, "the vtn does not know these ids".into());
-                Ok(())
-            }
+            (What::Create, reply) => self.create_answered(turn, reply),
             (
                 What::Leave,
                 Some(
@@ -96,6 +84,21 @@ impl Engine {
             }
             (what, reply) => Err(unlawful(what, reply.as_ref())),
         }
+    }
+
+    fn create_answered(&mut self, turn: &mut Turn, reply: Option<Payload>) -> Result<(), String> {
+        match reply {
+            Some(Payload::CreatedPartyRegistration(reply)) => self.registration_answered(turn, reply),
+            Some(Payload::Response(reply)) => {
+                let why = reply.response.description.unwrap_or_default();
+                self.refused(turn, reply.response.code, why);
+            }
+            Some(Payload::RequestReregistration(_)) => {
+                self.refused(turn, ResponseCode::NOT_REGISTERED, "the vtn does not know these ids".into());
+            }
+            reply => return Err(unlawful(&What::Create, reply.as_ref())),
+        }
+        Ok(())
     }
 
     fn events_told(

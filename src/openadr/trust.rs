@@ -34,6 +34,20 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// What some VTNs sign otherwise than the profile says, taken only where the operator wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tolerance {
+    /// A signature of the whole document without itself (`URI=""`, enveloped), as avob makes it.
+    pub(crate) enveloped: bool,
+    /// No `ReplayProtect`, so that repetitions cannot be told.
+    pub(crate) no_replay_protect: bool,
+}
+
+impl Tolerance {
+    /// What section 10.6 says, and nothing else.
+    pub(crate) const NONE: Self = Self { enveloped: false, no_replay_protect: false };
+}
+
 /// The text is no fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is not a fingerprint of 10 bytes like AA:BB:CC:DD:EE:FF:00:11:22:33")]

@@ -95,7 +95,8 @@ fn exact(text: &str, float: f32) -> Option<Decimal> {
     let text = text.strip_prefix('+').unwrap_or(text);
     let decimal =
         if text.contains(['e', 'E']) { Decimal::from_scientific(text).ok()? } else { text.parse().ok()? };
-    (!decimal.is_zero()).then_some(decimal)
+    // Idle zeros are not written either, so that what is read again is the same to the last detail.
+    (!decimal.is_zero()).then(|| decimal.normalize())
 }
 
 #[cfg(test)]
@@ -124,6 +125,12 @@ mod tests {
             let number: Float = text.parse().unwrap();
             assert_eq!(number.to_string(), written, "{text}");
         }
+    }
+
+    #[test]
+    fn idle_zeros_are_gone_once_it_is_read() {
+        let number: Float = "-447350666281514.00000000000000".parse().unwrap();
+        assert_eq!(format!("{number:?}"), "Exact(-447350666281514)");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Decides which messages get in.
 
 use crate::openadr::message::Payload;
-use crate::openadr::trust::{Peer, Verified};
-use crate::openadr::xml::{Document, Limits, XmlError, decode, decode_signed_object, envelope};
+use crate::openadr::trust::{Peer, Tolerance, Verified};
+use crate::openadr::xml::{
+    Document, Limits, XmlError, decode, decode_document, decode_signed_object, envelope,
+};
 use crate::time::{Span, Timestamp};
 
 use super::certificate::{Distrust, Trust};
 use super::replay::{Replay, ReplayGuard, Seen};
-use super::verify::verify;
+use super::verify::{Content, verify};
 
 /// What is demanded of the messages of one VTN.
 #[derive(Clone, Debug)]
@@ -24,6 +26,7 @@ pub(crate) enum Policy {
 #[derive(Debug)]
 pub(crate) struct Gate {
     policy: Policy,
+    tolerance: Tolerance,
     replay: ReplayGuard,
     limits: Limits,
 }
@@ -79,7 +82,12 @@ impl Refusal {
 impl Gate {
     /// A gate with this policy, which lets in what was signed at most `window` ago or ahead.
     pub(crate) const fn new(policy: Policy, window: Span, limits: Limits) -> Self {
-        Self { policy, replay: ReplayGuard::new(window), limits }
+        Self { policy, tolerance: Tolerance::NONE, replay: ReplayGuard::new(window), limits }
+    }
+
+    /// The same, but lenient where the operator wants it.
+    pub(crate) fn tolerating(self, tolerance: Tolerance) -> Self {
+        Self { tolerance, ..self }
     }
 
     /// Demands something else from now on; what was let in stays known.
@@ -125,9 +133,14 @@ impl Gate {
         let (Some(signature), Some(object)) = (envelope.signature, envelope.signed_object) else {
             return Err(Refusal::Unsigned);
         };
-        let covered = verify(&document, signature, object, trust, now)?;
-        let payload = decode_signed_object(&covered.object, &self.limits)?;
-        self.replay.admit(covered.signer, covered.timestamp, &covered.nonce, now)?;
+        let covered = verify(&document, signature, object, (trust, self.tolerance), now)?;
+        let payload = match &covered.content {
+            Content::Object(octets) => decode_signed_object(octets, &self.limits)?,
+            Content::Document(octets) => decode_document(octets, &self.limits)?,
+        };
+        if let Some((timestamp, nonce)) = &covered.freshness {
+            self.replay.admit(covered.signer, *timestamp, nonce, now)?;
+        }
         Ok(Verified::new(payload, Peer { signer: Some(covered.signer) }))
     }
 }

@@ -19,7 +19,7 @@ use super::gate::Refusal;
 use super::key::der;
 use super::verify::{base64, canonicalization, only, uri};
 
-const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
+pub(super) const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 
 /// References of one signature.
 const MOST_REFERENCES: usize = 32;

@@ -5,13 +5,14 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ring::signature::UnparsedPublicKey;
 
-use crate::openadr::trust::Fingerprint;
+use crate::openadr::trust::{Fingerprint, Tolerance};
 use crate::openadr::xml::{Canonicalization, Children, Document, Element, Ns, XmlError, is_ncname};
 use crate::time::Timestamp;
 
 use super::algorithm::{digest_by_uri, signature_by_uri};
 use super::certificate::Trust;
 use super::gate::Refusal;
+use super::general::ENVELOPED;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -25,10 +26,18 @@ const MOST_PREFIXES: usize = 32;
 #[derive(Debug)]
 pub(super) struct Covered {
     pub(super) signer: Fingerprint,
-    /// The octets of `oadrSignedObject` whose digest matched.
-    pub(super) object: Vec<u8>,
-    pub(super) timestamp: Timestamp,
-    pub(super) nonce: String,
+    pub(super) content: Content,
+    /// When it was signed, and its nonce; `None` where it says neither, and that is tolerated.
+    pub(super) freshness: Option<(Timestamp, String)>,
+}
+
+/// The octets whose digest matched.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Of `oadrSignedObject`.
+    Object(Vec<u8>),
+    /// Of the document without its signature.
+    Document(Vec<u8>),
 }
 
 /// Checks the signature of a document; `object` is its `oadrSignedObject`.
@@ -36,11 +45,11 @@ pub(super) fn verify(
     document: &Document<'_>,
     signature: Element<'_>,
     object: Element<'_>,
-    trust: &Trust,
+    (trust, tolerance): (&Trust, Tolerance),
     now: Timestamp,
 ) -> Result<Covered, Refusal> {
     check_structure(document, signature)?;
-    let parts = Parts::read(signature)?;
+    let parts = Parts::read(signature, tolerance)?;
     let believed = trust.choose(&parts.certificates, now)?;
     let (kind, algorithm) =
         signature_by_uri(&parts.algorithm).ok_or_else(|| Refusal::Algorithm(parts.algorithm.clone()))?;
@@ -51,25 +60,37 @@ pub(super) fn verify(
     UnparsedPublicKey::new(algorithm, &believed.public_key)
         .verify(&octets, &parts.value)
         .map_err(|_| Refusal::SignatureValue)?;
-    let replay_protect = only(document, Ns::Dsp, "ReplayProtect")?;
-    let (mut signed_object, mut property) = (None, None);
+    let replay_protect = match only(document, Ns::Dsp, "ReplayProtect") {
+        Err(Refusal::NotExactlyOne { more: false, .. }) if tolerance.no_replay_protect => None,
+        found => Some(found?),
+    };
+    let (mut content, mut property) = (None, None);
     for reference in &parts.references {
-        let target = resolve(document, &reference.id)?;
+        let Some(id) = &reference.id else {
+            let octets = reference.method.without(document, None, signature.id());
+            reference.check(&octets)?;
+            content = Some(Content::Document(octets));
+            continue;
+        };
+        let target = resolve(document, id)?;
         let octets = reference.method.of_element(document, target.id());
-        if ring::digest::digest(reference.digest, &octets).as_ref() != reference.value {
-            return Err(Refusal::Digest(reference.id.clone()));
-        }
+        reference.check(&octets)?;
+        let is_property = |protect: Element<'_>| protect.is_within(target) && target.is_within(signature);
         if target.id() == object.id() {
-            signed_object = Some(octets);
-        } else if replay_protect.is_within(target) && target.is_within(signature) {
+            content = Some(Content::Object(octets));
+        } else if replay_protect.is_some_and(is_property) {
             property = Some(octets);
         } else {
-            return Err(Refusal::ForeignReference(reference.id.clone()));
+            return Err(Refusal::ForeignReference(id.clone()));
         }
     }
-    let object = signed_object.ok_or(Refusal::NotCovered("oadrSignedObject"))?;
-    let (timestamp, nonce) = replay_of(&property.ok_or(Refusal::NotCovered("ReplayProtect"))?)?;
-    Ok(Covered { signer: believed.fingerprint, object, timestamp, nonce })
+    let content = content.ok_or(Refusal::NotCovered("oadrSignedObject"))?;
+    let freshness = match property {
+        Some(octets) => Some(replay_of(&octets)?),
+        None if tolerance.no_replay_protect => None,
+        None => return Err(Refusal::NotCovered("ReplayProtect")),
+    };
+    Ok(Covered { signer: believed.fingerprint, content, freshness })
 }
 
 /// One signature, one signed object, no id twice, nothing but elements and texts inside the signature.
@@ -118,14 +139,15 @@ struct Parts<'d> {
 }
 
 struct Reference {
-    id: String,
+    /// `None`: the document without its signature.
+    id: Option<String>,
     method: Canonicalization,
     digest: &'static ring::digest::Algorithm,
     value: Vec<u8>,
 }
 
 impl<'d> Parts<'d> {
-    fn read(signature: Element<'d>) -> Result<Self, Refusal> {
+    fn read(signature: Element<'d>, tolerance: Tolerance) -> Result<Self, Refusal> {
         let mut c = signature.children()?;
         let signed_info = c.expect(Ns::Ds, "SignedInfo")?;
         let value = base64(c.expect(Ns::Ds, "SignatureValue")?)?;
@@ -133,7 +155,13 @@ impl<'d> Parts<'d> {
             Some(info) => certificates(info)?,
             None => Vec::new(),
         };
-        c.at_least_one(Ns::Ds, "Object", |_| Ok(()))?;
+        let mut objects = 0;
+        while c.optional(Ns::Ds, "Object").is_some() {
+            objects += 1;
+        }
+        if objects == 0 && !tolerance.no_replay_protect {
+            return Err(Refusal::NotCovered("ReplayProtect"));
+        }
         c.end()?;
         let mut c = signed_info.children()?;
         let method = canonicalization(c.expect(Ns::Ds, "CanonicalizationMethod")?)?;
@@ -143,13 +171,14 @@ impl<'d> Parts<'d> {
         algorithm.children()?.end()?;
         let mut references = Vec::new();
         while let Some(element) = c.optional(Ns::Ds, "Reference") {
-            references.push(Reference::read(element)?);
+            references.push(Reference::read(element, tolerance)?);
             if references.len() > 2 {
                 return Err(Refusal::References(references.len()));
             }
         }
         c.end()?;
-        if references.len() != 2 {
+        let least = if tolerance.no_replay_protect { 1 } else { 2 };
+        if references.len() < least {
             return Err(Refusal::References(references.len()));
         }
         Ok(Self { signed_info, method, algorithm: name, references, value, certificates })
@@ -157,18 +186,21 @@ impl<'d> Parts<'d> {
 }
 
 impl Reference {
-    fn read(element: Element<'_>) -> Result<Self, Refusal> {
+    fn read(element: Element<'_>, tolerance: Tolerance) -> Result<Self, Refusal> {
         let target = uri(element, "URI")?;
-        let id = target
-            .strip_prefix('#')
-            .filter(|id| is_ncname(id))
-            .ok_or_else(|| Refusal::ReferenceUri(target.clone()))?;
-        let mut c = element.children()?;
-        let method = match c.optional(Ns::Ds, "Transforms") {
-            Some(transforms) => transforms_of(transforms)?,
-            None => Canonicalization::DEFAULT,
+        let id = match target.strip_prefix('#') {
+            None if target.is_empty() && tolerance.enveloped => None,
+            Some(id) if is_ncname(id) => Some(id.to_owned()),
+            _ => return Err(Refusal::ReferenceUri(target)),
         };
-        // XML Signature 1.1, section 4.4.3.3: what `#id` refers to has no comments, whichever method then writes it.
+        let mut c = element.children()?;
+        let method = match (c.optional(Ns::Ds, "Transforms"), &id) {
+            (Some(transforms), Some(_)) => transforms_of(transforms)?,
+            (Some(transforms), None) => after_enveloped(transforms)?,
+            (None, Some(_)) => Canonicalization::DEFAULT,
+            (None, None) => return Err(Refusal::Transforms(0)),
+        };
+        // XML Signature 1.1, section 4.4.3.3: what `#id` and `` refer to has no comments, whichever method then writes it.
         let method = Canonicalization { comments: false, ..method };
         let digest_method = c.expect(Ns::Ds, "DigestMethod")?;
         digest_method.children()?.end()?;
@@ -176,7 +208,14 @@ impl Reference {
         let digest = digest_by_uri(&name).ok_or(Refusal::Algorithm(name))?;
         let value = base64(c.expect(Ns::Ds, "DigestValue")?)?;
         c.end()?;
-        Ok(Self { id: id.to_owned(), method, digest, value })
+        Ok(Self { id, method, digest, value })
+    }
+
+    fn check(&self, octets: &[u8]) -> Result<(), Refusal> {
+        if ring::digest::digest(self.digest, octets).as_ref() == self.value {
+            return Ok(());
+        }
+        Err(Refusal::Digest(self.id.clone().unwrap_or_default()))
     }
 }
 
@@ -193,6 +232,20 @@ fn transforms_of(element: Element<'_>) -> Result<Canonicalization, Refusal> {
         [one, two] if one == two => Ok(one.clone()),
         _ => Err(Refusal::Transforms(methods.len())),
     }
+}
+
+/// The signature taken out, then at most one canonicalisation.
+fn after_enveloped(element: Element<'_>) -> Result<Canonicalization, Refusal> {
+    let mut c = element.children()?;
+    let first = c.expect(Ns::Ds, "Transform")?;
+    let name = uri(first, "Algorithm")?;
+    if name != ENVELOPED {
+        return Err(Refusal::Algorithm(name));
+    }
+    first.children()?.end()?;
+    let method = c.optional(Ns::Ds, "Transform").map(canonicalization).transpose()?;
+    c.end()?;
+    Ok(method.unwrap_or(Canonicalization::DEFAULT))
 }
 
 /// `CanonicalizationMethod` or `Transform`.

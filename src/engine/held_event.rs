@@ -115,10 +115,7 @@ impl HeldEvent {
 
     /// Whether the present version was called off before it was decided, and will never be.
     pub(super) fn is_called_off_undecided(&self) -> bool {
-        false
-            && self.record.stop.is_some()
-            && self.decision().is_none()
-            && matches!(self.asking, Asking::Nothing)
+        self.record.stop.is_some() && self.decision().is_none() && matches!(self.asking, Asking::Nothing)
     }
 
     /// Whether the event is to be carried out; while a new version is undecided, the decision about the old one holds.

@@ -32,7 +32,7 @@ pub(crate) enum SignError {
 ///
 /// # Errors
 ///
-/// Where the dice fail, or the message is beyond every limit.
+/// Where the dice fail, or XML that the message brought along cannot be read.
 pub(crate) fn sign(
     payload: &Payload,
     key: &SigningKey,
@@ -40,14 +40,15 @@ pub(crate) fn sign(
     dice: &dyn SecureRandom,
 ) -> Result<String, SignError> {
     let object = encode(payload);
+    let in_signature = || object.namespaces().chain([Ns::Ds, Ns::Dsp]);
     let mut nonce = [0; 16];
     dice.fill(&mut nonce).map_err(|_| SignError::Dice)?;
     let nonce: String = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
     let property = property(now, &nonce);
     let property_digest =
-        sha256(&as_apex(&object, "ds:Object", &format!(" Id=\"{PROPERTY_ID}\""), &property));
+        sha256(as_apex(in_signature(), "ds:Object", &format!(" Id=\"{PROPERTY_ID}\""), &property).as_bytes());
     let signed_info = signed_info(key, &object_digest(&object)?, &property_digest);
-    let octets = as_apex(&object, "ds:SignedInfo", "", &signed_info);
+    let octets = as_apex(in_signature(), "ds:SignedInfo", "", &signed_info);
     let value = key.sign(octets.as_bytes(), dice).ok_or(SignError::Dice)?;
     let signature = format!(
         "<ds:Signature xmlns:ds=\"{}\" xmlns:dsp=\"{}\" Id=\"{SIGNATURE_ID}\">\
@@ -65,22 +66,25 @@ pub(crate) fn sign(
 
 /// Digests the object as it will stand in the document; the signature beside it changes nothing in it.
 fn object_digest(object: &SignedObject) -> Result<String, SignError> {
+    if let Some(message) = object.canonical() {
+        let id = format!(" oadr:Id=\"{}\"", SignedObject::ID);
+        return Ok(sha256(as_apex(object.namespaces(), "oadr:oadrSignedObject", &id, message).as_bytes()));
+    }
     let text = object.signed("");
     let document = Document::parse(text.as_bytes(), &Limits::VTN)?;
     let signed_object = envelope(&document)?.signed_object;
     let octets = signed_object.map(|element| Canonicalization::DEFAULT.of_element(&document, element.id()));
-    Ok(BASE64.encode(digest::digest(&digest::SHA256, &octets.unwrap_or_default())))
+    Ok(sha256(&octets.unwrap_or_default()))
 }
 
-fn sha256(text: &str) -> String {
-    BASE64.encode(digest::digest(&digest::SHA256, text.as_bytes()))
+fn sha256(octets: &[u8]) -> String {
+    BASE64.encode(digest::digest(&digest::SHA256, octets))
 }
 
-/// The canonical form of an element of ours inside `ds:Signature`, whose content is written in canonical form already: as
+/// The canonical form of an element of ours whose content is written in canonical form already: as
 /// apex it carries every namespace in scope, in the order of their prefixes.
-fn as_apex(object: &SignedObject, name: &str, attributes: &str, content: &str) -> String {
-    let in_scope: BTreeMap<&str, &str> =
-        object.namespaces().chain([Ns::Ds, Ns::Dsp]).map(|ns| (ns.prefix(), ns.uri())).collect();
+fn as_apex(in_scope: impl Iterator<Item = Ns>, name: &str, attributes: &str, content: &str) -> String {
+    let in_scope: BTreeMap<&str, &str> = in_scope.map(|ns| (ns.prefix(), ns.uri())).collect();
     let declarations: String =
         in_scope.iter().map(|(prefix, uri)| format!(" xmlns:{prefix}=\"{uri}\"")).collect();
     format!("<{name}{declarations}{attributes}>{content}</{name}>")

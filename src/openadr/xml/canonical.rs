@@ -80,9 +80,9 @@ impl Canonicalization {
         omitted: Option<NodeId>,
         what: impl FnOnce(&mut Writer<'d>),
     ) -> Vec<u8> {
-        let mut writer = Writer { document, method: self, omitted, out: Vec::new(), rendered: Vec::new() };
+        let mut writer = Writer { document, method: self, omitted, out: String::new(), rendered: Vec::new() };
         what(&mut writer);
-        writer.out
+        writer.out.into_bytes()
     }
 }
 
@@ -111,7 +111,7 @@ struct Writer<'d> {
     document: &'d Document<'d>,
     method: &'d Canonicalization,
     omitted: Option<NodeId>,
-    out: Vec<u8>,
+    out: String,
     /// The declarations that hold in the output, innermost last.
     rendered: Vec<(&'d str, &'d str)>,
 }
@@ -124,14 +124,14 @@ impl<'d> Writer<'d> {
             let is_root = child == document.root();
             let before = self.out.len();
             if after_root {
-                self.out.push(b'\n');
+                self.out.push('\n');
             }
             let start = self.out.len();
             self.node(child, is_root);
             if self.out.len() == start {
                 self.out.truncate(before);
             } else if !is_root && !after_root {
-                self.out.push(b'\n');
+                self.out.push('\n');
             }
             after_root |= is_root;
         }
@@ -308,11 +308,11 @@ impl<'d> Writer<'d> {
     }
 
     fn put(&mut self, text: &str) {
-        self.out.extend_from_slice(text.as_bytes());
+        self.out.push_str(text);
     }
 }
 
-fn escape_text(text: &str, out: &mut Vec<u8>) {
+pub(super) fn escape_text(text: &str, out: &mut String) {
     escape(text, out, |byte| match byte {
         b'&' => Some("&amp;"),
         b'<' => Some("&lt;"),
@@ -322,7 +322,7 @@ fn escape_text(text: &str, out: &mut Vec<u8>) {
     });
 }
 
-fn escape_attribute(value: &str, out: &mut Vec<u8>) {
+pub(super) fn escape_attribute(value: &str, out: &mut String) {
     escape(value, out, |byte| match byte {
         b'&' => Some("&amp;"),
         b'<' => Some("&lt;"),
@@ -334,17 +334,16 @@ fn escape_attribute(value: &str, out: &mut Vec<u8>) {
     });
 }
 
-fn escape(text: &str, out: &mut Vec<u8>, replacement: impl Fn(u8) -> Option<&'static str>) {
-    let bytes = text.as_bytes();
+fn escape(text: &str, out: &mut String, replacement: impl Fn(u8) -> Option<&'static str>) {
     let mut plain = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        if let Some(escaped) = replacement(*byte) {
-            out.extend_from_slice(&bytes[plain..at]);
-            out.extend_from_slice(escaped.as_bytes());
+    for (at, byte) in text.bytes().enumerate() {
+        if let Some(escaped) = replacement(byte) {
+            out.push_str(&text[plain..at]);
+            out.push_str(escaped);
             plain = at + 1;
         }
     }
-    out.extend_from_slice(&bytes[plain..]);
+    out.push_str(&text[plain..]);
 }
 
 #[cfg(test)]

@@ -5,6 +5,17 @@ pub(super) const fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
+/// The first character that is not allowed, and where. Nearly always there is none, which blocks of bytes tell quickly: only
+/// control characters, and U+FFFE and U+FFFF, which start with 0xEF, can be it.
+pub(super) fn first_forbidden(text: &str) -> Option<(usize, char)> {
+    let suspect = |byte: u8| (byte < b' ') & !matches!(byte, b'\t' | b'\n' | b'\r') | (byte == 0xEF);
+    let any = |block: &[u8]| block.iter().fold(false, |any, byte| any | suspect(*byte));
+    if !text.as_bytes().chunks(64).any(any) {
+        return None;
+    }
+    text.char_indices().find(|(_, c)| !is_xml_char(*c))
+}
+
 /// White space of XML 1.0.
 pub(super) const fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')

@@ -11,7 +11,7 @@ use quick_xml::events::attributes::Attributes;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
-use super::characters::{is_ncname, is_space, is_xml_char};
+use super::characters::{first_forbidden, is_ncname, is_space, is_xml_char};
 use super::error::{Place, XmlError, XmlFault};
 use super::limits::Limits;
 use super::names::Ns;
@@ -122,7 +122,7 @@ impl<'a> Document<'a> {
         }
         let text = std::str::from_utf8(bytes).map_err(|_| nowhere(XmlFault::NotUtf8))?;
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-        if let Some((offset, c)) = text.char_indices().find(|(_, c)| !is_xml_char(*c)) {
+        if let Some((offset, c)) = first_forbidden(text) {
             let (line, column) = line_and_column(text, offset);
             let place = Place { line, column, path: String::new() };
             return Err(XmlError { place, fault: XmlFault::BadCharacter(c.into()) });
@@ -239,6 +239,8 @@ struct Builder<'a, 'l> {
     reader: Reader<&'a [u8]>,
     limits: &'l Limits,
     document: Document<'a>,
+    /// Which of the standard's namespaces each URI of the document is.
+    known: Vec<Option<Ns>>,
     /// The elements that are open, with the last child of each; first the document itself.
     open: Vec<(NodeId, Option<NodeId>)>,
     /// The declarations that hold, with the depth at which each was made.
@@ -262,7 +264,16 @@ impl<'a, 'l> Builder<'a, 'l> {
             root: NodeId::DOCUMENT,
         };
         let open = vec![(NodeId::DOCUMENT, None)];
-        Self { reader, limits, document, open, scope: Vec::new(), offset: 0, root_seen: false }
+        Self {
+            reader,
+            limits,
+            document,
+            known: Vec::new(),
+            open,
+            scope: Vec::new(),
+            offset: 0,
+            root_seen: false,
+        }
     }
 
     fn build(mut self) -> Result<Document<'a>, XmlError> {
@@ -347,7 +358,7 @@ impl<'a, 'l> Builder<'a, 'l> {
             }
         }
         self.refuse_twins(first_attribute)?;
-        let ns = uri.and_then(|at| Ns::from_uri(&self.document.uris[usize::from(at)]));
+        let ns = uri.and_then(|at| self.known[usize::from(at)]);
         let tag = Tag {
             prefix,
             local,
@@ -441,6 +452,7 @@ impl<'a, 'l> Builder<'a, 'l> {
     fn intern(&mut self, uri: Cow<'a, str>) -> u16 {
         let known = self.document.uris.iter().position(|other| *other == uri);
         let at = known.unwrap_or_else(|| {
+            self.known.push(Ns::from_uri(&uri));
             self.document.uris.push(uri);
             self.document.uris.len() - 1
         });

@@ -22,6 +22,7 @@ const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 pub(crate) struct SignedObject {
     message: String,
     used: BTreeSet<Ns>,
+    foreign: bool,
 }
 
 impl SignedObject {
@@ -31,6 +32,11 @@ impl SignedObject {
     /// The namespaces that the root declares.
     pub(crate) fn namespaces(&self) -> impl Iterator<Item = Ns> + '_ {
         self.used.iter().copied()
+    }
+
+    /// The message, where it is in canonical form as it stands: where nothing in it came from elsewhere.
+    pub(crate) fn canonical(&self) -> Option<&str> {
+        (!self.foreign).then_some(&self.message)
     }
 
     /// The document of a message that is not signed.
@@ -66,9 +72,9 @@ pub(crate) fn encode(payload: &Payload) -> SignedObject {
     let mut writer = Writer::default();
     let version = [(Some(Ns::Ei), "schemaVersion", "2.0b")];
     writer.element_with(Ns::Oadr, payload.kind().element(), &version, |w| content(w, payload));
-    let (message, mut used) = writer.finish();
+    let (message, mut used, foreign) = writer.finish();
     used.insert(Ns::Oadr);
-    SignedObject { message, used }
+    SignedObject { message, used, foreign }
 }
 
 fn content(w: &mut Writer, payload: &Payload) {

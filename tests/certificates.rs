@@ -7,15 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use openadr_ven::message::PayloadKind;
-use openadr_ven::mock_vtn::{KeyKind, MockVtn, MockVtnSettings, VtnCore};
+use openadr_ven::mock_vtn::{KeyKind, MockVtn, VtnCore};
 use openadr_ven::time::{Span, Timestamp};
 
 use nix::sys::signal::Signal;
 use support::authority::Authority;
 use support::{House, PATIENCE, Process};
-
-/// New certificates must hold within this (the files are looked at every 5 seconds).
-const TAKEN_WITHIN: Duration = Duration::from_secs(20);
 
 /// A VTN that believes every VEN of an authority, and a VEN of it.
 struct Scene {
@@ -29,10 +26,8 @@ impl Scene {
     async fn new(issue: impl FnOnce(&Authority)) -> Self {
         let house = House::new(KeyKind::P256);
         let authority = Authority::new(&house.path("cn"));
-        let fingerprint = authority.issue("vtn", "localhost");
         issue(&authority);
-        let settings = MockVtnSettings { ven_fingerprint: None, ..authority.vtn_settings("") };
-        let vtn = MockVtn::start(VtnCore::new("mock-vtn", Span::SECOND), &settings).await.unwrap();
+        let (vtn, fingerprint) = authority.vtn_for_all().await;
         let text = house.configuration(&vtn.url(), "").replace("certs/", "cn/");
         let text = text.replace(house.certificates.vtn_fingerprint(), &fingerprint);
         let configuration = house.path("ven.toml");
@@ -54,11 +49,6 @@ impl Scene {
     }
 }
 
-fn wait_for(process: &Process, text: &str, after: usize) -> usize {
-    let found = tokio::task::block_in_place(|| process.wait_within(text, after, TAKEN_WITHIN));
-    found.unwrap_or_else(|| panic!("\"{text}\" did not come; the log:\n{}", process.log().join("\n")))
-}
-
 fn hang_up(process: &Process) {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(process.id()).unwrap());
     nix::sys::signal::kill(pid, Signal::SIGHUP).unwrap();
@@ -73,15 +63,13 @@ async fn a_new_pair_is_taken_without_a_restart_and_one_that_does_not_fit_is_refu
     let new = scene.authority.issue("new", "VEN");
 
     scene.put("new", "pem");
-    let line = wait_for(&process, "new certificates are refused, the old ones go on", 0);
+    let line = process.wait_for_news_of_certificates("new certificates are refused, the old ones go on", 0);
     assert!(process.log()[line - 1].contains("the private key does not belong to the certificate"));
     scene.polled(&process, 2).await;
     assert_eq!(scene.vtn.clients(), [old.as_str()], "the connection stands");
 
     scene.put("new", "key");
-    let line = wait_for(
-        &process,
-        &format!(
+    let line = process.wait_for_news_of_certificates(&format!(
             "certificates were read anew and hold from now on; tell the utility our fingerprint if it is new: {new}"
         ),
         line,
@@ -93,10 +81,10 @@ async fn a_new_pair_is_taken_without_a_restart_and_one_that_does_not_fit_is_refu
     let newest = scene.authority.issue("newest", "VEN");
     scene.put("newest", "pem");
     hang_up(&process);
-    let line = wait_for(&process, "new certificates are refused", line);
+    let line = process.wait_for_news_of_certificates("new certificates are refused", line);
     scene.put("newest", "key");
     hang_up(&process);
-    wait_for(&process, &newest, line);
+    process.wait_for_news_of_certificates(&newest, line);
     scene.polled(&process, 2).await;
     assert_eq!(scene.vtn.clients(), [old, new, newest]);
     scene.vtn.with(|core| assert_eq!(core.violations, Vec::<String>::new()));
@@ -116,9 +104,9 @@ async fn another_authority_and_another_signer_are_taken_too() {
     std::fs::copy(&foreign, &ca).unwrap();
     std::fs::copy(&foreign, &signers).unwrap();
     let process = Process::ven(&scene.configuration);
-    let line = wait_for(&process, "UnknownIssuer", 0);
+    let line = process.wait_for_news_of_certificates("UnknownIssuer", 0);
     std::fs::copy(&theirs, &ca).unwrap();
-    let line = wait_for(&process, "does not lead to a trusted root", line);
+    let line = process.wait_for_news_of_certificates("does not lead to a trusted root", line);
     std::fs::copy(&theirs, &signers).unwrap();
     let registered = scene.vtn.until(PATIENCE, |core| core.count(PayloadKind::Poll) > 0);
     assert!(registered.await, "the log:\n{}", process.log()[line..].join("\n"));
@@ -132,7 +120,7 @@ async fn rule_516_traffic_stops_as_our_certificate_expires_and_goes_on_with_a_ne
     scene.authority.issue_until("ven", "VEN", until);
     let process = Process::ven(&scene.configuration);
     scene.polled(&process, 2).await;
-    let line = wait_for(&process, "cn/ven.pem has expired at", 0);
+    let line = process.wait_for_news_of_certificates("cn/ven.pem has expired at", 0);
     // It would be asked each second.
     let quiet = !scene
         .vtn
@@ -145,7 +133,7 @@ async fn rule_516_traffic_stops_as_our_certificate_expires_and_goes_on_with_a_ne
     scene.authority.issue("new", "VEN");
     scene.put("new", "pem");
     scene.put("new", "key");
-    wait_for(&process, "certificates were read anew", line);
+    process.wait_for_news_of_certificates("certificates were read anew", line);
     scene.polled(&process, 2).await;
     assert_eq!(scene.vtn.with(|core| core.registrations()), 1, "the registration has gone on");
     process.terminate();
@@ -171,7 +159,7 @@ async fn rule_516_a_connection_does_not_outlive_the_certificate_of_the_vtn() {
     std::fs::write(&configuration, text).unwrap();
     let process = Process::ven(&configuration);
     assert!(vtn.until(PATIENCE, |core| core.count(PayloadKind::Poll) > 1).await);
-    let line = wait_for(&process, "VTN is away", 0);
+    let line = process.wait_for_news_of_certificates("VTN is away", 0);
     assert!(process.log()[line - 1].contains("expired"), "{}", process.log()[line - 1]);
     let last = vtn.with(|core| core.received.last().unwrap().0);
     assert!(last <= until + Span::SECOND, "{last} is after {until}");

@@ -3,10 +3,8 @@
 
 mod support;
 
-use std::time::Duration;
-
 use openadr_ven::message::PayloadKind;
-use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn, MockVtnSettings, VtnCore};
+use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn, VtnCore};
 use openadr_ven::time::{Span, Timestamp};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -17,9 +15,6 @@ use tokio_rustls::client::TlsStream;
 use support::authority::Authority;
 use support::push::{Reserved, exchange, no_events, post, secure, sign, tls};
 use support::{House, PATIENCE, Process};
-
-/// New certificates must hold within this (the files are looked at every 5 seconds).
-const TAKEN_WITHIN: Duration = Duration::from_secs(20);
 
 /// A VTN that believes every VEN of an authority, and a VEN of it that is pushed to.
 struct Scene {
@@ -36,9 +31,7 @@ impl Scene {
     async fn new(valid: Span) -> Self {
         let (house, reserved) = (House::new(KeyKind::P256), Reserved::new());
         let authority = Authority::new(&house.path("cn"));
-        let fingerprint = authority.issue("vtn", "localhost");
-        let settings = MockVtnSettings { ven_fingerprint: None, ..authority.vtn_settings("") };
-        let vtn = MockVtn::start(VtnCore::new("mock-vtn", Span::SECOND), &settings).await.unwrap();
+        let (vtn, fingerprint) = authority.vtn_for_all().await;
         let until = Timestamp::from_seconds((vtn.now() + valid).seconds());
         authority.issue_host("ven", "localhost", until);
         let text = reserved.configuration(&house, &vtn.url(), "", "").replace("certs/", "cn/");
@@ -55,13 +48,6 @@ impl Scene {
         let come = self.vtn.until(PATIENCE, holds).await;
         let failures = self.vtn.with(|core| core.push_failures.clone());
         assert!(come, "{what}: did not come; {failures:?}; the log:\n{}", self.ven.log().join("\n"));
-    }
-
-    fn wait_for(&self, text: &str, after: usize) -> usize {
-        let found = tokio::task::block_in_place(|| self.ven.wait_within(text, after, TAKEN_WITHIN));
-        found.unwrap_or_else(|| {
-            panic!("\"{text}\" did not come; the log:\n{}", self.ven.log().join("\n"));
-        })
     }
 
     /// The VTN pushes an event, and gets the answer.
@@ -121,7 +107,7 @@ async fn a_vtn_that_pushes_sees_a_new_certificate_without_a_restart() {
     let (old, shown) = scene.connect().await;
     assert_eq!(shown, scene.certificate("ven"));
     let said = scene.replace();
-    scene.wait_for(&said, 0);
+    scene.ven.wait_for_news_of_certificates(&said, 0);
     let answer = rest(old, &scene.message()).await;
     assert!(answer.starts_with("http/1.1 200"), "what is under way is served: {answer}");
     assert!(answer.contains("connection: close"), "and then the connection ends: {answer}");
@@ -148,18 +134,21 @@ async fn rule_516_nobody_is_let_in_while_our_certificate_has_expired() {
     tokio::time::sleep(left(scene.until + Span::SECOND)).await;
     let answer = rest(old, &message).await;
     assert!(answer.starts_with("http/1.1 503") && answer.contains("connection: close"), "{answer}");
-    scene.wait_for("a certificate of the connection has expired", 0);
+    scene.ven.wait_for_news_of_certificates("a certificate of the connection has expired", 0);
 
     let answer = exchange(scene.reserved.address, &scene.connector(), &message).await;
     assert!(!answer.as_ref().is_ok_and(|answer| !answer.is_empty()), "{answer:?}");
-    scene.wait_for("a connection to our services is refused: our certificate has expired", 0);
+    scene.ven.wait_for_news_of_certificates(
+        "a connection to our services is refused: our certificate has expired",
+        0,
+    );
     let start = scene.vtn.now() + Span::HOUR;
     scene.vtn.with(|core| core.add_event(EventBuilder::new("meanwhile", start, Span::HOUR)));
     scene.until("the VTN fails", |core| !core.push_failures.is_empty()).await;
     scene.vtn.with(|core| assert_eq!(core.opts.len(), 1));
 
     let said = scene.replace();
-    scene.wait_for(&said, 0);
+    scene.ven.wait_for_news_of_certificates(&said, 0);
     scene.until("the answer", |core| core.opts.len() > 1).await;
     scene.vtn.with(|core| assert_eq!(core.registrations(), 1));
     scene.ven.terminate();

@@ -20,7 +20,7 @@ use crate::openadr::message::{
 };
 use crate::time::{Span, Timestamp};
 
-use owed::{Owed, verdict};
+use owed::Owed;
 use report::{Asked, Requests};
 use sender::ven_id_of;
 
@@ -327,7 +327,7 @@ impl VtnCore {
         match self.identify(&request) {
             Ok(()) => {
                 self.violations.extend(self.owed.came(&request));
-                self.verdicts.extend(verdict(&request).map(|verdict| (kind, verdict.code)));
+                self.verdicts.extend(request.verdict().map(|verdict| (kind, verdict.code)));
                 self.served(now, request)
             }
             Err(denial) => denial,

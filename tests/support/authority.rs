@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use openadr_ven::mock_vtn::MockVtnSettings;
-use openadr_ven::time::Timestamp;
+use openadr_ven::mock_vtn::{MockVtn, MockVtnSettings, VtnCore};
+use openadr_ven::time::{Span, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// Issues certificates that have a common name and no other.
@@ -60,6 +60,13 @@ impl Authority {
         std::fs::write(self.folder.join(format!("{file}.key")), key.serialize_pem()).unwrap();
         let ven = Command::new(env!("CARGO_BIN_EXE_ven")).arg("fingerprint").arg(&path).output().unwrap();
         String::from_utf8(ven.stdout).unwrap().trim().to_owned()
+    }
+
+    /// A VTN with a certificate of its own, which believes every VEN of the authority; and its fingerprint.
+    pub(crate) async fn vtn_for_all(&self) -> (MockVtn, String) {
+        let fingerprint = self.issue("vtn", "localhost");
+        let settings = MockVtnSettings { ven_fingerprint: None, ..self.vtn_settings("") };
+        (MockVtn::start(VtnCore::new("mock-vtn", Span::SECOND), &settings).await.unwrap(), fingerprint)
     }
 
     /// A VTN with the certificate `vtn.pem`, for the VEN with that fingerprint.

@@ -31,6 +31,9 @@ use tempfile::TempDir;
 /// Long enough for a busy machine; nothing waits so long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// New certificates must hold within this (the files are looked at every 5 seconds).
+const CERTIFICATES_TAKEN_WITHIN: Duration = Duration::from_secs(20);
+
 /// Of TLS, those that are compiled in.
 pub(crate) const BACKENDS: &[&str] =
     if cfg!(feature = "openssl") { &["rustls", "openssl"] } else { &["rustls"] };
@@ -164,6 +167,12 @@ impl Process {
         let lines = lines.lock().unwrap();
         let (lines, _) = news.wait_timeout_while(lines, within, |lines| found(lines).is_none()).unwrap();
         found(&lines).map(|at| after + at + 1)
+    }
+
+    /// Waits for a line that tells of certificates that were replaced; returns how many lines there are up to it.
+    pub(crate) fn wait_for_news_of_certificates(&self, text: &str, after: usize) -> usize {
+        let found = tokio::task::block_in_place(|| self.wait_within(text, after, CERTIFICATES_TAKEN_WITHIN));
+        found.unwrap_or_else(|| panic!("\"{text}\" did not come; the log:\n{}", self.log().join("\n")))
     }
 
     /// Whether it still runs.

@@ -20,21 +20,7 @@ fn verdict(pair: &Pair) -> (PayloadKind, u16) {
     let Some(PushAnswer::Message(answer)) = pair.responses.last() else {
         panic!("no answer: {:?}", pair.responses);
     };
-    let response = if let Payload::Response(m) = answer {
-        &m.response
-    } else if let Payload::CreatedReport(m) = answer {
-        &m.response
-    } else if let Payload::CanceledReport(m) = answer {
-        &m.response
-    } else if let Payload::RegisteredReport(m) = answer {
-        &m.response
-    } else if let Payload::UpdatedReport(m) = answer {
-        &m.response
-    } else if let Payload::CanceledPartyRegistration(m) = answer {
-        &m.response
-    } else {
-        panic!("{} is no answer", answer.kind());
-    };
+    let response = answer.verdict().unwrap_or_else(|| panic!("{} is no answer", answer.kind()));
     (answer.kind(), response.code.number())
 }
 

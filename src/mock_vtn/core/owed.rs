@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::openadr::message::{
-    CreatedEvent, EiResponse, EventId, OadrEvent, Payload, PayloadKind, RequestId, ResponseRequired,
+    CreatedEvent, EventId, OadrEvent, Payload, PayloadKind, RequestId, ResponseRequired,
 };
 
 /// The answers that a VEN owes.
@@ -50,7 +50,7 @@ impl Owed {
             let events: Vec<_> = self.events.iter().map(EventId::as_str).collect();
             return Some(format!("oadrRequestEvent came before the answer to {}", events.join(", ")));
         }
-        let (kind, repeated) = (message.kind(), &verdict(message)?.request_id);
+        let (kind, repeated) = (message.kind(), &message.verdict()?.request_id);
         if let Some(at) = self.answers.iter().position(|(owed, id)| (*owed, id) == (kind, repeated)) {
             self.answers.remove(at);
             return None;
@@ -67,27 +67,6 @@ impl Owed {
         for response in &created.event_responses {
             self.events.remove(&response.event_id);
         }
-    }
-}
-
-/// What a VEN says in a logical answer to something.
-pub(super) fn verdict(answer: &Payload) -> Option<&EiResponse> {
-    if let Payload::CreatedEvent(m) = answer {
-        Some(&m.response)
-    } else if let Payload::Response(m) = answer {
-        Some(&m.response)
-    } else if let Payload::CreatedReport(m) = answer {
-        Some(&m.response)
-    } else if let Payload::CanceledReport(m) = answer {
-        Some(&m.response)
-    } else if let Payload::RegisteredReport(m) = answer {
-        Some(&m.response)
-    } else if let Payload::UpdatedReport(m) = answer {
-        Some(&m.response)
-    } else if let Payload::CanceledPartyRegistration(m) = answer {
-        Some(&m.response)
-    } else {
-        None
     }
 }
 

@@ -134,6 +134,29 @@ payloads! {
     Poll(Poll) = "oadrPoll",
 }
 
+impl Payload {
+    /// What a VEN says in a logical answer to something; `None` where this is no such answer.
+    pub(crate) const fn verdict(&self) -> Option<&EiResponse> {
+        if let Self::CreatedEvent(m) = self {
+            Some(&m.response)
+        } else if let Self::Response(m) = self {
+            Some(&m.response)
+        } else if let Self::CreatedReport(m) = self {
+            Some(&m.response)
+        } else if let Self::CanceledReport(m) = self {
+            Some(&m.response)
+        } else if let Self::RegisteredReport(m) = self {
+            Some(&m.response)
+        } else if let Self::UpdatedReport(m) = self {
+            Some(&m.response)
+        } else if let Self::CanceledPartyRegistration(m) = self {
+            Some(&m.response)
+        } else {
+            None
+        }
+    }
+}
+
 impl From<CreateOpt> for Payload {
     fn from(message: CreateOpt) -> Self {
         Self::CreateOpt(Box::new(message))

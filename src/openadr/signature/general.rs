@@ -13,11 +13,11 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use crate::openadr::xml::{Canonicalization, Document, Element, Limits, Ns, XmlError, is_ncname};
 use crate::time::Timestamp;
 
-use super::algorithm::{ECDSA_SHA256, ECDSA_SHA384, KeyKind, digest_by_uri, signature_by_uri};
+use super::algorithm::{ECDSA_SHA256, ECDSA_SHA384, KeyKind, signature_by_uri};
 use super::certificate::{Distrust, believe, key_kind};
 use super::gate::Refusal;
 use super::key::der;
-use super::verify::{base64, canonicalization, only, uri};
+use super::verify::{base64, canonicalization, only, rest_of_reference, uri};
 
 pub(super) const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 
@@ -169,12 +169,7 @@ fn covered(
         Some(transforms) => transforms_of(transforms, &target)?,
         None => (false, Canonicalization::DEFAULT),
     };
-    let digest_method = c.expect(Ns::Ds, "DigestMethod")?;
-    digest_method.children()?.end()?;
-    let name = uri(digest_method, "Algorithm")?;
-    let digest = digest_by_uri(&name).ok_or(Refusal::Algorithm(name))?;
-    let value = base64(c.expect(Ns::Ds, "DigestValue")?)?;
-    c.end()?;
+    let (digest, value) = rest_of_reference(c)?;
     let apex = apex.map(Element::id);
     let octets = match apex {
         _ if enveloped => method.without(document, apex, signature.id()),

@@ -202,12 +202,7 @@ impl Reference {
         };
         // XML Signature 1.1, section 4.4.3.3: what `#id` and `` refer to has no comments, whichever method then writes it.
         let method = Canonicalization { comments: false, ..method };
-        let digest_method = c.expect(Ns::Ds, "DigestMethod")?;
-        digest_method.children()?.end()?;
-        let name = uri(digest_method, "Algorithm")?;
-        let digest = digest_by_uri(&name).ok_or(Refusal::Algorithm(name))?;
-        let value = base64(c.expect(Ns::Ds, "DigestValue")?)?;
-        c.end()?;
+        let (digest, value) = rest_of_reference(c)?;
         Ok(Self { id, method, digest, value })
     }
 
@@ -217,6 +212,19 @@ impl Reference {
         }
         Err(Refusal::Digest(self.id.clone().unwrap_or_default()))
     }
+}
+
+/// How a reference is digested, and to what; nothing else follows its transforms.
+pub(super) fn rest_of_reference(
+    mut c: Children<'_>,
+) -> Result<(&'static ring::digest::Algorithm, Vec<u8>), Refusal> {
+    let digest_method = c.expect(Ns::Ds, "DigestMethod")?;
+    digest_method.children()?.end()?;
+    let name = uri(digest_method, "Algorithm")?;
+    let digest = digest_by_uri(&name).ok_or(Refusal::Algorithm(name))?;
+    let value = base64(c.expect(Ns::Ds, "DigestValue")?)?;
+    c.end()?;
+    Ok((digest, value))
 }
 
 /// One or two canonicalisations, of which the last counts: what comes out of the first is octets again, so they must agree.

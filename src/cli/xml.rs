@@ -138,10 +138,14 @@ pub(super) fn xml(command: XmlCommand) -> ExitCode {
         XmlCommand::Verify { file, trusted, at, id_attr, openadr, repeat } => {
             let at = at.unwrap_or_else(|| Clock::start().now().wall);
             match trusted.trusted.as_deref() {
-                Some(certificate) if openadr => again(repeat, || believe(&file, certificate, at)),
-                _ => {
-                    trusted.key(at).and_then(|key| again(repeat, || verify(&file, &key, id_attr.as_deref())))
-                }
+                Some(trusted) if openadr => certificate(trusted).and_then(|certificate| {
+                    let (octets, pinned) = (read(&file)?, Fingerprint::of(&certificate));
+                    again(repeat, || believe(&octets, &file, pinned, at))
+                }),
+                _ => trusted.key(at).and_then(|key| {
+                    let octets = read(&file)?;
+                    again(repeat, || verify(&octets, &file, &key, id_attr.as_deref()))
+                }),
             }
         }
         XmlCommand::Sign { file, cert, key, repeat } => signed(&file, &cert, &key, repeat),
@@ -239,18 +243,22 @@ fn certificate(path: &Path) -> anyhow::Result<CertificateDer<'static>> {
     tls::certificates(&read(path)?).with_context(name)?.into_iter().next().with_context(name)
 }
 
-fn verify(file: &Path, key: &TrustedKey, id_attribute: Option<&str>) -> anyhow::Result<Vec<u8>> {
+fn verify(
+    octets: &[u8],
+    file: &Path,
+    key: &TrustedKey,
+    id_attribute: Option<&str>,
+) -> anyhow::Result<Vec<u8>> {
     let covered =
-        check(&read(file)?, key, id_attribute).map_err(|invalid| anyhow!("{}: {invalid}", file.display()))?;
+        check(octets, key, id_attribute).map_err(|invalid| anyhow!("{}: {invalid}", file.display()))?;
     Ok(format!("valid: covers {}\n", covered.join(", ")).into_bytes())
 }
 
 /// Whether a message would be believed.
-fn believe(file: &Path, trusted: &Path, at: Timestamp) -> anyhow::Result<Vec<u8>> {
-    let pinned = Fingerprint::of(&certificate(trusted)?);
+fn believe(octets: &[u8], file: &Path, pinned: Fingerprint, at: Timestamp) -> anyhow::Result<Vec<u8>> {
     let mut gate = Gate::new(Policy::Require(Trust::Pinned(vec![pinned])), WINDOW, Limits::VEN);
     // A refusal names its cause itself, so it does not go into a chain.
-    let verified = gate.open(&read(file)?, at).map_err(|refusal| anyhow!("{}: {refusal}", file.display()))?;
+    let verified = gate.open(octets, at).map_err(|refusal| anyhow!("{}: {refusal}", file.display()))?;
     Ok(format!("valid: {}, signed by {pinned}\n", verified.into_content().kind()).into_bytes())
 }
 

@@ -9,7 +9,7 @@ use crate::time::{Span, Timestamp};
 
 use super::certificate::{Distrust, Trust};
 use super::replay::{Replay, ReplayGuard, Seen};
-use super::verify::{Content, verify};
+use super::verify::{Content, Covered, verify};
 
 /// What is demanded of the messages of one VTN.
 #[derive(Clone, Debug)]
@@ -121,19 +121,10 @@ impl Gate {
     ///
     /// Says which rule it broke.
     pub(crate) fn open(&mut self, bytes: &[u8], now: Timestamp) -> Result<Verified<Payload>, Refusal> {
-        let document = Document::parse(bytes, &self.limits)?;
-        let envelope = envelope(&document)?;
-        let trust = match (&self.policy, envelope.signature) {
-            (Policy::TlsOnly, _) | (Policy::IfPresent(_), None) => {
-                return Ok(Verified::new(decode(envelope.message)?, Peer { signer: None }));
-            }
-            (Policy::Require(_), None) => return Err(Refusal::Unsigned),
-            (Policy::Require(trust) | Policy::IfPresent(trust), Some(_)) => trust,
+        let covered = match self.look(bytes, now)? {
+            Looked::Trusted(payload) => return Ok(Verified::new(payload, Peer { signer: None })),
+            Looked::Signed(covered) => covered,
         };
-        let (Some(signature), Some(object)) = (envelope.signature, envelope.signed_object) else {
-            return Err(Refusal::Unsigned);
-        };
-        let covered = verify(&document, signature, object, (trust, self.tolerance), now)?;
         let payload = match &covered.content {
             Content::Object(octets) => decode_signed_object(octets, &self.limits)?,
             Content::Document(octets) => decode_document(octets, &self.limits)?,
@@ -143,4 +134,29 @@ impl Gate {
         }
         Ok(Verified::new(payload, Peer { signer: Some(covered.signer) }))
     }
+
+    /// Reads a message as far as the policy wants it; the document as it came is forgotten before anything signed is read.
+    fn look(&self, bytes: &[u8], now: Timestamp) -> Result<Looked, Refusal> {
+        let document = Document::parse(bytes, &self.limits)?;
+        let envelope = envelope(&document)?;
+        let trust = match (&self.policy, envelope.signature) {
+            (Policy::TlsOnly, _) | (Policy::IfPresent(_), None) => {
+                return Ok(Looked::Trusted(decode(envelope.message)?));
+            }
+            (Policy::Require(_), None) => return Err(Refusal::Unsigned),
+            (Policy::Require(trust) | Policy::IfPresent(trust), Some(_)) => trust,
+        };
+        let (Some(signature), Some(object)) = (envelope.signature, envelope.signed_object) else {
+            return Err(Refusal::Unsigned);
+        };
+        Ok(Looked::Signed(verify(&document, signature, object, (trust, self.tolerance), now)?))
+    }
+}
+
+/// What a first look at a message gives.
+enum Looked {
+    /// The policy trusts the connection.
+    Trusted(Payload),
+    /// What its signature covers.
+    Signed(Covered),
 }

@@ -58,30 +58,26 @@ impl Canonicalization {
 
     /// The canonical form of an element and everything in it.
     pub(crate) fn of_element(&self, document: &Document<'_>, apex: NodeId) -> Vec<u8> {
-        self.write(document, None, |writer| writer.node(apex, true))
+        self.write(document, Some(apex), None)
     }
 
     /// The canonical form of the whole document.
     pub(crate) fn of_document(&self, document: &Document<'_>) -> Vec<u8> {
-        self.write(document, None, Writer::whole)
+        self.write(document, None, None)
     }
 
     /// The canonical form of an element, or of the whole document, as if `omitted` did not stand in it.
     pub(crate) fn without(&self, document: &Document<'_>, apex: Option<NodeId>, omitted: NodeId) -> Vec<u8> {
-        self.write(document, Some(omitted), |writer| match apex {
-            Some(apex) => writer.node(apex, true),
-            None => writer.whole(),
-        })
+        self.write(document, apex, Some(omitted))
     }
 
-    fn write<'d>(
-        &'d self,
-        document: &'d Document<'d>,
-        omitted: Option<NodeId>,
-        what: impl FnOnce(&mut Writer<'d>),
-    ) -> Vec<u8> {
-        let mut writer = Writer { document, method: self, omitted, out: String::new(), rendered: Vec::new() };
-        what(&mut writer);
+    fn write(&self, document: &Document<'_>, apex: Option<NodeId>, omitted: Option<NodeId>) -> Vec<u8> {
+        let out = String::with_capacity(document.length(apex.unwrap_or(Document::document_node())));
+        let mut writer = Writer { document, method: self, omitted, out, rendered: Vec::new() };
+        match apex {
+            Some(apex) => writer.node(apex, true),
+            None => writer.whole(),
+        }
         writer.out.into_bytes()
     }
 }

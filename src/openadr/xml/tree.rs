@@ -22,6 +22,11 @@ const XMLNS_URI: &str = "http://www.w3.org/2000/xmlns/";
 /// Different namespaces in one document: each new one is looked for among all others, so their number is bounded.
 const MOST_NAMESPACES: usize = 256;
 
+/// Names of elements that are remembered; a message has few different ones, and each of them many times.
+const REMEMBERED: usize = 256;
+/// Bytes of a message for each of its nodes, as most have it: room for so many is made at once.
+const BYTES_OF_NODE: usize = 8;
+
 /// Index of a node in its [`Document`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NodeId(NonZeroU32);
@@ -199,6 +204,14 @@ impl<'a> Document<'a> {
         })
     }
 
+    /// How many bytes of the document a node and everything in it take.
+    pub(super) fn length(&self, id: NodeId) -> usize {
+        let outwards = std::iter::successors(Some(id), |id| self.parent(*id));
+        let next = { outwards }.find_map(|id| self.next_sibling(id));
+        let end = next.map_or(self.text.len(), |next| self.node(next).offset as usize);
+        end.saturating_sub(self.node(id).offset as usize)
+    }
+
     /// Where a node stands, for messages to people.
     pub(super) fn place(&self, id: NodeId) -> Place {
         let (line, column) = line_and_column(self.text, self.node(id).offset as usize);
@@ -245,8 +258,34 @@ struct Builder<'a, 'l> {
     open: Vec<(NodeId, Option<NodeId>)>,
     /// The declarations that hold, with the depth at which each was made.
     scope: Vec<(usize, Declaration<'a>)>,
+    names: [Option<KnownName<'a>>; REMEMBERED],
+    /// Counts what is declared and what no longer holds.
+    scopes: u32,
+    /// The document has carriage returns, so that its line ends may have to be changed.
+    has_returns: bool,
+    /// It has what ends a CDATA section, and must not stand in a text.
+    has_section_ends: bool,
     offset: usize,
     root_seen: bool,
+}
+
+/// The name of an element, taken apart, and what it means as long as the same namespaces are in scope.
+#[derive(Clone, Copy)]
+struct KnownName<'a> {
+    name: &'a str,
+    prefix: &'a str,
+    local: &'a str,
+    uri: Option<u16>,
+    scopes: u32,
+}
+
+impl KnownName<'_> {
+    /// Where it is remembered; another of the same place takes it over.
+    fn slot(name: &str) -> usize {
+        let end = name.as_bytes().last_chunk().map_or(0, |end| u64::from_le_bytes(*end));
+        let mixed = end.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56;
+        usize::try_from(mixed).unwrap_or(0) ^ (name.len() % REMEMBERED)
+    }
 }
 
 impl<'a, 'l> Builder<'a, 'l> {
@@ -255,9 +294,11 @@ impl<'a, 'l> Builder<'a, 'l> {
         reader.config_mut().check_comments = true;
         let top =
             Node { kind: NodeKind::Document, parent: None, first_child: None, next_sibling: None, offset: 0 };
+        let mut nodes = Vec::with_capacity((text.len() / BYTES_OF_NODE).min(limits.nodes) + 1);
+        nodes.push(top);
         let document = Document {
             text,
-            nodes: vec![top],
+            nodes,
             attributes: Vec::new(),
             declarations: Vec::new(),
             uris: Vec::new(),
@@ -271,6 +312,10 @@ impl<'a, 'l> Builder<'a, 'l> {
             known: Vec::new(),
             open,
             scope: Vec::new(),
+            names: [None; REMEMBERED],
+            scopes: 0,
+            has_returns: has_byte(text, b'\r'),
+            has_section_ends: has_byte(text, b']') && text.contains("]]>"),
             offset: 0,
             root_seen: false,
         }
@@ -288,8 +333,8 @@ impl<'a, 'l> Builder<'a, 'l> {
                 }
                 Event::End(_) => self.end(),
                 Event::Text(text) => {
-                    let content = text.xml10_content();
-                    if content.contains("]]>") {
+                    let content = if self.has_returns { text.xml10_content() } else { text.into_inner() };
+                    if self.has_section_ends && content.contains("]]>") {
                         return Err(self.malformed("\"]]>\" in text"));
                     }
                     self.text(content)?;
@@ -346,11 +391,12 @@ impl<'a, 'l> Builder<'a, 'l> {
         let name_length = start.name().as_ref().len();
         let (name, rest) = raw.split_at_checked(name_length).unwrap_or((raw, ""));
         let content = rest.get(..start.len() - name_length).unwrap_or("");
-        let (prefix, local) = self.split(name)?;
         let (first_attribute, first_declaration) =
             (self.document.attributes.len(), self.document.declarations.len());
-        self.read_attributes(content, depth)?;
-        let uri = self.resolve(prefix)?;
+        if !content.is_empty() {
+            self.read_attributes(content, depth)?;
+        }
+        let KnownName { prefix, local, uri, .. } = self.known_name(name)?;
         for at in first_attribute..self.document.attributes.len() {
             let prefix = self.document.attributes[at].prefix;
             if !prefix.is_empty() {
@@ -383,7 +429,22 @@ impl<'a, 'l> Builder<'a, 'l> {
         let depth = self.open.len();
         while self.scope.last().is_some_and(|(made_at, _)| *made_at >= depth) {
             self.scope.pop();
+            self.scopes = self.scopes.wrapping_add(1);
         }
+    }
+
+    /// The name of an element, once what the element declares holds.
+    fn known_name(&mut self, name: &'a str) -> Result<KnownName<'a>, XmlError> {
+        let slot = KnownName::slot(name);
+        if let Some(known) =
+            self.names[slot].filter(|known| known.scopes == self.scopes && known.name == name)
+        {
+            return Ok(known);
+        }
+        let (prefix, local) = self.split(name)?;
+        let known = KnownName { name, prefix, local, uri: self.resolve(prefix)?, scopes: self.scopes };
+        self.names[slot] = Some(known);
+        Ok(known)
     }
 
     fn read_attributes(&mut self, content: &'a str, depth: usize) -> Result<(), XmlError> {
@@ -446,6 +507,7 @@ impl<'a, 'l> Builder<'a, 'l> {
         let declaration = Declaration { prefix, uri };
         self.document.declarations.push(declaration);
         self.scope.push((depth, declaration));
+        self.scopes = self.scopes.wrapping_add(1);
         Ok(())
     }
 
@@ -593,6 +655,12 @@ impl<'a, 'l> Builder<'a, 'l> {
         let path = self.open.last().map_or_else(String::new, |(id, _)| self.document.place(*id).path);
         XmlError { place: Place { line, column, path }, fault }
     }
+}
+
+/// Looks at blocks of bytes, which is quick where it is not there.
+fn has_byte(text: &str, wanted: u8) -> bool {
+    let any = |block: &[u8]| block.iter().fold(false, |any, byte| any | (*byte == wanted));
+    text.as_bytes().chunks(64).any(any)
 }
 
 fn is_absolute(uri: &str) -> bool {

@@ -3,8 +3,9 @@
 
     cargo build --release && target/venv/bin/python benches/against_xmlsec.py
 
-Verifying: an oadrDistributeEvent of 20 events. Ours is verified and decoded, xmlsec1 verifies only; both repeat inside one
-process, and the time of a process that does it once is taken off. Signing: an oadrUpdateReport of 1,440 intervals; signxml is
+Verifying: an oadrDistributeEvent of 20 events. Ours is verified by the rules of OpenADR and decoded, xmlsec1 verifies only; both
+repeat inside one process, and the time of a process that does it once is taken off. xmlsec1 reads the file anew each time, which
+is a hundredth of what it takes. Signing: an oadrUpdateReport of 1,440 intervals; signxml is
 timed inside Python, from the tree to the text. The two take turns, so that both see the same machine; the median counts.
 tests/run makes the Python environment.
 """
@@ -13,6 +14,7 @@ import argparse
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -121,16 +123,25 @@ def row(what: str, ours: list, theirs: list, whose: str, goal: int) -> None:
     print(f"| {what} | {ours:.3f} ms | {theirs:.3f} ms ({whose}) | {theirs / ours:.1f} | {goal}, {verdict} |", flush=True)
 
 
+# A process counts the memory of the one that started it, so one that has nothing imported does that.
+STARTER = """
+import os, sys
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+print(os.waitstatus_to_exitcode(status), usage.ru_maxrss)
+"""
+
+
 def hostile(folder: Path, what: str, content: bytes, cert: Path) -> None:
     """What a document costs the process that refuses it."""
     file = folder / "hostile.xml"
     file.write_bytes(content)
-    arguments = [VEN, "xml", "verify", "--openadr", "--trusted", cert, file]
+    command = [sys.executable, "-S", "-E", "-c", STARTER, VEN, "xml", "verify", "--openadr", "--trusted", cert, file]
     start = time.perf_counter()
-    pid = os.posix_spawn(VEN, arguments, os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)])
-    _, status, usage = os.wait4(pid, 0)
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     passed = (time.perf_counter() - start) * 1000
-    print(f"| {what} | exit code {os.waitstatus_to_exitcode(status)} | {passed:.0f} ms | {usage.ru_maxrss / 1024:.0f} MiB |", flush=True)
+    code, kibibytes = output.split()[-2:]
+    print(f"| {what} | exit code {code} | {passed:.0f} ms | {int(kibibytes) / 1024:.0f} MiB |", flush=True)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@
 //! argument. It holds two readings of the same moment, because events live on the wall clock (it can
 //! jump) and retries on the time since the program started (it cannot).
 
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub};
 use std::str::FromStr;
@@ -77,6 +78,13 @@ impl Timestamp {
 
     fn from_naive(naive: NaiveDateTime) -> Self {
         Self(naive.and_utc().timestamp_micros())
+    }
+}
+
+impl Serialize for Timestamp {
+    /// As in a message: `2030-01-02T03:04:05Z`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -17,7 +17,7 @@ use openadr_ven::mock_vtn::KeyKind;
 use openadr_ven::time::{Span, Timestamp};
 use serde_json::{Value, json};
 use support::peers::{peer, skip};
-use support::{House, Process};
+use support::{BACKENDS, House, Process, by};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -107,6 +107,28 @@ fn the_thermostat_with_rsa_keys_works_with_openleadr() {
         ]
     );
     world.end();
+}
+
+/// What TLS alone protects: as many utilities' first programmes are.
+#[test]
+fn unsigned_the_ven_works_with_openleadr_by_every_backend_of_tls() {
+    let Some(python) = python() else { return };
+    for backend in BACKENDS {
+        let house = House::new(KeyKind::P256);
+        let meter = MockMeter::start(house.folder.path(), "meter", Duration::from_secs(1)).unwrap();
+        let vtn = OpenLeadr::unsigned(&house, &python);
+        let port = meter.path().to_str().unwrap();
+        let more = format!("sign = false\nverify = \"never\"\n{}{RULES}", METER.replace("METER", port));
+        let configuration = house.configuration(&format!("https://localhost:{}", vtn.port), &more);
+        std::fs::write(house.path("ven.toml"), by(backend, &configuration)).unwrap();
+        let ven = Process::ven(&house.path("ven.toml"));
+        let mut world = World { house: &house, python: python.clone(), meter, vtn, ven };
+        world.registers();
+        let request = world.reports_are_asked_for();
+        world.values_are_the_meters(&request, 2);
+        world.event_declined();
+        world.end();
+    }
 }
 
 /// OpenLEADR refuses by a registration without ids.
@@ -335,14 +357,23 @@ struct OpenLeadr {
 impl OpenLeadr {
     /// Registers the VEN with that fingerprint; port 0 takes any that is free.
     fn start(house: &House, python: &Path, ven_fingerprint: &str, polling: &str, port: u16) -> Self {
+        let more = ["--polling", polling, "--port", &port.to_string()];
+        Self::run(house, python, ven_fingerprint, &more)
+    }
+
+    /// Neither signs nor wants signatures.
+    fn unsigned(house: &House, python: &Path) -> Self {
+        Self::run(house, python, house.certificates.ven_fingerprint(), &["--unsigned"])
+    }
+
+    fn run(house: &House, python: &Path, ven_fingerprint: &str, more: &[&str]) -> Self {
         let mut command = Command::new(python);
         command.arg(Path::new(ROOT).join("tests/peers/openleadr_vtn.py"));
         command.arg("--certs").arg(house.certificates.path(""));
-        command.args(["--ven-fingerprint", ven_fingerprint, "--polling", polling]);
-        command.args(["--port", &port.to_string()]);
+        command.args(["--ven-fingerprint", ven_fingerprint]).args(more);
         let mut process = Process::start(command.stdin(Stdio::piped()));
         let orders = process.stdin();
-        let mut vtn = Self { process: Some(process), orders, port };
+        let mut vtn = Self { process: Some(process), orders, port: 0 };
         vtn.port = u16::try_from(vtn.wait_for("serving", &json!({}))["port"].as_u64().unwrap()).unwrap();
         vtn
     }

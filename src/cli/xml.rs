@@ -79,7 +79,7 @@ pub(super) enum XmlCommand {
         #[arg(long, value_name = "TIMES", default_value_t = 1)]
         repeat: u32,
     },
-    /// Print what a message says, in the notation of Rust's `{:#?}`; a signature is not checked.
+    /// Print what a message says, as JSON; a signature is not checked.
     Decode {
         /// The message.
         file: PathBuf,
@@ -281,7 +281,24 @@ fn signed(file: &Path, cert: &Path, key: &Path, times: u32) -> anyhow::Result<Ve
 fn decoded(file: &Path) -> anyhow::Result<Vec<u8>> {
     let payload = decode_document(&read(file)?, &Limits::VTN).with_context(|| file.display().to_string())?;
     say("unverified: no signature was checked, so anybody may have written this");
-    Ok(format!("{payload:#?}\n").into_bytes())
+    let mut said = serde_json::to_value(&payload)?;
+    leave_out_nothing(&mut said);
+    Ok(format!("{said:#}\n").into_bytes())
+}
+
+/// Takes away what a message does not say.
+fn leave_out_nothing(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(leave_out_nothing);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(leave_out_nothing),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => {}
+    }
 }
 
 /// Reads a file, but no more of it than a document may have; the one byte beyond makes it refused.

@@ -1,4 +1,4 @@
-"""Runs a VTN of OpenLEADR over mutual TLS with signed messages: orders in and events out, as JSON lines.
+"""Runs a VTN of OpenLEADR over mutual TLS, with messages signed or not: orders in and events out, as JSON lines.
 
 An order on stdin is an object whose "do" names a method `do_...` of `Vtn`; its other members are the arguments. What is told on
 stdout is an object whose "told" says what happened:
@@ -66,8 +66,9 @@ class Vtn:
         cert, key = str(certs / "vtn.pem"), str(certs / "vtn.key")
         self.server = OpenADRServer(
             vtn_id="openleadr-vtn",
-            cert=cert,
-            key=key,
+            cert=None if arguments.unsigned else cert,
+            key=None if arguments.unsigned else key,
+            verify_message_signatures=not arguments.unsigned,
             http_cert=cert,
             http_key=key,
             http_ca_file=str(certs / "ca.pem"),
@@ -258,6 +259,7 @@ def main() -> None:
     parser.add_argument("--ven-fingerprint", required=True)
     parser.add_argument("--polling", choices=["internal", "external"], default="internal")
     parser.add_argument("--port", type=int, default=0, help="0: any that is free, which is told")
+    parser.add_argument("--unsigned", action="store_true", help="neither sign nor verify")
     logger = logging.getLogger("openleadr")
     logger.addHandler(Troubles(logging.WARNING))
     logger.propagate = False

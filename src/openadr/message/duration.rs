@@ -1,5 +1,6 @@
 //! Reads and writes the standard's durations.
 
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -65,6 +66,13 @@ impl Duration {
     pub fn nominal(self) -> Span {
         let length = Span::DAY * 30 * i64::from(self.months) + self.span;
         if self.negative { -length } else { length }
+    }
+}
+
+impl Serialize for Duration {
+    /// As in a message: `PT15M`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

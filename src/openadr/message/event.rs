@@ -1,5 +1,7 @@
 //! Tells what the VTN wants and what the VEN will do: the messages of `EiEvent`.
 
+use serde::Serialize;
+
 use super::{
     Duration, EiResponse, EiTarget, EventId, Float, Interval, MarketContext, RequestId, ResourceId,
     ResponseCode, SignalId, Unit, VenId, VtnId, tokens,
@@ -7,31 +9,38 @@ use super::{
 use crate::time::Timestamp;
 
 /// `oadr:oadrRequestEvent`: all events, please. For synchronisation after registration or loss of state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RequestEvent {
     /// Repeated in the answer.
+    #[serde(rename = "requestID")]
     pub request_id: RequestId,
     /// Who asks.
+    #[serde(rename = "venID")]
     pub ven_id: VenId,
     /// At most so many events (rule 27).
     pub reply_limit: Option<u32>,
 }
 
 /// `oadr:oadrDistributeEvent`: **all** events that still matter to this VEN (rule 50).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DistributeEvent {
     /// Where it answers a request or a poll (rule 40).
     pub response: Option<EiResponse>,
     /// To be repeated in the responses to these events (rule 42); need not be unique (rule 43).
+    #[serde(rename = "requestID")]
     pub request_id: RequestId,
     /// Who sends.
+    #[serde(rename = "vtnID")]
     pub vtn_id: VtnId,
     /// The events, most important first (rule 15).
     pub events: Vec<OadrEvent>,
 }
 
 /// `oadr:oadrEvent`: an event, and whether it wants an answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct OadrEvent {
     /// The event.
     pub event: EiEvent,
@@ -50,7 +59,8 @@ tokens! {
 }
 
 /// `ei:eiEvent`: one demand-response event.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EiEvent {
     /// Which event, and what about it.
     pub descriptor: EventDescriptor,
@@ -85,9 +95,11 @@ impl EiEvent {
 }
 
 /// `ei:eventDescriptor`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EventDescriptor {
     /// Which event.
+    #[serde(rename = "eventID")]
     pub event_id: EventId,
     /// Counts its changes from 0 (rules 4, 5); never goes down (rule 58).
     pub modification_number: u32,
@@ -136,7 +148,8 @@ tokens! {
 }
 
 /// `ei:eiActivePeriod`: when an event runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ActivePeriod {
     /// When it starts, before any random offset.
     pub start: Timestamp,
@@ -153,7 +166,8 @@ pub struct ActivePeriod {
 }
 
 /// `ei:eiEventSignal`: a sequence of values.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EventSignal {
     /// At least one; their durations add up to the event's (rules 8, 102).
     pub intervals: Vec<Interval>,
@@ -164,6 +178,7 @@ pub struct EventSignal {
     /// How its values are meant.
     pub signal_type: SignalType,
     /// Unique in the event (rule 107).
+    #[serde(rename = "signalID")]
     pub signal_id: SignalId,
     /// The unit of its values.
     pub unit: Option<Unit>,
@@ -236,7 +251,8 @@ tokens! {
 }
 
 /// `ei:eiEventBaseline`: what the load would be without the event.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EventBaseline {
     /// When it starts.
     pub start: Timestamp,
@@ -245,6 +261,7 @@ pub struct EventBaseline {
     /// Its values.
     pub intervals: Vec<Interval>,
     /// Its id.
+    #[serde(rename = "baselineID")]
     pub baseline_id: String,
     /// What it sums (rule 108).
     pub resource_ids: Vec<ResourceId>,
@@ -255,35 +272,42 @@ pub struct EventBaseline {
 }
 
 /// `oadr:oadrCreatedEvent`: what the VEN will do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CreatedEvent {
     /// Of the whole message; its requestID is empty when event responses follow (rule 42).
     pub response: EiResponse,
     /// One for each event that wants an answer; none only where `response` is an error (rule 35).
     pub event_responses: Vec<EventResponse>,
     /// Who answers.
+    #[serde(rename = "venID")]
     pub ven_id: VenId,
 }
 
 /// `ei:qualifiedEventID`: one version of an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct QualifiedEventId {
     /// Which event.
+    #[serde(rename = "eventID")]
     pub event_id: EventId,
     /// Which version of it.
     pub modification_number: u32,
 }
 
 /// `ei:eventResponse`: the answer to one event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EventResponse {
     /// The verdict.
     pub code: ResponseCode,
     /// For people.
     pub description: Option<String>,
     /// Of the `oadrDistributeEvent` with which the event came last (rule 42).
+    #[serde(rename = "requestID")]
     pub request_id: RequestId,
     /// Which event.
+    #[serde(rename = "eventID")]
     pub event_id: EventId,
     /// Which version of it.
     pub modification_number: u32,

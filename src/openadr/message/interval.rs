@@ -1,5 +1,7 @@
 //! Carries values over time: the intervals of events and reports.
 
+use serde::Serialize;
+
 use super::{Duration, Float, RId, tokens};
 use crate::time::Timestamp;
 
@@ -7,7 +9,8 @@ use crate::time::Timestamp;
 ///
 /// In events the start follows from the durations before it, and a start that is sent all the same (against rule 103) is
 /// ignored; in reports see rules 314 to 316 and 342.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Interval {
     /// When it starts.
     pub start: Option<Timestamp>,
@@ -39,7 +42,8 @@ impl Interval {
 }
 
 /// What stands in for `strm:streamPayloadBase`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum StreamPayload {
     /// `ei:signalPayload`.
     Signal(PayloadBase),
@@ -50,7 +54,8 @@ pub enum StreamPayload {
 }
 
 /// What stands in for `ei:payloadBase`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum PayloadBase {
     /// `ei:payloadFloat`.
     Float(Float),
@@ -59,9 +64,11 @@ pub enum PayloadBase {
 }
 
 /// `oadr:oadrReportPayload`: the value of one data point.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ReportPayload {
     /// Which data point.
+    #[serde(rename = "rID")]
     pub r_id: RId,
     /// 0 to 100.
     pub confidence: Option<u32>,
@@ -74,7 +81,8 @@ pub struct ReportPayload {
 }
 
 /// `oadr:oadrPayloadResourceStatus`: the state of a resource.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ResourceStatus {
     /// It can be reached.
     pub online: bool,
@@ -85,7 +93,8 @@ pub struct ResourceStatus {
 }
 
 /// `oadr:oadrLoadControlState`: each part belongs to the signal type of its name.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LoadControlState {
     /// `oadr:oadrCapacity`.
     pub capacity: Option<LoadControl>,
@@ -98,7 +107,8 @@ pub struct LoadControlState {
 }
 
 /// One part of a [`LoadControlState`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LoadControl {
     /// Lowest possible.
     pub min: Option<Float>,

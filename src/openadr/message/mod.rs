@@ -34,6 +34,7 @@ pub use rust_decimal::Decimal;
 pub use target::*;
 pub use unit::*;
 
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use token::tokens;
 
 macro_rules! payloads {
@@ -51,6 +52,15 @@ macro_rules! payloads {
             #[must_use]
             pub const fn kind(&self) -> PayloadKind {
                 match self { $(Self::$variant(_) => PayloadKind::$variant,)* }
+            }
+        }
+
+        impl Serialize for Payload {
+            /// One object, named as the message's element.
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let mut named = serializer.serialize_map(Some(1))?;
+                match self { $(Self::$variant(message) => named.serialize_entry($element, message)?,)* }
+                named.end()
             }
         }
 

@@ -1,5 +1,6 @@
 //! Keeps numbers as they were written.
 
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -34,6 +35,13 @@ impl Float {
             Self::Exact(decimal) => decimal.try_into().unwrap_or(f64::NAN),
             Self::Binary(float) => f64::from(float),
         }
+    }
+}
+
+impl Serialize for Float {
+    /// As text: no digit is lost.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

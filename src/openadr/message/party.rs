@@ -1,5 +1,7 @@
 //! Registers a VEN at a VTN: the messages of `EiRegisterParty`.
 
+use serde::Serialize;
+
 use super::{Duration, EiResponse, RegistrationId, RequestId, Service, VenId, VtnId, tokens};
 
 tokens! {
@@ -23,20 +25,26 @@ tokens! {
 }
 
 /// `oadr:oadrQueryRegistration`: what can this VTN do? Changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct QueryRegistration {
     /// Repeated in the answer.
+    #[serde(rename = "requestID")]
     pub request_id: RequestId,
 }
 
 /// `oadr:oadrCreatePartyRegistration`: register, or with both ids register anew (rule 402).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CreatePartyRegistration {
     /// Repeated in the answer.
+    #[serde(rename = "requestID")]
     pub request_id: RequestId,
     /// Only for a re-registration.
+    #[serde(rename = "registrationID")]
     pub registration_id: Option<RegistrationId>,
     /// For a re-registration, or where the VTN preallocated it.
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
     /// The profile that will be spoken.
     pub profile_name: ProfileName,
@@ -55,15 +63,19 @@ pub struct CreatePartyRegistration {
 }
 
 /// `oadr:oadrCreatedPartyRegistration`: answer to create and to query (rules 403, 404).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CreatedPartyRegistration {
     /// The verdict.
     pub response: EiResponse,
     /// Absent where the VEN is not registered.
+    #[serde(rename = "registrationID")]
     pub registration_id: Option<RegistrationId>,
     /// Absent where the VEN is not registered.
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
     /// Who answers.
+    #[serde(rename = "vtnID")]
     pub vtn_id: VtnId,
     /// Everything that the VTN can speak.
     pub profiles: Vec<Profile>,
@@ -76,7 +88,8 @@ pub struct CreatedPartyRegistration {
 }
 
 /// `oadr:oadrProfile`: a profile and its transports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// Which profile.
     pub name: ProfileName,
@@ -85,7 +98,8 @@ pub struct Profile {
 }
 
 /// `oadr:oadrInfo`: a key and its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Info {
     /// `oadr:oadrKey`.
     pub key: String,
@@ -94,7 +108,8 @@ pub struct Info {
 }
 
 /// `oadr:oadrService`: what the VTN says of one service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ServiceInfo {
     /// Of which service.
     pub service: Service,
@@ -103,7 +118,8 @@ pub struct ServiceInfo {
 }
 
 /// `oadr:oadrExtension`: what the VTN says beside the standard.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Extension {
     /// Its name.
     pub name: String,
@@ -112,30 +128,39 @@ pub struct Extension {
 }
 
 /// `oadr:oadrCancelPartyRegistration`: ends the registration, from either side.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CancelPartyRegistration {
     /// Repeated in the answer.
+    #[serde(rename = "requestID")]
     pub request_id: RequestId,
     /// Which registration.
+    #[serde(rename = "registrationID")]
     pub registration_id: RegistrationId,
     /// From a VEN always (rule 508).
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
 }
 
 /// `oadr:oadrCanceledPartyRegistration`: answer to [`CancelPartyRegistration`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CanceledPartyRegistration {
     /// The verdict.
     pub response: EiResponse,
     /// Which registration.
+    #[serde(rename = "registrationID")]
     pub registration_id: Option<RegistrationId>,
     /// From a VEN always (rule 508).
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
 }
 
 /// `oadr:oadrRequestReregistration`: register again, please. Some VTNs mean "I do not know you".
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RequestReregistration {
     /// Whom it concerns.
+    #[serde(rename = "venID")]
     pub ven_id: VenId,
 }

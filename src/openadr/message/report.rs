@@ -1,5 +1,7 @@
 //! Offers, requests and delivers data: the messages of `EiReport`.
 
+use serde::Serialize;
+
 use super::{
     Duration, EiResponse, EiTarget, Interval, MarketContext, RId, ReportRequestId, ReportSpecifierId,
     RequestId, Unit, VenId, tokens,
@@ -7,7 +9,8 @@ use super::{
 use crate::time::Timestamp;
 
 /// `oadr:oadrReport`: metadata in [`RegisterReport`], data in [`UpdateReport`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Data: when the first interval starts (rules 313, 314).
     pub start: Option<Timestamp>,
@@ -16,12 +19,15 @@ pub struct Report {
     /// Data, oldest first; never in metadata (rule 305).
     pub intervals: Vec<Interval>,
     /// Not used (rule 339).
+    #[serde(rename = "reportID")]
     pub report_id: Option<String>,
     /// Metadata: one for each data point; never in data (rule 313).
     pub descriptions: Vec<ReportDescription>,
     /// Which request this answers; `0` in metadata (rule 311).
+    #[serde(rename = "reportRequestID")]
     pub report_request_id: ReportRequestId,
     /// Which kind of report.
+    #[serde(rename = "reportSpecifierID")]
     pub report_specifier_id: ReportSpecifierId,
     /// `METADATA_...` in metadata, without it in data (rule 313).
     pub report_name: Option<ReportName>,
@@ -71,9 +77,11 @@ impl ReportName {
 }
 
 /// `oadr:oadrReportDescription`: one data point on offer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ReportDescription {
     /// Its id, unique within the specifier (rule 308).
+    #[serde(rename = "rID")]
     pub r_id: RId,
     /// Device classes only (rule 307).
     pub subject: Option<EiTarget>,
@@ -92,7 +100,8 @@ pub struct ReportDescription {
 }
 
 /// `oadr:oadrSamplingRate`: how often values can be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SamplingRate {
     /// Fastest.
     pub min_period: Duration,
@@ -189,53 +198,66 @@ tokens! {
 }
 
 /// `oadr:oadrRegisterReport`: everything its source can report; replaces what was said before (rule 306).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RegisterReport {
     /// Repeated in the answer.
+    #[serde(rename = "requestID")]
     pub request_id: RequestId,
     /// The metadata; none at all means "no reports" (rule 301).
     pub reports: Vec<Report>,
     /// From a VEN always (rule 508).
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
     /// Only in answer to a request for metadata (rule 311).
+    #[serde(rename = "reportRequestID")]
     pub report_request_id: Option<ReportRequestId>,
 }
 
 /// `oadr:oadrRegisteredReport`: answer to [`RegisterReport`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RegisteredReport {
     /// The verdict.
     pub response: EiResponse,
     /// Requests sent along (rule 344).
     pub report_requests: Vec<ReportRequest>,
     /// From a VEN always (rule 508).
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
 }
 
 /// `oadr:oadrCreateReport`: asks for reports.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CreateReport {
     /// Repeated in the answer.
+    #[serde(rename = "requestID")]
     pub request_id: RequestId,
     /// At least one.
     pub report_requests: Vec<ReportRequest>,
     /// From a VEN always (rule 508).
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
 }
 
 /// `oadr:oadrReportRequest`: one wish.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ReportRequest {
     /// Chosen by who asks (rule 322).
+    #[serde(rename = "reportRequestID")]
     pub report_request_id: ReportRequestId,
     /// What is asked for.
     pub specifier: ReportSpecifier,
 }
 
 /// `ei:reportSpecifier`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ReportSpecifier {
     /// From the metadata, or `METADATA` (rule 327).
+    #[serde(rename = "reportSpecifierID")]
     pub report_specifier_id: ReportSpecifierId,
     /// Step between values; zero: on change (rule 317).
     pub granularity: Duration,
@@ -253,7 +275,8 @@ impl ReportSpecifier {
 }
 
 /// `ei:reportInterval`: the time that reports are wanted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ReportInterval {
     /// From when.
     pub start: Timestamp,
@@ -262,9 +285,11 @@ pub struct ReportInterval {
 }
 
 /// `ei:specifierPayload`: one data point of a wish.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SpecifierPayload {
     /// Which; `0` for metadata (rule 308).
+    #[serde(rename = "rID")]
     pub r_id: RId,
     /// Not to be sent (rule 321).
     pub unit: Option<Unit>,
@@ -273,58 +298,70 @@ pub struct SpecifierPayload {
 }
 
 /// `oadr:oadrCreatedReport`: answer to [`CreateReport`] and to requests sent along.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CreatedReport {
     /// The verdict.
     pub response: EiResponse,
     /// All requests that still have a report to come (rule 329).
     pub pending_reports: Vec<ReportRequestId>,
     /// From a VEN always (rule 508).
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
 }
 
 /// `oadr:oadrUpdateReport`: data.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct UpdateReport {
     /// Repeated in the answer.
+    #[serde(rename = "requestID")]
     pub request_id: RequestId,
     /// The data, by request.
     pub reports: Vec<Report>,
     /// From a VEN always (rule 508).
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
 }
 
 /// `oadr:oadrUpdatedReport`: answer to [`UpdateReport`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct UpdatedReport {
     /// The verdict.
     pub response: EiResponse,
     /// No more of these, please; gets no answer of its own (rules 328, 335).
     pub cancel_report: Option<CancelReport>,
     /// From a VEN always (rule 508).
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
 }
 
 /// `oadr:oadrCancelReport`: no more of these, please.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CancelReport {
     /// Repeated in the answer.
+    #[serde(rename = "requestID")]
     pub request_id: RequestId,
     /// At least one.
     pub report_request_ids: Vec<ReportRequestId>,
     /// One last report is wanted (rule 345).
     pub report_to_follow: bool,
     /// From a VEN always (rule 508).
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
 }
 
 /// `oadr:oadrCanceledReport`: answer to [`CancelReport`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CanceledReport {
     /// The verdict; 4xx if any of the requests was not known (rule 336).
     pub response: EiResponse,
     /// All requests that still have a report to come (rule 329).
     pub pending_reports: Vec<ReportRequestId>,
     /// From a VEN always (rule 508).
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
 }

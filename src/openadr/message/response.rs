@@ -1,5 +1,7 @@
 //! Says how a request was taken: response codes, and the general answer.
 
+use serde::{Serialize, Serializer};
+
 use std::fmt;
 
 use super::{RequestId, VenId};
@@ -68,6 +70,13 @@ impl ResponseCode {
     }
 }
 
+impl Serialize for ResponseCode {
+    /// As in a message: `200`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for ResponseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:03}", self.0)
@@ -81,13 +90,15 @@ impl fmt::Debug for ResponseCode {
 }
 
 /// `ei:eiResponse`: how the request named by `request_id` was taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EiResponse {
     /// The verdict.
     pub code: ResponseCode,
     /// For people.
     pub description: Option<String>,
     /// The requestID of the request; empty where it had none.
+    #[serde(rename = "requestID")]
     pub request_id: RequestId,
 }
 
@@ -115,10 +126,12 @@ impl fmt::Display for EiResponse {
 }
 
 /// `oadr:oadrResponse`: the answer where no other is foreseen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Response {
     /// The verdict.
     pub response: EiResponse,
     /// From a VEN always (rule 508).
+    #[serde(rename = "venID")]
     pub ven_id: Option<VenId>,
 }

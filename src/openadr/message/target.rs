@@ -1,11 +1,14 @@
 //! Says whom or what something is about.
 
+use serde::Serialize;
+
 use super::{ResourceId, VenId};
 
 /// `ei:EiTargetType`, as in `ei:eiTarget`, `ei:reportSubject`, `ei:reportDataSource` and `oadr:oadrDeviceClass`.
 ///
 /// All entries are alternatives (rules 22, 202, 302); none at all means the whole VEN.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EiTarget {
     /// `power:aggregatedPnode`, by its node.
     pub aggregated_pnodes: Vec<String>,
@@ -56,18 +59,21 @@ impl EiTarget {
 }
 
 /// `gml:FeatureCollection`: one polygon.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct FeatureCollection {
     /// `@gml:id` of the collection.
     pub id: Option<String>,
     /// `@gml:id` of the polygon.
+    #[serde(rename = "polygonID")]
     pub polygon_id: Option<String>,
     /// `gml:posList`: doubles with blanks between, as they were written.
     pub positions: String,
 }
 
 /// `power:transportInterface`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TransportInterface {
     /// `power:pointOfReceipt`.
     pub point_of_receipt: String,

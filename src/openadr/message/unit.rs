@@ -1,5 +1,7 @@
 //! Names what a number measures.
 
+use serde::Serialize;
+
 use super::{Decimal, Float, tokens};
 
 tokens! {
@@ -51,7 +53,8 @@ impl SiScale {
 }
 
 /// What stands in for `emix:itemBase`: the unit of a value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Unit {
     /// `power:powerReal` (W), `power:powerApparent` (VA), `power:powerReactive` (VAR).
     Power(PowerKind, SiScale, PowerAttributes),
@@ -85,7 +88,8 @@ pub enum Unit {
 }
 
 /// Which of the three powers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum PowerKind {
     /// Does work: W, Wh.
     Real,
@@ -96,7 +100,8 @@ pub enum PowerKind {
 }
 
 /// `power:powerAttributes`: the nominal values of the grid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PowerAttributes {
     /// In Hz.
     pub hertz: Decimal,

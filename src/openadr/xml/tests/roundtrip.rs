@@ -16,6 +16,13 @@ proptest! {
     }
 
     #[test]
+    fn every_message_is_told_as_json_under_its_name(message in payload()) {
+        let told = serde_json::to_value(&message).unwrap();
+        let names: Vec<_> = told.as_object().unwrap().keys().collect();
+        prop_assert_eq!(names, [message.kind().element()]);
+    }
+
+    #[test]
     fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
         let _ = decode_document(&bytes, &Limits::VEN);
     }

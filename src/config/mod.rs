@@ -131,7 +131,14 @@ pub(crate) enum Verify {
 #[derive(Clone, Debug)]
 pub(crate) enum TrustSection {
     Pinned(Vec<Fingerprint>),
-    Chain { ca: PathBuf, name: String },
+    /// The certificate itself.
+    Known {
+        cert: PathBuf,
+    },
+    Chain {
+        ca: PathBuf,
+        name: String,
+    },
 }
 
 /// `[handler]`: how it is decided.

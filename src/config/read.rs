@@ -217,8 +217,13 @@ fn signature(section: Section<'_, '_>, folder: &Path, tls: Option<&TlsSection>) 
     let (cert, key) = (section.text("cert").map(path), section.text("key").map(path));
     let pins = fingerprints(&section);
     let (ca, name) = (section.text("ca"), section.text("vtn_name"));
-    let pinned = section.has("vtn_fingerprint");
+    let (known, pinned) = (section.text("vtn_cert").map(path), section.has("vtn_fingerprint"));
     let trust = match (ca, name) {
+        (ca, name) if known.is_some() && (ca.is_some() || name.is_some() || pinned) => {
+            section
+                .fault("vtn_cert", "stands beside another way to know the VTN; take all but one of them out");
+            None
+        }
         (Some(ca), Some(name)) if !pinned => {
             Some(TrustSection::Chain { ca: folder.join(ca.value), name: name.value })
         }
@@ -236,6 +241,7 @@ fn signature(section: Section<'_, '_>, folder: &Path, tls: Option<&TlsSection>) 
             section.reader.fault(name.line, &name.key, "needs ca beside it");
             None
         }
+        (None, None) if known.is_some() => known.map(|cert| TrustSection::Known { cert }),
         (None, None) if !pinned && verify != Verify::Never => {
             let advice = "is missing; your utility tells you, or run: ven fingerprint VTN-CERTIFICATE";
             section.fault("vtn_fingerprint", advice);

@@ -141,6 +141,8 @@ fn a_chain_alone_is_no_identity() {
     assert!(with("").contains("signature.vtn_fingerprint: is missing; your utility tells you"));
     assert!(with("ca = \"x.pem\"").contains("needs vtn_name beside it"));
     assert!(with("vtn_name = \"x\"").contains("needs ca beside it"));
+    let error = with("ca = \"x.pem\"\nvtn_name = \"x\"\nvtn_cert = \"vtn.pem\"");
+    assert!(error.contains("signature.vtn_cert: stands beside another way to know the VTN"), "{error}");
 }
 
 #[test]

@@ -210,8 +210,9 @@ fn files(config: &Config) -> Vec<&Path> {
     let (tls, signature) = (&config.tls, &config.signature);
     let mut files = vec![&tls.cert, &tls.key, &signature.cert, &signature.key];
     files.extend(&tls.ca);
-    if let TrustSection::Chain { ca, .. } = &signature.trust {
-        files.push(ca);
+    match &signature.trust {
+        TrustSection::Pinned(_) => {}
+        TrustSection::Known { cert: file } | TrustSection::Chain { ca: file, .. } => files.push(file),
     }
     for passphrase in [&tls.passphrase, &signature.passphrase] {
         if let Some(SecretSource::File(path)) = passphrase {

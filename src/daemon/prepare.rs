@@ -268,6 +268,12 @@ fn trust(faults: &mut Faults<'_>) -> Option<Trust> {
     let section = &faults.config.signature;
     Some(match &section.trust {
         TrustSection::Pinned(pins) => Trust::Pinned(pins.clone()),
+        TrustSection::Known { cert } => {
+            let pem = faults.file("signature.vtn_cert", cert)?;
+            let all = faults.check("signature.vtn_cert", Some(cert), tls::certificates(&pem))?;
+            let first = all.into_iter().next().ok_or("there is no certificate in it");
+            Trust::Known(faults.check("signature.vtn_cert", Some(cert), first)?)
+        }
         TrustSection::Chain { ca, name } => {
             let pem = faults.file("signature.ca", ca)?;
             let roots = faults.check("signature.ca", Some(ca), tls::certificates(&pem))?;

@@ -20,6 +20,8 @@ use super::algorithm::KeyKind;
 pub(crate) enum Trust {
     /// One of these certificates.
     Pinned(Vec<Fingerprint>),
+    /// This certificate; a message need not bring it along, as those of VTNs do that name nothing but their key.
+    Known(CertificateDer<'static>),
     /// A certificate under one of these roots, with this name (DNS name or common name).
     Chain {
         /// Certificates of the authorities that sign VTNs.
@@ -70,24 +72,29 @@ impl Trust {
     pub(crate) fn check_peer(&self, certificates: &[Vec<u8>], now: Timestamp) -> Result<(), Distrust> {
         let shown = match self {
             // That somebody passes the pinned certificate along proves nothing.
-            Self::Pinned(_) => certificates.get(..1).unwrap_or_default(),
+            Self::Pinned(_) | Self::Known(_) => certificates.get(..1).unwrap_or_default(),
             Self::Chain { .. } => certificates,
         };
+        if shown.is_empty() {
+            return Err(Distrust::NoCertificate);
+        }
         self.choose(shown, now).map(|_| ())
     }
 
     /// Chooses, among the certificates that came along, the one to believe.
     pub(super) fn choose(&self, certificates: &[Vec<u8>], now: Timestamp) -> Result<Believed, Distrust> {
-        let first = certificates.first().ok_or(Distrust::NoCertificate)?;
+        let first = match (certificates.first(), self) {
+            (Some(first), _) => first,
+            (None, Self::Known(known)) => return believe(known, now),
+            (None, Self::Pinned(_) | Self::Chain { .. }) => return Err(Distrust::NoCertificate),
+        };
+        let one_of = |pins: &[Fingerprint]| {
+            let pinned = certificates.iter().find(|der| pins.contains(&Fingerprint::of(der)));
+            pinned.ok_or_else(|| Distrust::NotPinned { found: Fingerprint::of(first), pinned: pins.to_vec() })
+        };
         match self {
-            Self::Pinned(pins) => {
-                let pinned = certificates.iter().find(|der| pins.contains(&Fingerprint::of(der)));
-                let der = pinned.ok_or_else(|| Distrust::NotPinned {
-                    found: Fingerprint::of(first),
-                    pinned: pins.clone(),
-                })?;
-                believe(der, now)
-            }
+            Self::Pinned(pins) => believe(one_of(pins)?, now),
+            Self::Known(known) => believe(one_of(&[Fingerprint::of(known)])?, now),
             Self::Chain { roots, name } => {
                 let believed = believe(first, now)?;
                 check_chain(certificates, roots, now, believed.fingerprint)?;

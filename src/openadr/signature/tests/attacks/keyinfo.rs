@@ -1,10 +1,13 @@
 //! Keys of others in the place of the key that is trusted.
 
+use rustls_pki_types::CertificateDer;
+
 use super::{good, part, refused, resigned};
 use crate::openadr::signature::tests::keys::{Identity, dice};
 use crate::openadr::signature::tests::{WINDOW, gate, now, poll, signed};
 use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, sign};
 use crate::openadr::xml::Limits;
+use crate::time::Timestamp;
 
 /// Another key whose certificate bears the same names.
 fn impostor() -> Identity {
@@ -72,6 +75,30 @@ fn only_the_expected_certificate_is_believed() {
     refused(
         &good.replace(&certificate(&good), "<ds:X509Certificate>AAAA</ds:X509Certificate>"),
         "is not the one that is pinned",
+    );
+}
+
+/// Some VTNs name nothing but their key; then the certificate itself must be known, and its key alone counts.
+#[test]
+fn where_the_certificate_is_known_a_message_need_not_bring_it_along() {
+    let (ours, attacker) = (Identity::p256(), impostor());
+    let known = CertificateDer::from(ours.key.certificate().to_vec());
+    let open = |text: &str| {
+        let mut gate = Gate::new(Policy::Require(Trust::Known(known.clone())), WINDOW, Limits::VEN);
+        gate.open(text.as_bytes(), now()).map(|_| ()).map_err(|refusal| refusal.to_string())
+    };
+    let value = "<ds:KeyInfo><ds:KeyValue><ECKeyValue xmlns=\"http://www.w3.org/2009/xmldsig11#\">\
+                 <NamedCurve URI=\"urn:oid:1.2.840.10045.3.1.7\"/><PublicKey>BAAA</PublicKey></ECKeyValue></ds:KeyValue></ds:KeyInfo>";
+    let key_only = |text: &str| text.replace(part(text, "<ds:KeyInfo>", "</ds:KeyInfo>"), value);
+    let (good, theirs) = (signed(&poll(), ours), signed(&poll(), &attacker));
+    assert_eq!(open(&good), Ok(()));
+    assert_eq!(open(&key_only(&good)), Ok(()));
+    assert_eq!(open(&key_only(&theirs)), Err("signature value does not match".into()));
+    assert!(open(&theirs).unwrap_err().contains("is not the one that is pinned"));
+    let gate = Gate::new(Policy::Require(Trust::Known(known.clone())), WINDOW, Limits::VEN);
+    let expired = Timestamp::EPOCH;
+    assert!(
+        { gate }.open(key_only(&good).as_bytes(), expired).unwrap_err().to_string().contains("is valid from")
     );
 }
 

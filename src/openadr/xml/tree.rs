@@ -24,8 +24,6 @@ const MOST_NAMESPACES: usize = 256;
 
 /// Names of elements that are remembered; a message has few different ones, and each of them many times.
 const REMEMBERED: usize = 256;
-/// Bytes of a message for each of its nodes, as most have it: room for so many is made at once.
-const BYTES_OF_NODE: usize = 8;
 
 /// Index of a node in its [`Document`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -294,7 +292,9 @@ impl<'a, 'l> Builder<'a, 'l> {
         reader.config_mut().check_comments = true;
         let top =
             Node { kind: NodeKind::Document, parent: None, first_child: None, next_sibling: None, offset: 0 };
-        let mut nodes = Vec::with_capacity((text.len() / BYTES_OF_NODE).min(limits.nodes) + 1);
+        // An element has two tags, and most have one text, so this is room for nearly all documents.
+        let tags = text.bytes().filter(|byte| *byte == b'<').count();
+        let mut nodes = Vec::with_capacity(tags.min(limits.nodes) + 1);
         nodes.push(top);
         let document = Document {
             text,

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::metering::{Framing, LineSettings};
 use tokio::io::AsyncReadExt as _;
 use tokio_serial::{DataBits, Parity, SerialPortBuilderExt as _, SerialStream, StopBits};
 
@@ -12,22 +13,11 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const PIECE: usize = 4096;
 
-/// Bits of a character on the line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// 8 data bits, no parity: DSMR 4 and later.
-    #[default]
-    EightNone,
-    /// 7 data bits, even parity: DSMR 2 and 3.
-    SevenEven,
-}
-
 /// A serial port and its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PortSettings {
     pub(crate) path: PathBuf,
-    pub(crate) baud: u32,
-    pub(crate) framing: Framing,
+    pub(crate) line: LineSettings,
 }
 
 /// A port that is open or will be.
@@ -76,11 +66,13 @@ impl MeterPort {
 }
 
 fn open(settings: &PortSettings) -> io::Result<SerialStream> {
-    let (data, parity) = match settings.framing {
-        Framing::EightNone => (DataBits::Eight, Parity::None),
-        Framing::SevenEven => (DataBits::Seven, Parity::Even),
+    let (data, parity, stop) = match settings.line.framing {
+        Framing::EightNone => (DataBits::Eight, Parity::None, StopBits::One),
+        Framing::EightEven => (DataBits::Eight, Parity::Even, StopBits::One),
+        Framing::EightNoneTwo => (DataBits::Eight, Parity::None, StopBits::Two),
+        Framing::SevenEven => (DataBits::Seven, Parity::Even, StopBits::One),
     };
     let path = settings.path.to_string_lossy();
-    let builder = tokio_serial::new(path, settings.baud).data_bits(data).parity(parity);
-    Ok(builder.stop_bits(StopBits::One).open_native_async()?)
+    let builder = tokio_serial::new(path, settings.line.baud).data_bits(data).parity(parity);
+    Ok(builder.stop_bits(stop).open_native_async()?)
 }

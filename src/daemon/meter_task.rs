@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::engine::{Column, Sample, WishedSpan};
-use crate::metering::{P1Decoder, Quantity, Reading, Series, Value};
+use crate::metering::{Decoder, P1Decoder, Quantity, Reading, Series, Value};
 use crate::notice::Notice;
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
 use crate::time::{Span, Timestamp};
@@ -65,7 +65,7 @@ pub(crate) struct MeterTask {
     clock: Clock,
     store: StoreHandle,
     notices: broadcast::Sender<Notice>,
-    decoder: P1Decoder,
+    decoder: Box<dyn Decoder>,
     series: Series,
     /// Read and not stored.
     unsaved: Vec<Reading>,
@@ -100,7 +100,7 @@ impl MeterTask {
         }
         let now = clock.now();
         Self {
-            decoder: P1Decoder::new(settings.clock_base),
+            decoder: Box::new(P1Decoder::new(settings.clock_base)),
             settings,
             clock,
             store,
@@ -185,7 +185,7 @@ impl MeterTask {
                     if self.health.online.replace(true) != Some(true) {
                         tell(&self.notices, Notice::MeterOnline { meter: self.settings.name.clone() });
                     }
-                    self.take(telegram.reading(now.wall)).await;
+                    self.take(Reading::of(&telegram, now.wall)).await;
                 }
                 Err(why) => {
                     let (meter, why) = (self.settings.name.clone(), why.to_string());
@@ -254,7 +254,7 @@ impl MeterTask {
             0 => format!("nothing was heard for {SILENCE}; is the cable plugged in?"),
             bytes => format!(
                 "{bytes} bytes came in {SILENCE}, but no good telegram; are baud and parity right ({} {:?})?",
-                self.settings.port.baud, self.settings.port.framing
+                self.settings.port.line.baud, self.settings.port.line.framing
             ),
         };
         self.health.heard_at = self.clock.now().since_start;

@@ -17,9 +17,10 @@ use crate::openadr::xml::Limits;
 use super::certificates::{Credentials, OwnCertificate};
 use super::clock::Clock;
 use super::entropy;
-use super::meter_port::{Framing, PortSettings};
+use super::meter_port::PortSettings;
 use super::meter_task::MeterSettings;
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
+use crate::metering::{Framing, LineSettings};
 
 /// A configuration whose files are loaded and fit together.
 #[derive(Debug)]
@@ -355,8 +356,10 @@ fn meters(config: &Config) -> Vec<MeterSettings> {
         name: meter.name.clone(),
         port: PortSettings {
             path: meter.port.clone(),
-            baud: meter.baud,
-            framing: if meter.seven_even { Framing::SevenEven } else { Framing::EightNone },
+            line: LineSettings {
+                baud: meter.baud,
+                framing: if meter.seven_even { Framing::SevenEven } else { Framing::EightNone },
+            },
         },
         clock_base: meter.clock_base,
         keep,

@@ -1,11 +1,12 @@
 //! Knows what smart meters say, and turns it into values for reports.
 //!
 //! ```text
-//! bytes -> frame -> Telegram -> Reading -> Series -> Value (of a report's interval)
+//! bytes -> Decoder -> Telegram -> Reading -> Series -> Value (of a report's interval)
 //! ```
 //!
 //! Everything here is pure. Numbers are exact decimals from the first byte to the last.
 
+mod decoder;
 mod dsmr;
 mod obis;
 mod quantity;
@@ -13,10 +14,13 @@ mod reading;
 mod register;
 mod series;
 mod simulator;
+mod telegram;
+mod unit;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use decoder::{Decoder, Framing, LineSettings};
 pub(crate) use dsmr::P1Decoder;
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;

@@ -9,6 +9,8 @@
 //! Going on *inside* a refused candidate is what saves the good telegram behind a cut one. It costs no more than [`STARTS`] checksums
 //! for each end, whatever the bytes are; and one end is told of once, however many starts are tried before it.
 
+use crate::metering::decoder::Why;
+
 /// No telegram is longer.
 pub(super) const LONGEST: usize = 16 * 1024;
 /// Undecided bytes beyond this are dropped, oldest first: room for a telegram and a large piece of the next.
@@ -18,21 +20,6 @@ const STARTS: usize = 64;
 /// The maker's letters after the slash.
 const LETTERS: usize = 3;
 const DIGITS: usize = 4;
-
-/// Why bytes were no good telegram.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refused {
-    #[error("checksum is {found:04X}, expected {expected:04X}")]
-    Crc { found: u16, expected: u16 },
-    #[error("checksum is missing")]
-    CrcMissing,
-    #[error("no end after {LONGEST} bytes")]
-    TooLong,
-    #[error("it broke off")]
-    Cut,
-    #[error("line {number} is unreadable: \"{text}\"")]
-    Line { number: usize, text: String },
-}
 
 /// A telegram as it stood in the stream, from `/` to `!`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +74,7 @@ impl Frames {
 
     /// The next candidate or refusal; call [`Frames::accept`] or [`Frames::refuse`] before the next. `ended`: nothing more will come
     /// of what has begun.
-    pub(super) fn candidate(&mut self, ended: bool) -> Option<Result<Frame, Refused>> {
+    pub(super) fn candidate(&mut self, ended: bool) -> Option<Result<Frame, Why>> {
         self.head = (self.head..self.buffer.len()).find(|at| self.is_start(*at)).unwrap_or(self.buffer.len());
         if self.head == self.buffer.len() {
             return None;
@@ -95,9 +82,9 @@ impl Frames {
         self.candidate = None;
         let Some(end) = self.end() else {
             if self.buffer.len() - self.head > LONGEST {
-                return Some(Err(Refused::TooLong));
+                return Some(Err(Why::TooLong(LONGEST)));
             }
-            return ended.then_some(Err(Refused::Cut));
+            return ended.then_some(Err(Why::Cut));
         };
         let after = &self.buffer[end + 1..];
         let digits = after.iter().take(DIGITS).take_while(|byte| plain(**byte).is_ascii_hexdigit()).count();
@@ -128,6 +115,11 @@ impl Frames {
         });
         self.scanned = found.unwrap_or(searched);
         found
+    }
+
+    /// The bytes of the candidate, or of what has begun.
+    pub(super) fn candidate_bytes(&self) -> &[u8] {
+        &self.buffer[self.head..self.candidate.unwrap_or(self.scanned).max(self.head)]
     }
 
     /// The candidate was good: its bytes are done with.
@@ -165,7 +157,7 @@ impl Frames {
     }
 }
 
-fn check(body: &[u8], digits: &[u8]) -> Result<Frame, Refused> {
+fn check(body: &[u8], digits: &[u8]) -> Result<Frame, Why> {
     let latin = || body.iter().map(|byte| char::from(*byte)).collect();
     let stripped = || body.iter().map(|byte| char::from(plain(*byte))).collect();
     if digits.is_empty() {
@@ -184,7 +176,7 @@ fn check(body: &[u8], digits: &[u8]) -> Result<Frame, Refused> {
     if crc16_arc(body.iter().copied().map(plain)) == found {
         return Ok(Frame { text: stripped(), checked: true });
     }
-    Err(Refused::Crc { found, expected })
+    Err(Why::Crc { found, expected })
 }
 
 /// CRC-16/ARC, over everything from `/` to `!` (DSMR 4 and later, section 6.2).
@@ -211,7 +203,7 @@ const fn table() -> [u16; 256] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Frames, Refused, crc16_arc};
+    use super::{Frames, LONGEST, Why, crc16_arc};
 
     const TINY: &[u8] = b"/ABC5X\r\n\r\n1-0:1.8.0(000001.000*kWh)\r\n!";
 
@@ -242,7 +234,7 @@ mod tests {
         assert!(frames.candidate(true).unwrap().unwrap().checked);
         frames.accept();
         frames.push(&TINY[..20]);
-        assert_eq!(frames.candidate(true), Some(Err(Refused::Cut)));
+        assert_eq!(frames.candidate(true), Some(Err(Why::Cut)));
         assert!(frames.refuse());
         assert_eq!(frames.candidate(true), None);
     }
@@ -252,7 +244,7 @@ mod tests {
         let mut frames = Frames::default();
         frames.push(b"/ABC5");
         frames.push(&[b'x'; 17_000]);
-        assert_eq!(frames.candidate(false), Some(Err(Refused::TooLong)));
+        assert_eq!(frames.candidate(false), Some(Err(Why::TooLong(LONGEST))));
         assert!(frames.refuse());
         assert_eq!(frames.candidate(false), None);
         frames.push(b"");

@@ -8,14 +8,15 @@ mod frame;
 mod number;
 mod telegram;
 
+use crate::metering::decoder::{Decoder, Refused, Why};
+use crate::metering::telegram::Telegram;
 use crate::time::Span;
 
-pub(crate) use frame::Refused;
 pub(in crate::metering) use frame::crc16_arc;
 use frame::{Frame, Frames};
 #[cfg(test)]
 pub(in crate::metering) use number::Measured;
-pub(crate) use telegram::Telegram;
+pub(in crate::metering) use telegram::P1Telegram;
 
 /// Takes bytes in pieces of any size, and gives telegrams.
 #[derive(Debug)]
@@ -42,44 +43,36 @@ impl P1Decoder {
         }
     }
 
-    /// Takes bytes as they come from the line; ask for [`P1Decoder::next`] until there is nothing more before the next piece, of which
-    /// only so much is kept as is good for a few telegrams.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.ended = false;
-        self.frames.push(bytes);
-    }
-
-    /// The line has been silent for so long that a telegram that has begun will not go on.
-    pub(crate) fn quiet(&mut self) {
-        self.ended = true;
-    }
-
-    /// The next telegram, or what was no good one.
-    pub(crate) fn next(&mut self) -> Option<Result<Telegram, Refused>> {
+    /// The next telegram as it stands in the text, or what was no good one.
+    pub(in crate::metering) fn next_p1(&mut self) -> Option<Result<P1Telegram, Refused>> {
         while let Some(candidate) = self.frames.candidate(self.ended) {
             match candidate.and_then(|frame| self.read(frame)) {
                 Ok(telegram) => {
                     self.frames.accept();
                     return Some(Ok(telegram));
                 }
-                Err(why) if self.frames.refuse() => return Some(Err(why)),
-                Err(_) => {}
+                Err(why) => {
+                    let refused = Refused::new(why, self.frames.candidate_bytes());
+                    if self.frames.refuse() {
+                        return Some(Err(refused));
+                    }
+                }
             }
         }
         None
     }
 
-    fn read(&mut self, frame: Frame) -> Result<Telegram, Refused> {
+    fn read(&mut self, frame: Frame) -> Result<P1Telegram, Why> {
         let checked = frame.checked;
         if !checked && self.sends_crc {
-            return Err(Refused::CrcMissing);
+            return Err(Why::CrcMissing);
         }
-        let mut telegram = Telegram::read(frame, self.clock_base)?;
+        let mut telegram = P1Telegram::read(frame, self.clock_base)?;
         if !checked && telegram.must_have_crc() {
-            return Err(Refused::CrcMissing);
+            return Err(Why::CrcMissing);
         }
         if !checked && telegram.counts_nothing() {
-            return Err(Refused::Cut);
+            return Err(Why::Cut);
         }
         self.sends_crc |= checked;
         telegram.doubtful = !checked && !std::mem::replace(&mut self.unchecked_before, !checked);
@@ -96,5 +89,21 @@ impl P1Decoder {
     #[cfg(test)]
     pub(in crate::metering) fn work(&self) -> usize {
         self.frames.work
+    }
+}
+
+impl Decoder for P1Decoder {
+    /// Only so much is kept as is good for a few telegrams.
+    fn push(&mut self, bytes: &[u8]) {
+        self.ended = false;
+        self.frames.push(bytes);
+    }
+
+    fn quiet(&mut self) {
+        self.ended = true;
+    }
+
+    fn next(&mut self) -> Option<Result<Telegram, Refused>> {
+        Some(self.next_p1()?.map(|telegram| telegram.general()))
     }
 }

@@ -1,5 +1,8 @@
 //! Reads numbers with their units, exactly.
 
+use crate::metering::obis::ObisCode;
+use crate::metering::telegram::ObjectValue;
+use crate::metering::unit::{Measure, MeterUnit};
 use crate::openadr::message::Decimal;
 
 /// No meter writes longer numbers; what can be calculated from shorter ones never overflows.
@@ -33,15 +36,25 @@ impl<'a> Measured<'a> {
 
     /// In Wh, W, V, A, m3...; without a unit, an energy with decimals is in kWh, as those are.
     pub(in crate::metering) fn in_base_unit(&self, energy: bool) -> Option<Decimal> {
-        let factor = match self.unit.to_ascii_lowercase().as_str() {
-            "" if energy && self.value.scale() > 0 => 1_000,
-            "" | "wh" | "w" | "var" | "varh" | "va" | "vah" | "v" | "a" | "hz" | "s" | "m3" => 1,
-            "kwh" | "kw" | "kvar" | "kvarh" | "kva" | "kvah" => 1_000,
-            // Prefixes differ in nothing but their case, and no meter measures in milliwatts.
-            "mwh" | "mw" => 1_000_000,
-            _ => return None,
+        match self.unit {
+            "" if energy && self.value.scale() > 0 => {
+                MeterUnit::kilo(Measure::ActiveEnergy).in_base(self.value)
+            }
+            "" => Some(self.value.normalize()),
+            unit => MeterUnit::parse(unit)?.in_base(self.value),
+        }
+    }
+
+    /// The number of an object; `None` where its unit is none that is known, or where it is a code written in digits.
+    pub(super) fn number(&self, code: ObisCode) -> Option<ObjectValue> {
+        let [_, _, c, d, ..] = code.0;
+        let unit = match (self.unit, d, c) {
+            ("", 8, 1..=2) if self.value.scale() > 0 => Some(MeterUnit::kilo(Measure::ActiveEnergy)),
+            ("", _, 96) => return None,
+            ("", ..) => None,
+            (unit, ..) => Some(MeterUnit::parse(unit)?),
         };
-        self.value.checked_mul(Decimal::from(factor)).map(|value| value.normalize())
+        Some(ObjectValue::Number(self.value, unit))
     }
 }
 

@@ -2,17 +2,16 @@
 
 use std::ops::Range;
 
+use crate::metering::decoder::Why;
 use crate::metering::obis::ObisCode;
-use crate::metering::reading::Reading;
+use crate::metering::telegram::{Object, ObjectValue, Telegram};
 use crate::openadr::message::{DataQuality, Decimal};
 use crate::time::{Span, Timestamp};
 
 use super::clock;
-use super::frame::{Frame, Refused};
+use super::frame::Frame;
 use super::number::Measured;
 
-/// A meter's clock that is further away from ours is not believed.
-const CLOCK_TRUST: Span = Span::from_seconds(10);
 /// The first line is no longer; the standards have 21 bytes.
 const HEADER: usize = 100;
 /// Rates that a meter may have.
@@ -20,7 +19,7 @@ const RATES: std::ops::RangeInclusive<u8> = 1..=8;
 
 /// Everything that a meter said at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Telegram {
+pub(crate) struct P1Telegram {
     text: String,
     lines: Vec<Line>,
     clock_base: Span,
@@ -35,18 +34,18 @@ struct Line {
     values: Range<usize>,
 }
 
-impl Telegram {
+impl P1Telegram {
     /// Reads a frame.
     ///
     /// # Errors
     ///
     /// Where it has no checksum and a line is not readable: then bytes are missing. Where there is no line, or its first is none of
     /// a meter: then bytes of noise have a checksum that fits by chance.
-    pub(super) fn read(frame: Frame, clock_base: Span) -> Result<Self, Refused> {
+    pub(super) fn read(frame: Frame, clock_base: Span) -> Result<Self, Why> {
         let Frame { text, checked } = frame;
         let header = text.find(['\r', '\n']).unwrap_or(text.len());
         if header > HEADER {
-            return Err(Refused::Line { number: 1, text: text.chars().take(60).collect() });
+            return Err(Why::Line { number: 1, text: text.chars().take(60).collect() });
         }
         let mut lines: Vec<Line> = Vec::new();
         let mut start = 0;
@@ -63,13 +62,13 @@ impl Telegram {
                 _ if start == 0 && !line.contains(['(', ')']) => {}
                 _ => {
                     let number = text[..start].matches('\n').count() + 1;
-                    return Err(Refused::Line { number, text: line.chars().take(60).collect() });
+                    return Err(Why::Line { number, text: line.chars().take(60).collect() });
                 }
             }
             start = end + 1;
         }
         if lines.is_empty() {
-            return Err(Refused::Cut);
+            return Err(Why::Cut);
         }
         Ok(Self { text, lines, clock_base, doubtful: false })
     }
@@ -91,8 +90,9 @@ impl Telegram {
 
     /// It names its version or the time, as those do that have a checksum (DSMR 4 and later).
     pub(super) fn must_have_crc(&self) -> bool {
-        let codes = [[1, 3, 0, 2, 8], [0, 0, 96, 1, 4], [0, 0, 1, 0, 0]];
-        self.lines.iter().any(|line| codes.contains(&line.code.0))
+        let codes =
+            [ObisCode::now(1, 3, 0, 2, 8), ObisCode::now(0, 0, 96, 1, 4), ObisCode::now(0, 0, 1, 0, 0)];
+        self.lines.iter().any(|line| codes.contains(&line.code))
     }
 
     /// It has no register of energy, so that without a checksum it may as well be noise.
@@ -102,14 +102,19 @@ impl Telegram {
 
     /// The meter's clock.
     pub(in crate::metering) fn clock(&self) -> Option<Timestamp> {
-        self.time(self.first(ObisCode([0, 0, 1, 0, 0]))?)
+        self.time(self.first(ObisCode::now(0, 0, 1, 0, 0))?)
     }
 
     /// The meter's serial number, as it writes it.
     pub(in crate::metering) fn serial(&self) -> Option<String> {
-        let codes =
-            [[0, 0, 96, 1, 1], [0, 0, 42, 0, 0], [0, 0, 96, 1, 255], [1, 0, 0, 0, 0], [0, 0, 96, 1, 0]];
-        let mut texts = codes.iter().filter_map(|code| self.first(ObisCode(*code)));
+        let codes = [
+            ObisCode::now(0, 0, 96, 1, 1),
+            ObisCode::now(0, 0, 42, 0, 0),
+            ObisCode::now(0, 0, 96, 1, 255),
+            ObisCode::now(1, 0, 0, 0, 0),
+            ObisCode::now(0, 0, 96, 1, 0),
+        ];
+        let mut texts = codes.iter().filter_map(|code| self.first(*code));
         texts.find(|text| !text.is_empty()).map(str::to_owned)
     }
 
@@ -128,28 +133,27 @@ impl Telegram {
         }
     }
 
-    /// What counts for the reports; `received` is our own clock.
-    ///
-    /// The meter's clock is the time where it is near ours: it says what second the registers are from. A meter whose clock was never
-    /// set, or is wrong, works on ours.
-    pub(crate) fn reading(&self, received: Timestamp) -> Reading {
-        let near = |at: &Timestamp| (*at - received).abs() <= CLOCK_TRUST;
-        let power = |quantity| self.value(ObisCode::electricity(quantity, 7, 0));
-        let net = || power(16).or_else(|| self.value(ObisCode::electricity(1, 7, 255)));
-        let (import, export) = match (power(1), power(2), net()) {
-            (None, None, Some(net)) => (Some(net.max(Decimal::ZERO)), Some((-net).max(Decimal::ZERO))),
-            (Some(import), None, _) if import.is_sign_negative() => (Some(Decimal::ZERO), Some(-import)),
-            (import, export, _) => (import, export),
-        };
-        Reading {
-            at: self.clock().filter(near).unwrap_or(received),
+    /// What it says, in the form that all protocols have in common.
+    pub(crate) fn general(&self) -> Telegram {
+        Telegram {
             meter: self.serial(),
-            import: self.register(1, 0),
-            export: self.register(2, 0),
-            power_import: import,
-            power_export: export,
+            clock: self.clock(),
+            objects: self.lines.iter().map(|line| self.object(line)).collect(),
             quality: if self.doubtful { DataQuality::Uncertain } else { DataQuality::Good },
         }
+    }
+
+    fn object(&self, line: &Line) -> Object {
+        let text = &self.text[line.values.clone()];
+        let texts: Vec<&str> = groups(text).collect();
+        let (at, value) = match texts[..] {
+            [value] => (None, value),
+            [at, value] if self.time(at).is_some() => (self.time(at), value),
+            _ => (None, text),
+        };
+        let number = Measured::parse(value).and_then(|measured| measured.number(line.code));
+        let value = number.unwrap_or_else(|| ObjectValue::Text(value.to_owned()));
+        Object { code: line.code, value, at, quality: DataQuality::Good }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
+use super::super::decoder::Decoder as _;
+use super::super::reading::Reading;
 use super::super::{Quantity, Series, Simulator};
 use super::{decoder, outcomes, t};
 use crate::time::Span;
@@ -38,13 +40,13 @@ proptest! {
         let mut found = outcomes(&mut decoder, &scraps.concat(), piece);
         assert!(decoder.held() <= MEMORY);
         decoder.quiet();
-        found.extend(std::iter::from_fn(|| decoder.next()));
+        found.extend(std::iter::from_fn(|| decoder.next_p1().map(|found| found.map_err(|refused| refused.why))));
         let mut now = t("2026-01-15T07:00:00Z");
         for outcome in found {
             now += Span::from_seconds(7);
             match outcome {
                 Ok(telegram) => {
-                    let reading = telegram.reading(now);
+                    let reading = Reading::of(&telegram.general(), now);
                     assert!(!reading.to_string().is_empty());
                     series.push(reading);
                 }
@@ -82,7 +84,7 @@ fn no_bytes_take_much_memory() {
             for piece in bytes[..bytes.len().min(60_000 * piece)].chunks(piece) {
                 decoder.push(piece);
                 assert!(decoder.held() <= MEMORY, "{name} in pieces of {piece:?}");
-                while decoder.next().is_some() {}
+                while decoder.next_p1().is_some() {}
             }
         }
     }

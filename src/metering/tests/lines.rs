@@ -2,7 +2,9 @@
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
-use super::super::dsmr::{Refused, Telegram};
+use super::super::decoder::Decoder as _;
+use super::super::decoder::Why;
+use super::super::dsmr::P1Telegram;
 use super::super::{Reading, Simulator};
 use super::{PIECES, decoded, decoder, outcomes, t, telegrams};
 use crate::openadr::message::DataQuality;
@@ -19,10 +21,10 @@ fn played(mut meter: Simulator, count: i64) -> Vec<(Vec<u8>, Reading)> {
 }
 
 /// The readings of these telegrams, with the moments and the quality of the wanted ones: a meter without a clock says neither.
-fn readings(telegrams: &[Telegram], wanted: &[Reading]) -> Vec<Reading> {
-    let read = |(telegram, wanted): (&Telegram, &Reading)| Reading {
+fn readings(telegrams: &[P1Telegram], wanted: &[Reading]) -> Vec<Reading> {
+    let read = |(telegram, wanted): (&P1Telegram, &Reading)| Reading {
         quality: wanted.quality.clone(),
-        ..telegram.reading(wanted.at)
+        ..Reading::of(&telegram.general(), wanted.at)
     };
     assert_eq!(telegrams.len(), wanted.len(), "{telegrams:?}");
     telegrams.iter().zip(wanted).map(read).collect()
@@ -43,16 +45,18 @@ fn the_clock_of_the_meter_is_the_time_where_it_is_near_ours() {
     let (bytes, said) = played(Simulator::v5(start()), 1).remove(0);
     let telegram = telegrams(&bytes, 64).remove(0);
     let at = said.at;
-    assert_eq!(telegram.reading(at + Span::from_seconds(10)).at, at);
+    assert_eq!(Reading::of(&telegram.general(), at + Span::from_seconds(10)).at, at);
     let wrong = at + Span::from_seconds(11);
-    assert_eq!(telegram.reading(wrong).at, wrong, "a clock that is wrong does not count");
+    assert_eq!(Reading::of(&telegram.general(), wrong).at, wrong, "a clock that is wrong does not count");
 }
 
 #[test]
 fn a_first_telegram_without_a_checksum_is_doubtful() {
     let bytes: Vec<u8> = played(Simulator::v2(start()), 3).into_iter().flat_map(|(bytes, _)| bytes).collect();
-    let qualities: Vec<_> =
-        telegrams(&bytes, 64).iter().map(|telegram| telegram.reading(start()).quality).collect();
+    let qualities: Vec<_> = telegrams(&bytes, 64)
+        .iter()
+        .map(|telegram| Reading::of(&telegram.general(), start()).quality)
+        .collect();
     assert_eq!(qualities, [DataQuality::Uncertain, DataQuality::Good, DataQuality::Good]);
 }
 
@@ -91,28 +95,28 @@ fn a_meter_that_sends_checksums_never_leaves_one_out() {
 
     let refused = |bytes: &[u8], piece| decoded(bytes, piece).remove(0).unwrap_err();
     for piece in PIECES {
-        assert_eq!(refused(&without(&bytes[0]), piece), Refused::CrcMissing, "it names its version");
+        assert_eq!(refused(&without(&bytes[0]), piece), Why::CrcMissing, "it names its version");
         let line = [&bytes[0][..], &without(&bytes[1]), &other, &bytes[1]].concat();
         let outcomes = decoded(&line, piece);
         let good: Vec<_> = outcomes.iter().flatten().cloned().collect();
         assert_eq!(readings(&good, &wanted), wanted);
         let refused: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
-        assert_eq!(refused, [Refused::CrcMissing, Refused::CrcMissing]);
+        assert_eq!(refused, [Why::CrcMissing, Why::CrcMissing]);
     }
 }
 
 #[test]
 fn meters_that_tell_the_time_have_checksums() {
     let text = "/FLU5\\253769484_A\r\n\r\n0-0:96.1.4(50217)\r\n1-0:1.8.1(000000.034*kWh)\r\n!\r\n";
-    assert_eq!(decoded(text.as_bytes(), 64), [Err(Refused::CrcMissing)], "Belgium");
+    assert_eq!(decoded(text.as_bytes(), 64), [Err(Why::CrcMissing)], "Belgium");
     let text = "/ELL5\\253833635_A\r\n\r\n0-0:1.0.0(220204110650W)\r\n1-0:1.8.0(00010501.076*kWh)\r\n!\r\n";
-    assert_eq!(decoded(text.as_bytes(), 64), [Err(Refused::CrcMissing)], "Sweden");
+    assert_eq!(decoded(text.as_bytes(), 64), [Err(Why::CrcMissing)], "Sweden");
 }
 
 #[test]
 fn a_telegram_that_says_nothing_is_none() {
-    assert_eq!(decoded(b"/ABC5 noise\r\n!\r\n", 64), [Err(Refused::Cut)]);
-    let line = |number| Refused::Line { number, text: "1-0:1.8.1(0012".into() };
+    assert_eq!(decoded(b"/ABC5 noise\r\n!\r\n", 64), [Err(Why::Cut)]);
+    let line = |number| Why::Line { number, text: "1-0:1.8.1(0012".into() };
     assert_eq!(decoded(b"/ABC5\r\n\r\n1-0:1.8.1(0012\r\n!\r\n", 64), [Err(line(3))]);
 }
 
@@ -121,7 +125,7 @@ fn what_looks_like_a_start_inside_a_telegram_is_none() {
     let text = "/TES5\r\n\r\n1-0:1.8.1(00001.000*kWh)\r\n0-0:96.13.0(see http://example/docs)\r\n1-0:1.8.2(00002.000*kWh)\r\n!\r\n";
     for line in [text.to_owned(), ["/TES5\r\n\r\n1-0:1.8.1(000", text].concat()] {
         let telegram = telegrams(line.as_bytes(), 7).remove(0);
-        assert_eq!(telegram.reading(start()).import, Some(3_000.into()), "{line}");
+        assert_eq!(Reading::of(&telegram.general(), start()).import, Some(3_000.into()), "{line}");
     }
 }
 
@@ -206,7 +210,7 @@ proptest! {
             rest = more;
         }
         decoder.quiet();
-        found.extend(std::iter::from_fn(|| decoder.next()).flatten());
+        found.extend(std::iter::from_fn(|| decoder.next_p1()).flatten());
         assert_eq!(found, telegrams(&bytes, 4096));
     }
 }

@@ -9,7 +9,8 @@ mod series_model;
 mod streams;
 
 use super::Reading;
-use super::dsmr::{P1Decoder, Refused, Telegram};
+use super::decoder::{Decoder as _, Why};
+use super::dsmr::{P1Decoder, P1Telegram};
 use crate::openadr::message::{DataQuality, Decimal};
 use crate::time::{Span, Timestamp};
 
@@ -26,26 +27,30 @@ fn decoder() -> P1Decoder {
 }
 
 /// Everything a decoder says of these bytes.
-fn outcomes(decoder: &mut P1Decoder, bytes: &[u8], piece: usize) -> Vec<Result<Telegram, Refused>> {
+fn outcomes(decoder: &mut P1Decoder, bytes: &[u8], piece: usize) -> Vec<Result<P1Telegram, Why>> {
     let mut outcomes = Vec::new();
     for piece in bytes.chunks(piece) {
         decoder.push(piece);
-        outcomes.extend(std::iter::from_fn(|| decoder.next()));
+        outcomes.extend(std::iter::from_fn(|| {
+            decoder.next_p1().map(|outcome| outcome.map_err(|refused| refused.why))
+        }));
     }
     outcomes
 }
 
 /// The same, and then the line falls silent.
-fn decoded(bytes: &[u8], piece: usize) -> Vec<Result<Telegram, Refused>> {
+fn decoded(bytes: &[u8], piece: usize) -> Vec<Result<P1Telegram, Why>> {
     let mut decoder = decoder();
     let mut outcomes = outcomes(&mut decoder, bytes, piece);
     decoder.quiet();
-    outcomes.extend(std::iter::from_fn(|| decoder.next()));
+    outcomes.extend(std::iter::from_fn(|| {
+        decoder.next_p1().map(|outcome| outcome.map_err(|refused| refused.why))
+    }));
     outcomes
 }
 
 /// The good telegrams among them.
-fn telegrams(bytes: &[u8], piece: usize) -> Vec<Telegram> {
+fn telegrams(bytes: &[u8], piece: usize) -> Vec<P1Telegram> {
     decoded(bytes, piece).into_iter().flatten().collect()
 }
 

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::super::dsmr::{Measured, Refused, Telegram, crc16_arc};
+use super::super::decoder::Why;
+use super::super::dsmr::{Measured, P1Telegram, crc16_arc};
 use super::super::obis::ObisCode;
+use super::super::reading::Reading;
 use super::{PIECES, decoded, t, telegrams};
 use crate::openadr::message::Decimal;
 use crate::test_support::samples;
@@ -41,7 +43,7 @@ fn a_telegram_with_a_wrong_checksum_is_refused() {
     for (name, bytes, _) in single_telegrams().into_iter().filter(|(.., json)| json["crc"] == "mismatch") {
         for piece in PIECES {
             let outcomes = decoded(&bytes, piece);
-            assert!(matches!(&outcomes[..], [Err(Refused::Crc { .. })]), "{name}: {outcomes:?}");
+            assert!(matches!(&outcomes[..], [Err(Why::Crc { .. })]), "{name}: {outcomes:?}");
         }
     }
 }
@@ -90,7 +92,7 @@ fn with_right_crc(mut bytes: Vec<u8>, expected: &Json) -> Vec<u8> {
 }
 
 /// What the telegram says otherwise than it should.
-fn values_that_differ(telegram: &Telegram, expected: &Json) -> Vec<String> {
+fn values_that_differ(telegram: &P1Telegram, expected: &Json) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut peaks = 0;
     for value in expected["values"].as_array().unwrap() {
@@ -105,7 +107,7 @@ fn values_that_differ(telegram: &Telegram, expected: &Json) -> Vec<String> {
             groups.get(peaks * 3..).is_some_and(|peak| peak_matches(telegram, peak, value))
         } else if value.get("datetime").is_some() {
             stamped_matches(telegram, &groups, value)
-        } else if code == ObisCode([0, 0, 1, 0, 0]) {
+        } else if code == ObisCode::now(0, 0, 1, 0, 0) {
             is_time(telegram, groups.first(), &value["value"])
         } else {
             is_value(groups.first(), value)
@@ -118,7 +120,7 @@ fn values_that_differ(telegram: &Telegram, expected: &Json) -> Vec<String> {
 }
 
 /// `(count)(code)(end)(duration)(end)(duration)...`.
-fn failures_match(telegram: &Telegram, groups: &[&str], value: &Json) -> bool {
+fn failures_match(telegram: &P1Telegram, groups: &[&str], value: &Json) -> bool {
     let log = value["log"].as_array().unwrap();
     let pairs: Vec<_> = groups.get(2..).unwrap_or_default().chunks_exact(2).collect();
     let matches = |(pair, entry): (&&[&str], &Json)| {
@@ -136,7 +138,7 @@ fn failures_match(telegram: &Telegram, groups: &[&str], value: &Json) -> bool {
 ///
 /// The examples of the Belgian standard flag months of winter as summer. The expected times follow the zone, so the comparison
 /// does without the flag; ours is an hour earlier in winter then, as the flag decides.
-fn peak_matches(telegram: &Telegram, peak: &[&str], value: &Json) -> bool {
+fn peak_matches(telegram: &P1Telegram, peak: &[&str], value: &Json) -> bool {
     let by_zone = |text: Option<&&str>, expected: &Json| {
         let text = text.unwrap().trim_end_matches(['S', 'W']);
         is_time(telegram, Some(&text), expected)
@@ -147,7 +149,7 @@ fn peak_matches(telegram: &Telegram, peak: &[&str], value: &Json) -> bool {
 }
 
 /// `(time)(value)`, or the form of DSMR 3, `(time)(status)(minutes)(count)(code)(unit)(value)`.
-fn stamped_matches(telegram: &Telegram, groups: &[&str], value: &Json) -> bool {
+fn stamped_matches(telegram: &P1Telegram, groups: &[&str], value: &Json) -> bool {
     let measured = match groups {
         [_, _, _, _, _, unit, number] => format!("{number}*{unit}"),
         [_, measured] => (*measured).to_owned(),
@@ -156,7 +158,7 @@ fn stamped_matches(telegram: &Telegram, groups: &[&str], value: &Json) -> bool {
     is_time(telegram, groups.first(), &value["datetime"]) && is_value(Some(&measured.as_str()), value)
 }
 
-fn is_time(telegram: &Telegram, text: Option<&&str>, expected: &Json) -> bool {
+fn is_time(telegram: &P1Telegram, text: Option<&&str>, expected: &Json) -> bool {
     text.is_some_and(|text| telegram.time(text) == expected.as_str().map(t))
 }
 
@@ -177,7 +179,7 @@ fn is_value(text: Option<&&str>, expected: &Json) -> bool {
 }
 
 /// The figures in base units that the telegram gives otherwise than it should.
-pub(super) fn figures_that_differ(telegram: &Telegram, expected: &Json) -> Vec<String> {
+pub(super) fn figures_that_differ(telegram: &P1Telegram, expected: &Json) -> Vec<String> {
     let differs = |(name, value): (&String, &Json)| {
         let found = figure(telegram, name).map(|value| value.to_string());
         (found.as_deref() != value.as_str()).then(|| format!("{name} is {found:?}, expected {value}"))
@@ -186,7 +188,7 @@ pub(super) fn figures_that_differ(telegram: &Telegram, expected: &Json) -> Vec<S
 }
 
 /// A figure by the name that the expected values have for it.
-fn figure(telegram: &Telegram, name: &str) -> Option<Decimal> {
+fn figure(telegram: &P1Telegram, name: &str) -> Option<Decimal> {
     let (phase, name) = match name.split_once('_') {
         Some(("l1", name)) => (20, name),
         Some(("l2", name)) => (40, name),
@@ -194,7 +196,7 @@ fn figure(telegram: &Telegram, name: &str) -> Option<Decimal> {
         _ => (0, name),
     };
     let now = |quantity: u8| telegram.value(ObisCode::electricity(phase + quantity, 7, 0));
-    let reading = || telegram.reading(t("2030-01-01T00:00:00Z"));
+    let reading = || Reading::of(&telegram.general(), t("2030-01-01T00:00:00Z"));
     let words: Vec<&str> = name.split('_').collect();
     match words[..] {
         ["power", "import", "w"] if phase == 0 => reading().power_import,

@@ -49,7 +49,7 @@ fn a_meter_alone_makes_a_report() {
     assert_eq!(points, ["main.import_energy", "main.export_energy", "main.net_power"]);
     let status = &config.reports[1];
     assert_eq!((status.name.as_str(), status.points[0].r_id.as_str()), ("TELEMETRY_STATUS", "main.status"));
-    assert_eq!(config.meters[0].baud, 115_200);
+    assert_eq!(config.meters[0].line.to_string(), "115200 8N1");
 }
 
 #[test]
@@ -61,7 +61,7 @@ tls = { ca = "system", cert = "c", key = "k", server_name = "allow-cn" }
 signature = { sign = false, verify = "if-present", ca = "signers.pem", vtn_name = "vtn.example.org", window = "1min" }
 store = { when_full = "silent" }
 journal = { enabled = false, keep = "1day", max_size = "512KiB" }
-meter = [ { name = "old", source = "serial:/dev/old", baud = 9_600, line = "7E1", protocol = "dsmr" } ]
+meter = [ { name = "old", source = "serial:/dev/old", baud = 9_600, framing = "7E1", protocol = "dsmr" } ]
 handler = { kind = "rules", default = "optIn", timeout = "500ms", rule = [ { when = "price > 0.5", opt = "optOut" } ] }
 [[report]]
 specifier = "mine"
@@ -77,7 +77,7 @@ points = [ { quantity = "net_energy", meter = "old", id = "r1" } ]
     assert_eq!((config.opt_when_full, config.handler.rules.len()), (None, 1));
     assert_eq!((config.journal.keep, config.journal.max_size), (Span::DAY, 512 * 1024));
     assert!(!config.journal.enabled);
-    assert!(config.meters[0].seven_even && config.meters[0].baud == 9600);
+    assert_eq!(config.meters[0].line.to_string(), "9600 7E1");
     assert_eq!(config.reports[0].points[0].r_id.as_str(), "r1");
 }
 
@@ -125,7 +125,7 @@ points = [ { quantity = "energy", meter = "main" }, { quantity = "net_power", me
         "ven.toml:13: signature.vtn_fingerprint: \"AA:BB\" is not a fingerprint",
         "ven.toml:15: handler.rule[0].when: speaks of \"levle\"",
         "ven.toml:15: handler.rule[0].opt: expected one of \"optIn\", \"optOut\", found \"in\"",
-        "ven.toml:18: meter[0].source: expected \"serial:/dev/...\", found \"usb\"",
+        "ven.toml:18: meter[0].source: expected \"serial:/dev/...\", \"tcp://host:port\"",
         "ven.toml:20: report[0].points[0].quantity: expected one of \"import_energy\"",
         "ven.toml:21: colour: is not known",
     ] {

@@ -1,10 +1,10 @@
 //! Touches the world: clocks, dice, files, sockets, the serial port, the user's handler.
 //!
 //! ```text
-//! meter_port -> meter_task ┐                    ┌-> courier -> transport -> VTN
-//!                          ├-> ven_task (engine) ├-> handler_seat -> EventHandler
-//! VTN -> courier, server --┘        |            └-> notices
-//! ven opt -> control ------┘     writer -> store
+//! meter_source -> meter_task ┐                    ┌-> courier -> transport -> VTN
+//!                            ├-> ven_task (engine) ├-> handler_seat -> EventHandler
+//! VTN -> courier, server ----┘        |            └-> notices
+//! ven opt -> control --------┘     writer -> store
 //! ```
 //!
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
@@ -19,10 +19,12 @@ mod examine;
 mod examine_push;
 mod handler_seat;
 pub(crate) mod journal;
-mod meter_port;
+mod meter_health;
+pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
 mod prepare;
+pub(crate) mod refused;
 mod scribe;
 mod store;
 pub(crate) mod transport;

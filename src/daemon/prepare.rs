@@ -7,7 +7,8 @@ use std::sync::Arc;
 use rustls_pki_types::PrivateKeyDer;
 
 use crate::config::{
-    Config, ConfigError, ConfigFault, OptScheduleSection, ReportSection, SecretSource, TrustSection, Verify,
+    Config, ConfigError, ConfigFault, MeterSection, MeterSource, OptScheduleSection, ReportSection,
+    SecretSource, TrustSection, Verify,
 };
 use crate::engine::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
 use crate::openadr::signature::{Description, Gate, Policy, SigningKey, Trust, private_key};
@@ -17,10 +18,11 @@ use crate::openadr::xml::Limits;
 use super::certificates::{Credentials, OwnCertificate};
 use super::clock::Clock;
 use super::entropy;
-use super::meter_port::PortSettings;
+use super::meter_source::by_id;
 use super::meter_task::MeterSettings;
+use super::refused;
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
-use crate::metering::{Framing, LineSettings};
+use crate::metering::ProtocolSettings;
 
 /// A configuration whose files are loaded and fit together.
 #[derive(Debug)]
@@ -166,23 +168,26 @@ impl Prepared {
             let fault = config.fault("signature.tolerate", what.to_owned());
             faults.warnings.push(fault.in_file(&config.file));
         }
-        match (root, tls, key, policy) {
-            (Some(root), Some(tls), Some(key), Some(policy)) if faults.found.is_empty() => Ok(Self {
-                root,
-                push,
-                gate: Gate::new(policy.clone(), config.signature.window, Limits::VEN)
-                    .tolerating(config.signature.tolerance),
-                settings: settings(config, key.is_some()),
-                credentials: Credentials {
-                    tls,
-                    server: server.flatten(),
-                    key,
-                    policy,
-                    certificates: faults.certificates,
-                },
-                meters: meters(config),
-                warnings: faults.warnings,
-            }),
+        let meters = meters(&mut faults);
+        match (root, tls, key, policy, meters) {
+            (Some(root), Some(tls), Some(key), Some(policy), Some(meters)) if faults.found.is_empty() => {
+                Ok(Self {
+                    root,
+                    push,
+                    gate: Gate::new(policy.clone(), config.signature.window, Limits::VEN)
+                        .tolerating(config.signature.tolerance),
+                    settings: settings(config, key.is_some()),
+                    credentials: Credentials {
+                        tls,
+                        server: server.flatten(),
+                        key,
+                        policy,
+                        certificates: faults.certificates,
+                    },
+                    meters,
+                    warnings: faults.warnings,
+                })
+            }
             _ => Err(ConfigError { file: config.file.clone(), faults: faults.found }),
         }
     }
@@ -350,19 +355,33 @@ fn offer(report: &ReportSection) -> ReportOffer {
     }
 }
 
-fn meters(config: &Config) -> Vec<MeterSettings> {
+/// What each meter's task is told; `None` where one of them cannot be.
+fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
+    let config = faults.config;
     let keep = config.reports.iter().map(|report| report.kept).max().unwrap_or(crate::time::Span::DAY);
-    let meter = |meter: &crate::config::MeterSection| MeterSettings {
-        name: meter.name.clone(),
-        port: PortSettings {
-            path: meter.port.clone(),
-            line: LineSettings {
-                baud: meter.baud,
-                framing: if meter.seven_even { Framing::SevenEven } else { Framing::EightNone },
-            },
-        },
-        clock_base: meter.clock_base,
-        keep,
-    };
-    config.meters.iter().map(meter).collect()
+    let mut meters = Vec::new();
+    for (at, section) in config.meters.iter().enumerate() {
+        if let MeterSource::Serial(port) = &section.source
+            && let Some(name) = by_id(port)
+        {
+            let what = format!("may be another port after a restart; better: \"serial:{}\"", name.display());
+            let fault = config.fault(&format!("meter[{at}].source"), what);
+            faults.warnings.push(fault.in_file(&config.file));
+        }
+        let protocol = protocol(faults, at, section);
+        meters.extend(protocol.map(|protocol| MeterSettings {
+            name: section.name.clone(),
+            source: section.source.clone(),
+            line: section.line,
+            protocol,
+            refused: refused::folder(&config.ven.state, &section.name),
+            keep,
+        }));
+    }
+    (meters.len() == config.meters.len()).then_some(meters)
+}
+
+/// What a meter's decoder is told.
+fn protocol(_faults: &mut Faults<'_>, _at: usize, section: &MeterSection) -> Option<ProtocolSettings> {
+    Some(ProtocolSettings { protocol: section.protocol, clock_base: section.clock_base })
 }

@@ -9,6 +9,7 @@
 mod decoder;
 mod dsmr;
 mod obis;
+mod protocol;
 mod quantity;
 mod reading;
 mod register;
@@ -20,9 +21,10 @@ mod unit;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decoder::{Decoder, Framing, LineSettings};
-pub(crate) use dsmr::P1Decoder;
+pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
+pub(crate) use protocol::{Protocol, ProtocolSettings};
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;
 pub(crate) use series::{Series, Value};
 pub(crate) use simulator::Simulator;
+pub(crate) use telegram::{Object, ObjectValue, Telegram};

@@ -1,0 +1,135 @@
+//! Reads `[[meter]]`: where a meter's bytes come from, and how they are understood.
+
+use std::path::{Path, PathBuf};
+
+use crate::metering::{Framing, LineSettings, Protocol};
+use crate::time::Span;
+
+use super::fault::nearest;
+use super::read::{or, secret};
+use super::reader::{Found, Section};
+use super::secret::SecretSource;
+
+/// `[[meter]]`: one meter.
+#[derive(Clone, Debug)]
+pub(crate) struct MeterSection {
+    pub(crate) name: String,
+    pub(crate) source: MeterSource,
+    pub(crate) protocol: Protocol,
+    /// Of a serial port.
+    pub(crate) line: LineSettings,
+    /// Opens what the meter encrypts.
+    pub(crate) key: Option<SecretSource>,
+    /// Proves that it was the meter.
+    pub(crate) authentication_key: Option<SecretSource>,
+    /// What its clock is ahead of UTC in winter.
+    pub(crate) clock_base: Span,
+}
+
+/// Where a meter's bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MeterSource {
+    /// A serial port.
+    Serial(PathBuf),
+    /// A host and its port that hand a serial line through as it is.
+    Tcp(String),
+    /// What was recorded.
+    File(PathBuf),
+    /// What a command of the shell writes to its standard output.
+    Exec(String),
+}
+
+impl std::fmt::Display for MeterSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Serial(path) | Self::File(path) => path.display().fmt(f),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+            Self::Exec(command) => f.write_str(command),
+        }
+    }
+}
+
+/// Speeds that serial ports have.
+const SPEEDS: &[u32] =
+    &[300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600];
+
+pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSection> {
+    let name = section.required("name", "give the meter a name of your choice, as name = \"main\"");
+    let advice =
+        "name its port, as source = \"serial:/dev/serial/by-id/...\"; ven meter detect PORT finds the rest";
+    let source = section.required("source", advice).and_then(|found| source(&section, &found, folder));
+    let protocol = or(section.choice("protocol", Protocol::WORDS), Protocol::Dsmr);
+    let line = line(&section, protocol, source.as_ref());
+    let key = secret(&section, "key", "a key", folder);
+    let authentication_key = secret(&section, "authentication_key", "a key", folder);
+    let clock_base = or(section.span("clock_base"), Span::HOUR);
+    let name = name.and_then(|found| usable(&section, found));
+    section.end();
+    Some(MeterSection { name: name?, source: source?, protocol, line, key, authentication_key, clock_base })
+}
+
+/// A name that can be part of a file's name too.
+fn usable(section: &Section<'_, '_>, found: Found<String>) -> Option<String> {
+    if found.value.is_empty() || found.value.contains(['/', '\0']) || found.value.starts_with('.') {
+        let what = "expected a name without \"/\" that does not begin with \".\"";
+        section.reader.fault(found.line, &found.key, what);
+        return None;
+    }
+    Some(found.value)
+}
+
+fn source(section: &Section<'_, '_>, found: &Found<String>, folder: &Path) -> Option<MeterSource> {
+    match parse_source(&found.value, folder) {
+        Ok(source) => Some(source),
+        Err(what) => {
+            section.reader.fault(found.line, &found.key, what);
+            None
+        }
+    }
+}
+
+/// Reads `serial:PATH`, `tcp://HOST:PORT`, `file:PATH` and `exec:COMMAND`; files are relative to that folder.
+fn parse_source(text: &str, folder: &Path) -> Result<MeterSource, String> {
+    const FORMS: &str = "\"serial:/dev/...\", \"tcp://host:port\", \"file:/path\" or \"exec:command\"";
+    if text == "api" {
+        return Err("the local API that takes readings is not there yet; expected ".to_owned() + FORMS);
+    }
+    let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+    match (kind, rest) {
+        ("serial", path) if !path.is_empty() => Ok(MeterSource::Serial(folder.join(path))),
+        ("file", path) if !path.is_empty() => Ok(MeterSource::File(folder.join(path))),
+        ("exec", command) if !command.trim().is_empty() => Ok(MeterSource::Exec(command.to_owned())),
+        ("tcp", address) if is_address(address.strip_prefix("//").unwrap_or_default()) => {
+            Ok(MeterSource::Tcp(address.trim_start_matches('/').to_owned()))
+        }
+        _ => {
+            let near = nearest(kind, &["serial", "tcp", "file", "exec"]).filter(|near| *near != kind);
+            let near = near.map_or_else(String::new, |near| format!("; did you mean \"{near}:\"?"));
+            Err(format!("expected {FORMS}, found \"{text}\"{near}"))
+        }
+    }
+}
+
+/// A host's name or address, and a port that can be one.
+fn is_address(text: &str) -> bool {
+    let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    text.rsplit_once(':').is_some_and(|(host, number)| !host.is_empty() && port(number))
+}
+
+/// Speed and framing, which only serial ports have.
+fn line(section: &Section<'_, '_>, protocol: Protocol, source: Option<&MeterSource>) -> LineSettings {
+    let usual = protocol.usual_line();
+    let (baud, framing) = (section.number("baud"), section.choice("framing", Framing::WORDS));
+    if source.is_some_and(|source| !matches!(source, MeterSource::Serial(_))) {
+        let keys = baud.iter().map(|found| (found.line, &found.key));
+        for (line, key) in keys.chain(framing.iter().map(|found| (found.line, &found.key))) {
+            section.reader.fault(line, key, "is for source = \"serial:...\" only");
+        }
+    }
+    if let Some(baud) = baud.as_ref().filter(|baud| !SPEEDS.contains(&baud.value)) {
+        let speeds: Vec<_> = SPEEDS.iter().map(u32::to_string).collect();
+        let what = format!("expected one of {}, found {}", speeds.join(", "), baud.value);
+        section.reader.fault(baud.line, &baud.key, what);
+    }
+    LineSettings { baud: or(baud, usual.baud), framing: or(framing, usual.framing) }
+}

@@ -1,0 +1,123 @@
+//! Knows the protocols by name: how the line of each is set, how long its meters may be silent, and who decodes it.
+
+use std::fmt;
+
+use crate::time::Span;
+
+use super::decoder::{Decoder, Framing, LineSettings};
+use super::dsmr::P1Decoder;
+
+/// What a meter speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Protocol {
+    /// P1 of DSMR and its relatives, IEC 62056-21 mode D that says the same.
+    Dsmr,
+}
+
+impl Protocol {
+    /// Every protocol by the word of the configuration.
+    pub(crate) const WORDS: &[(&'static str, Self)] = &[("dsmr", Self::Dsmr)];
+
+    /// The word of the configuration.
+    pub(crate) fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, protocol)| *protocol == self).map_or("", |(word, _)| word)
+    }
+
+    /// How most meters of this protocol leave the factory.
+    pub(crate) const fn usual_line(self) -> LineSettings {
+        match self {
+            Self::Dsmr => LineSettings { baud: 115_200, framing: Framing::EightNone },
+        }
+    }
+
+    /// No meter of this protocol is silent for longer, unless something is wrong.
+    pub(crate) const fn patience(self) -> Span {
+        match self {
+            Self::Dsmr => Span::from_seconds(30),
+        }
+    }
+}
+
+/// What a decoder is told; secrets are not shown.
+#[derive(Clone, Debug)]
+pub(crate) struct ProtocolSettings {
+    pub(crate) protocol: Protocol,
+    /// What the meter's clock is ahead of UTC in winter, where it does not say so.
+    pub(crate) clock_base: Span,
+}
+
+impl ProtocolSettings {
+    /// What fits most meters of this protocol.
+    pub(crate) const fn usual(protocol: Protocol) -> Self {
+        Self { protocol, clock_base: Span::HOUR }
+    }
+
+    /// A decoder that has seen nothing yet.
+    pub(crate) fn decoder(&self) -> Box<dyn Decoder> {
+        match self.protocol {
+            Protocol::Dsmr => Box::new(P1Decoder::new(self.clock_base)),
+        }
+    }
+}
+
+impl Framing {
+    /// Every framing by its usual name.
+    pub(crate) const WORDS: &[(&'static str, Self)] = &[
+        ("8N1", Self::EightNone),
+        ("8E1", Self::EightEven),
+        ("8N2", Self::EightNoneTwo),
+        ("7E1", Self::SevenEven),
+    ];
+}
+
+impl fmt::Display for Framing {
+    /// `8N1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = Self::WORDS.iter().find(|(_, framing)| framing == self);
+        f.write_str(word.map_or("", |(word, _)| word))
+    }
+}
+
+impl LineSettings {
+    /// How long so many bytes are on their way: a character is a start bit, its bits and its stop bits.
+    pub(crate) fn time_of(self, bytes: usize) -> Span {
+        let bits: i64 = match self.framing {
+            Framing::EightNone | Framing::SevenEven => 10,
+            Framing::EightEven | Framing::EightNoneTwo => 11,
+        };
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        Span::from_micros(bytes.saturating_mul(bits * 1_000_000) / i64::from(self.baud.max(1)))
+    }
+}
+
+impl fmt::Display for LineSettings {
+    /// `9600 7E1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.baud, self.framing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Framing, LineSettings, Protocol};
+    use crate::time::Span;
+
+    #[test]
+    fn every_protocol_and_framing_has_a_word_of_its_own() {
+        for (word, protocol) in Protocol::WORDS {
+            assert_eq!(protocol.word(), *word);
+        }
+        for (word, framing) in Framing::WORDS {
+            assert_eq!(framing.to_string(), *word);
+        }
+    }
+
+    #[test]
+    fn characters_take_their_time() {
+        let slow = LineSettings { baud: 300, framing: Framing::SevenEven };
+        assert_eq!(slow.time_of(6), Span::from_millis(200));
+        let even = LineSettings { baud: 2400, framing: Framing::EightEven };
+        assert_eq!(even.time_of(24), Span::from_millis(110));
+        assert_eq!(even.to_string(), "2400 8E1");
+    }
+}

@@ -39,6 +39,34 @@ pub(crate) enum MeterSource {
     Exec(String),
 }
 
+impl MeterSource {
+    /// Reads `serial:PATH`, `tcp://HOST:PORT`, `file:PATH` and `exec:COMMAND`; files are relative to that folder.
+    ///
+    /// # Errors
+    ///
+    /// Says what was expected.
+    pub(crate) fn parse(text: &str, folder: &Path) -> Result<Self, String> {
+        const FORMS: &str = "\"serial:/dev/...\", \"tcp://host:port\", \"file:/path\" or \"exec:command\"";
+        if text == "api" {
+            return Err("the local API that takes readings is not there yet; expected ".to_owned() + FORMS);
+        }
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        match (kind, rest) {
+            ("serial", path) if !path.is_empty() => Ok(Self::Serial(folder.join(path))),
+            ("file", path) if !path.is_empty() => Ok(Self::File(folder.join(path))),
+            ("exec", command) if !command.trim().is_empty() => Ok(Self::Exec(command.to_owned())),
+            ("tcp", address) if is_address(address.strip_prefix("//").unwrap_or_default()) => {
+                Ok(Self::Tcp(address.trim_start_matches('/').to_owned()))
+            }
+            _ => {
+                let near = nearest(kind, &["serial", "tcp", "file", "exec"]).filter(|near| *near != kind);
+                let near = near.map_or_else(String::new, |near| format!("; did you mean \"{near}:\"?"));
+                Err(format!("expected {FORMS}, found \"{text}\"{near}"))
+            }
+        }
+    }
+}
+
 impl std::fmt::Display for MeterSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -79,33 +107,11 @@ fn usable(section: &Section<'_, '_>, found: Found<String>) -> Option<String> {
 }
 
 fn source(section: &Section<'_, '_>, found: &Found<String>, folder: &Path) -> Option<MeterSource> {
-    match parse_source(&found.value, folder) {
+    match MeterSource::parse(&found.value, folder) {
         Ok(source) => Some(source),
         Err(what) => {
             section.reader.fault(found.line, &found.key, what);
             None
-        }
-    }
-}
-
-/// Reads `serial:PATH`, `tcp://HOST:PORT`, `file:PATH` and `exec:COMMAND`; files are relative to that folder.
-fn parse_source(text: &str, folder: &Path) -> Result<MeterSource, String> {
-    const FORMS: &str = "\"serial:/dev/...\", \"tcp://host:port\", \"file:/path\" or \"exec:command\"";
-    if text == "api" {
-        return Err("the local API that takes readings is not there yet; expected ".to_owned() + FORMS);
-    }
-    let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
-    match (kind, rest) {
-        ("serial", path) if !path.is_empty() => Ok(MeterSource::Serial(folder.join(path))),
-        ("file", path) if !path.is_empty() => Ok(MeterSource::File(folder.join(path))),
-        ("exec", command) if !command.trim().is_empty() => Ok(MeterSource::Exec(command.to_owned())),
-        ("tcp", address) if is_address(address.strip_prefix("//").unwrap_or_default()) => {
-            Ok(MeterSource::Tcp(address.trim_start_matches('/').to_owned()))
-        }
-        _ => {
-            let near = nearest(kind, &["serial", "tcp", "file", "exec"]).filter(|near| *near != kind);
-            let near = near.map_or_else(String::new, |near| format!("; did you mean \"{near}:\"?"));
-            Err(format!("expected {FORMS}, found \"{text}\"{near}"))
         }
     }
 }

@@ -355,6 +355,24 @@ fn offer(report: &ReportSection) -> ReportOffer {
     }
 }
 
+/// What is told to the task of a meter, by its name; without a name, of the first.
+///
+/// # Errors
+///
+/// Where there is no such meter, or something that it names cannot be used.
+pub(crate) fn meter_settings(config: &Config, name: Option<&str>) -> Result<MeterSettings, ConfigError> {
+    let mut faults = Faults::new(config);
+    let found = meters(&mut faults).unwrap_or_default();
+    let found = found.into_iter().find(|meter| name.is_none_or(|name| meter.name == name));
+    if found.is_none() && faults.found.is_empty() {
+        let named = name.map_or_else(String::new, |name| format!(" with name = \"{name}\""));
+        faults.found.push(config.fault("meter", format!("there is no [[meter]]{named}")));
+    }
+    found
+        .filter(|_| faults.found.is_empty())
+        .ok_or(ConfigError { file: config.file.clone(), faults: faults.found })
+}
+
 /// What each meter's task is told; `None` where one of them cannot be.
 fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
     let config = faults.config;

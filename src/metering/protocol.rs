@@ -23,6 +23,13 @@ impl Protocol {
         Self::WORDS.iter().find(|(_, protocol)| *protocol == self).map_or("", |(word, _)| word)
     }
 
+    /// Whether its meters speak without being asked.
+    pub(crate) const fn speaks_by_itself(self) -> bool {
+        match self {
+            Self::Dsmr => true,
+        }
+    }
+
     /// How most meters of this protocol leave the factory.
     pub(crate) const fn usual_line(self) -> LineSettings {
         match self {

@@ -1,13 +1,9 @@
 //! Opens a serial port for us alone, and sets it.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_serial::{DataBits, Parity, SerialPort as _, SerialPortBuilderExt as _, SerialStream, StopBits};
 
@@ -15,29 +11,27 @@ use crate::metering::{Framing, LineSettings};
 
 /// How often we look whether what was sent is out.
 const LOOK: Duration = Duration::from_millis(5);
+/// What the library says of a port that is locked.
+const LOCKED: &str = "Unable to acquire exclusive lock on serial port";
 /// Names of ports that stay the same, whatever is plugged in beside them.
 const BY_ID: &str = "/dev/serial/by-id";
 
-/// A port that is ours: other programs of our kind are kept out by the lock, all others by the mode of the port.
+/// A port that is ours alone: it is opened in exclusive mode (`TIOCEXCL`), and locked (`flock`) against those who may open it anyway.
 #[derive(Debug)]
 pub(super) struct SerialLine {
     stream: SerialStream,
-    _lock: Flock<File>,
 }
 
 impl SerialLine {
     pub(super) fn open(path: &Path, line: LineSettings) -> io::Result<Self> {
-        let mut options = File::options();
-        let flags = (OFlag::O_NOCTTY | OFlag::O_NONBLOCK).bits();
-        let file = options.read(true).write(true).custom_flags(flags).open(path)?;
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
-            Errno::EWOULDBLOCK => io::Error::new(io::ErrorKind::ResourceBusy, "another program reads it"),
-            error => error.into(),
-        })?;
         let (data, parity, stop) = bits(line.framing);
         let builder = tokio_serial::new(path.to_string_lossy(), line.baud);
         let builder = builder.data_bits(data).parity(parity).stop_bits(stop);
-        Ok(Self { stream: builder.open_native_async()?, _lock: lock })
+        let stream = builder.open_native_async().map_err(|error| match error.description.as_str() {
+            LOCKED => io::Error::new(io::ErrorKind::ResourceBusy, "another program reads it"),
+            _ => error.into(),
+        })?;
+        Ok(Self { stream })
     }
 
     pub(super) async fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {

@@ -1,0 +1,106 @@
+//! `ven meter`: a meter by hand: try it, find out what it speaks, play one.
+
+mod print;
+mod read;
+mod recognise;
+mod refused;
+mod replay;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use crate::metering::{Framing, Protocol, ProtocolSettings};
+use crate::time::Span;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum MeterCommand {
+    /// Decode what was recorded; exit code 0 if anything in it was good, 1 if nothing was.
+    ///
+    /// With --json, one object for each thing that a telegram says, and a last one that counts telegrams.
+    Replay {
+        /// Bytes as they came over the line.
+        file: PathBuf,
+        #[command(flatten)]
+        protocol: ProtocolArguments,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what a meter says, as it comes; exit code 0 if anything was good, 1 if nothing was.
+    Read(read::ReadArguments),
+    /// List the last telegrams that were refused, with the reasons.
+    Refused {
+        /// The configuration.
+        #[arg(long, short, default_value = "ven.toml")]
+        config: PathBuf,
+        /// Only those of this meter.
+        #[arg(long)]
+        meter: Option<String>,
+        /// Write their bytes into one file, to hand it on; they say what a household uses.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// What a meter speaks, and what it takes to understand it.
+#[derive(Debug, Args)]
+pub(super) struct ProtocolArguments {
+    /// The protocol; without it, the one that understands most.
+    #[arg(long, value_parser = word(Protocol::WORDS))]
+    protocol: Option<Protocol>,
+    /// What the meter's clock is ahead of UTC in winter, as 1h; where it does not say so.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    clock_base: Option<Duration>,
+}
+
+/// Speed and bits of a character.
+#[derive(Clone, Debug, Args)]
+pub(super) struct LineArguments {
+    /// The speed of a serial port; without it, the usual one of the protocol.
+    #[arg(long)]
+    baud: Option<u32>,
+    /// Bits, parity and stop bits of a serial port, as 8N1.
+    #[arg(long, value_parser = word(Framing::WORDS))]
+    framing: Option<Framing>,
+}
+
+impl ProtocolArguments {
+    /// For a decoder of that protocol.
+    fn settings(&self, protocol: Protocol) -> anyhow::Result<ProtocolSettings> {
+        let mut settings = ProtocolSettings::usual(protocol);
+        if let Some(base) = self.clock_base {
+            settings.clock_base = Span::from_std(base);
+        }
+        Ok(settings)
+    }
+}
+
+/// Reads one of a few words.
+fn word<T: Copy + Send + Sync + 'static>(
+    words: &'static [(&'static str, T)],
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let known = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        known.ok_or_else(|| {
+            let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            format!("expected one of {}", known.join(", "))
+        })
+    }
+}
+
+pub(super) fn meter(command: MeterCommand) -> ExitCode {
+    let good = match command {
+        MeterCommand::Replay { file, protocol, json } => replay::replay(&file, &protocol, json),
+        MeterCommand::Read(arguments) => read::read(&arguments),
+        MeterCommand::Refused { config, meter, out } => {
+            refused::refused(&config, meter.as_deref(), out.as_deref()).map(|()| true)
+        }
+    };
+    match good {
+        Ok(false) => ExitCode::FAILURE,
+        outcome => super::exit_code(outcome.map(|_| ())),
+    }
+}

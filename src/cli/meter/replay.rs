@@ -1,0 +1,40 @@
+//! `ven meter replay`: decodes what was recorded.
+
+use std::io::BufWriter;
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+
+use super::ProtocolArguments;
+use super::print::Printer;
+use super::recognise::recognise;
+
+/// So much is decoded at once.
+const PIECE: usize = 4096;
+/// Longer recordings are cut by their owner.
+const LONGEST: u64 = 1 << 30;
+
+/// Prints what is in a recording; whether anything is good.
+pub(super) fn replay(file: &Path, arguments: &ProtocolArguments, json: bool) -> anyhow::Result<bool> {
+    let name = || file.display().to_string();
+    let length = std::fs::metadata(file).with_context(name)?.len();
+    ensure!(length <= LONGEST, "{}: it is longer than {LONGEST} bytes", name());
+    let bytes = std::fs::read(file).with_context(name)?;
+    let settings = match arguments.protocol {
+        Some(protocol) => arguments.settings(protocol)?,
+        None => recognise(&bytes, |protocol| arguments.settings(protocol))?,
+    };
+    let mut printer = Printer::new(BufWriter::new(std::io::stdout().lock()), json);
+    let mut decoder = settings.decoder();
+    for piece in bytes.chunks(PIECE) {
+        decoder.push(piece);
+        while let Some(outcome) = decoder.next() {
+            printer.outcome(outcome)?;
+        }
+    }
+    decoder.quiet();
+    while let Some(outcome) = decoder.next() {
+        printer.outcome(outcome)?;
+    }
+    Ok(printer.finish()?)
+}

@@ -8,6 +8,7 @@
 
 mod decoder;
 mod dsmr;
+mod modbus;
 mod obis;
 mod quantity;
 mod reading;
@@ -22,6 +23,7 @@ mod tests;
 
 pub(crate) use decoder::{Decoder, Framing, LineSettings};
 pub(crate) use dsmr::P1Decoder;
+pub(crate) use modbus::{BUILT_IN, BadMap, ModbusDecoder, ModbusSettings, ModbusSimulator, RegisterMap};
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;
 pub(crate) use series::{Series, Value};

@@ -82,17 +82,10 @@ enum State {
     Ready(Block),
     /// It is going out.
     Sent(Block, Listening),
-    Waiting {
-        block: Block,
-        listening: Listening,
-        until: Span,
-        /// However much comes.
-        latest: Span,
-        /// So many bytes had come when it was looked last.
-        seen: u64,
-    },
-    /// The reply is there; it must stay alone until then.
-    Settling { block: Block, listening: Listening, until: Span },
+    /// There is no reply yet.
+    Waiting(Asked),
+    /// The reply is there; it must stay alone until the line has been silent for the pause.
+    Settling(Asked),
     /// What comes is thrown away.
     Draining {
         until: Span,
@@ -100,6 +93,29 @@ enum State {
         /// Something has come since it was looked last.
         heard: bool,
     },
+}
+
+/// A request that is out.
+#[derive(Debug)]
+struct Asked {
+    block: Block,
+    listening: Listening,
+    /// It is listened to until then.
+    until: Span,
+    /// However much comes.
+    latest: Span,
+    /// So many bytes had come when it was looked last.
+    seen: u64,
+}
+
+impl Asked {
+    /// Where bytes have come, more of the same may come for so long.
+    fn prolong(&mut self, now: Span, by: Span) {
+        let count = self.listening.count();
+        if std::mem::replace(&mut self.seen, count) != count {
+            self.until = self.until.max(now + by).min(self.latest);
+        }
+    }
 }
 
 impl ModbusDecoder {
@@ -133,7 +149,11 @@ impl ModbusDecoder {
                 Act::Discard
             }
             // The meter has none of the registers.
-            None => self.pause_until(now + self.settings.interval.max(Span::SECOND)),
+            None => {
+                let from = now + self.settings.interval.max(Span::SECOND);
+                self.state = State::Between(from);
+                Act::ListenUntil(from)
+            }
         }
     }
 
@@ -147,11 +167,6 @@ impl ModbusDecoder {
             round.is_multiple_of(block.every) && block.rests_until.is_none_or(|until| until <= now)
         };
         self.queue = self.blocks.iter().filter(is_due).cloned().collect();
-    }
-
-    fn pause_until(&mut self, at: Span) -> Act {
-        self.state = State::Between(at);
-        Act::ListenUntil(at)
     }
 
     /// The reply has stayed alone, or there is none.
@@ -213,15 +228,16 @@ impl ModbusDecoder {
 
     /// The next request, or the end of the round.
     fn go_on(&mut self, now: Span) -> Act {
-        if !self.queue.is_empty() {
-            self.state = State::Between(now);
-            return self.ask(now, now);
+        let mut from = now;
+        if self.queue.is_empty() {
+            let telegram = self.telegram();
+            if !telegram.objects.is_empty() {
+                self.tell(Ok(telegram));
+            }
+            from = from.max(self.round_began + self.settings.interval);
         }
-        let telegram = self.telegram();
-        if !telegram.objects.is_empty() {
-            self.tell(Ok(telegram));
-        }
-        self.pause_until((self.round_began + self.settings.interval).max(now + PAUSE))
+        self.state = State::Between(from);
+        self.ask(from, now)
     }
 
     /// What the meter has said in this round, in the order of the map.
@@ -247,18 +263,28 @@ impl ModbusDecoder {
     }
 
     /// Waits for the reply: as long as the time-out, and until the end of one that has begun.
-    fn wait(&mut self, block: Block, listening: Listening, times: (Span, Span, u64), now: Span) -> Act {
-        let (until, latest, seen) = times;
-        if listening.is_answered() {
-            let until = now + PAUSE;
-            self.state = State::Settling { block, listening, until };
-            return Act::ListenUntil(until);
+    fn wait(&mut self, mut asked: Asked, now: Span) -> Act {
+        if asked.listening.is_answered() {
+            (asked.until, asked.latest) = (now + PAUSE, now + self.settings.time_out);
+            return self.settle(asked, now);
         }
-        let until = if listening.count() > seen { until.max(now + TOGETHER).min(latest) } else { until };
-        if now >= until {
-            return self.conclude(block, &listening, now);
+        asked.prolong(now, TOGETHER);
+        if now >= asked.until {
+            return self.conclude(asked.block, &asked.listening, now);
         }
-        self.state = State::Waiting { block, until, latest, seen: listening.count(), listening };
+        let until = asked.until;
+        self.state = State::Waiting(asked);
+        Act::ListenUntil(until)
+    }
+
+    /// Waits for the pause behind the reply; what comes in it may be another one.
+    fn settle(&mut self, mut asked: Asked, now: Span) -> Act {
+        asked.prolong(now, PAUSE);
+        if now >= asked.until {
+            return self.conclude(asked.block, &asked.listening, now);
+        }
+        let until = asked.until;
+        self.state = State::Settling(asked);
         Act::ListenUntil(until)
     }
 
@@ -267,8 +293,8 @@ impl ModbusDecoder {
     pub(super) fn held(&self) -> usize {
         let listening = match &self.state {
             State::Sent(_, listening)
-            | State::Waiting { listening, .. }
-            | State::Settling { listening, .. } => listening.held(),
+            | State::Waiting(Asked { listening, .. })
+            | State::Settling(Asked { listening, .. }) => listening.held(),
             State::Between(_) | State::Ready(_) | State::Draining { .. } => 0,
         };
         let refused = self.waiting.iter().filter_map(|outcome| outcome.as_ref().err());
@@ -281,8 +307,8 @@ impl Decoder for ModbusDecoder {
     fn push(&mut self, bytes: &[u8]) {
         match &mut self.state {
             State::Sent(_, listening)
-            | State::Waiting { listening, .. }
-            | State::Settling { listening, .. } => listening.push(bytes),
+            | State::Waiting(Asked { listening, .. })
+            | State::Settling(Asked { listening, .. }) => listening.push(bytes),
             State::Draining { heard, .. } => *heard |= !bytes.is_empty(),
             State::Between(_) | State::Ready(_) => {}
         }
@@ -307,19 +333,11 @@ impl Decoder for ModbusDecoder {
                 Act::Send(request.bytes())
             }
             State::Sent(block, listening) => {
-                let time_out = self.settings.time_out;
-                self.wait(block, listening, (now + time_out, now + time_out * PATIENCE, 0), now)
+                let (until, latest) = (now + self.settings.time_out, now + self.settings.time_out * PATIENCE);
+                self.wait(Asked { block, listening, until, latest, seen: 0 }, now)
             }
-            State::Waiting { block, listening, until, latest, seen } => {
-                self.wait(block, listening, (until, latest, seen), now)
-            }
-            State::Settling { block, listening, until } if now >= until => {
-                self.conclude(block, &listening, now)
-            }
-            State::Settling { block, listening, until } => {
-                self.state = State::Settling { block, listening, until };
-                Act::ListenUntil(until)
-            }
+            State::Waiting(asked) => self.wait(asked, now),
+            State::Settling(asked) => self.settle(asked, now),
             State::Draining { until, latest, heard } => {
                 let until = if heard { until.max(now + TOGETHER).min(latest) } else { until };
                 if now >= until {

@@ -6,14 +6,20 @@ mod recognise;
 mod refused;
 mod replay;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use crate::metering::{Framing, Protocol, ProtocolSettings};
+use crate::config::MapSource;
+use crate::daemon::register_map;
+use crate::metering::{Framing, ModbusSettings, Protocol, ProtocolSettings};
 use crate::time::Span;
+
+/// Whoever looks wants to see something soon.
+const ASKED_EVERY: Span = Span::from_seconds(2);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MeterCommand {
@@ -54,6 +60,18 @@ pub(super) struct ProtocolArguments {
     /// What the meter's clock is ahead of UTC in winter, as 1h; where it does not say so.
     #[arg(long, value_parser = humantime::parse_duration)]
     clock_base: Option<Duration>,
+    /// A Modbus meter's address on the bus.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=247), default_value_t = 1)]
+    unit: u8,
+    /// Where a Modbus meter has what: the name of a map, or a file that ends in .toml.
+    #[arg(long)]
+    map: Option<String>,
+    /// How often a meter is asked that does not speak by itself.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    every: Option<Duration>,
+    /// The meter is built in the other way round.
+    #[arg(long)]
+    invert: bool,
 }
 
 /// Speed and bits of a character.
@@ -68,13 +86,28 @@ pub(super) struct LineArguments {
 }
 
 impl ProtocolArguments {
-    /// For a decoder of that protocol.
-    fn settings(&self, protocol: Protocol) -> anyhow::Result<ProtocolSettings> {
-        let mut settings = ProtocolSettings::usual(protocol);
-        if let Some(base) = self.clock_base {
-            settings.clock_base = Span::from_std(base);
-        }
-        Ok(settings)
+    /// For a decoder of that protocol; `None` where it takes more than was said.
+    fn settings(&self, protocol: Protocol) -> anyhow::Result<Option<ProtocolSettings>> {
+        let clock_base = self.clock_base.map_or(Span::HOUR, Span::from_std);
+        Ok(Some(match protocol {
+            Protocol::Dsmr => ProtocolSettings::Dsmr { clock_base },
+            Protocol::Modbus => {
+                let Some(map) = &self.map else { return Ok(None) };
+                let map = register_map(&MapSource::parse(map, Path::new(""))).map_err(anyhow::Error::msg)?;
+                ProtocolSettings::Modbus(ModbusSettings {
+                    unit: self.unit,
+                    map,
+                    interval: self.every.map_or(ASKED_EVERY, Span::from_std),
+                    time_out: ModbusSettings::TIME_OUT,
+                    invert: self.invert,
+                })
+            }
+        }))
+    }
+
+    /// The same, where the protocol was named.
+    fn named(&self, protocol: Protocol) -> anyhow::Result<ProtocolSettings> {
+        self.settings(protocol)?.with_context(|| format!("{} needs --map", protocol.word()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::metering::{Framing, LineSettings, Protocol};
+use crate::metering::{BUILT_IN, Framing, Protocol};
 use crate::time::Span;
 
 use super::fault::nearest;
@@ -16,14 +16,41 @@ pub(crate) struct MeterSection {
     pub(crate) name: String,
     pub(crate) source: MeterSource,
     pub(crate) protocol: Protocol,
-    /// Of a serial port.
-    pub(crate) line: LineSettings,
+    /// The speed of a serial port; `None`: the usual one.
+    pub(crate) baud: Option<u32>,
+    /// The bits of a character on a serial port; `None`: the usual ones.
+    pub(crate) framing: Option<Framing>,
     /// Opens what the meter encrypts.
     pub(crate) key: Option<SecretSource>,
     /// Proves that it was the meter.
     pub(crate) authentication_key: Option<SecretSource>,
     /// What its clock is ahead of UTC in winter.
     pub(crate) clock_base: Span,
+    /// How often a meter is asked that does not speak by itself; `None`: as is usual.
+    pub(crate) every: Option<Span>,
+    /// It is built in the other way round: what it calls import is export.
+    pub(crate) invert: bool,
+    /// Its address on a bus.
+    pub(crate) unit: u8,
+    /// Where it has what; for Modbus.
+    pub(crate) map: Option<MapSource>,
+}
+
+/// Where a map of registers is to be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MapSource {
+    /// With the program, under this name.
+    BuiltIn(String),
+    File(PathBuf),
+}
+
+impl MapSource {
+    /// A name, or the path of a file, which ends in `.toml`.
+    pub(crate) fn parse(text: &str, folder: &Path) -> Self {
+        let path = Path::new(text);
+        let is_file = path.extension().is_some_and(|ending| ending == "toml");
+        if is_file { Self::File(folder.join(path)) } else { Self::BuiltIn(text.to_owned()) }
+    }
 }
 
 /// Where a meter's bytes come from.
@@ -83,17 +110,80 @@ const SPEEDS: &[u32] =
 
 pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSection> {
     let name = section.required("name", "give the meter a name of your choice, as name = \"main\"");
+    let name = name.and_then(|found| usable(&section, found));
     let advice =
         "name its port, as source = \"serial:/dev/serial/by-id/...\"; ven meter detect PORT finds the rest";
     let source = section.required("source", advice).and_then(|found| source(&section, &found, folder));
     let protocol = or(section.choice("protocol", Protocol::WORDS), Protocol::Dsmr);
-    let line = line(&section, protocol, source.as_ref());
+    strangers(&section, protocol);
+    let (baud, framing) = line(&section, source.as_ref());
     let key = secret(&section, "key", "a key", folder);
     let authentication_key = secret(&section, "authentication_key", "a key", folder);
     let clock_base = or(section.span("clock_base"), Span::HOUR);
-    let name = name.and_then(|found| usable(&section, found));
+    let every = section.span("every").map(|found| found.value);
+    let invert = or(section.boolean("invert"), false);
+    let unit = or(section.whole("unit", 1..=247), 1);
+    let map = map(&section, protocol, folder);
     section.end();
-    Some(MeterSection { name: name?, source: source?, protocol, line, key, authentication_key, clock_base })
+    Some(MeterSection {
+        name: name?,
+        source: source?,
+        protocol,
+        baud,
+        framing,
+        key,
+        authentication_key,
+        clock_base,
+        every,
+        invert,
+        unit,
+        map,
+    })
+}
+
+/// Settings that only some protocols have, and which.
+const ONLY_FOR: &[(&str, &[Protocol])] = &[
+    ("key", &[Protocol::Dsmr]),
+    ("authentication_key", &[Protocol::Dsmr]),
+    ("clock_base", &[Protocol::Dsmr]),
+    ("every", &[Protocol::Modbus]),
+    ("invert", &[Protocol::Modbus]),
+    ("unit", &[Protocol::Modbus]),
+    ("map", &[Protocol::Modbus]),
+];
+
+/// Faults settings of other protocols.
+fn strangers(section: &Section<'_, '_>, protocol: Protocol) {
+    for (name, protocols) in ONLY_FOR.iter().filter(|(name, _)| section.has(name)) {
+        if !protocols.contains(&protocol) {
+            let words: Vec<_> = protocols.iter().map(|protocol| protocol.word()).collect();
+            let what = format!("is for protocol = \"{}\" only", words.join("\" or \""));
+            section.fault(name, what);
+        }
+    }
+}
+
+fn map(section: &Section<'_, '_>, protocol: Protocol, folder: &Path) -> Option<MapSource> {
+    let known: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+    let found = match protocol {
+        Protocol::Modbus => {
+            let advice = "say where the meter has what: the name of a map, as map = \"eastron-sdm630\", or a file of your own that \
+                          ends in .toml";
+            section.required("map", &format!("{advice}; known are {}", known.join(", ")))?
+        }
+        Protocol::Dsmr => section.text("map")?,
+    };
+    let map = MapSource::parse(&found.value, folder);
+    if let MapSource::BuiltIn(name) = &map
+        && !known.contains(&name.as_str())
+    {
+        let advice = match nearest(name, &known) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("known are {}, and files that end in .toml", known.join(", ")),
+        };
+        section.reader.fault(found.line, &found.key, format!("there is no map \"{name}\"; {advice}"));
+    }
+    Some(map)
 }
 
 /// A name that can be part of a file's name too.
@@ -123,8 +213,7 @@ fn is_address(text: &str) -> bool {
 }
 
 /// Speed and framing, which only serial ports have.
-fn line(section: &Section<'_, '_>, protocol: Protocol, source: Option<&MeterSource>) -> LineSettings {
-    let usual = protocol.usual_line();
+fn line(section: &Section<'_, '_>, source: Option<&MeterSource>) -> (Option<u32>, Option<Framing>) {
     let (baud, framing) = (section.number("baud"), section.choice("framing", Framing::WORDS));
     if source.is_some_and(|source| !matches!(source, MeterSource::Serial(_))) {
         let keys = baud.iter().map(|found| (found.line, &found.key));
@@ -137,5 +226,5 @@ fn line(section: &Section<'_, '_>, protocol: Protocol, source: Option<&MeterSour
         let what = format!("expected one of {}, found {}", speeds.join(", "), baud.value);
         section.reader.fault(baud.line, &baud.key, what);
     }
-    LineSettings { baud: or(baud, usual.baud), framing: or(framing, usual.framing) }
+    (baud.map(|found| found.value), framing.map(|found| found.value))
 }

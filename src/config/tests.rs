@@ -49,7 +49,7 @@ fn a_meter_alone_makes_a_report() {
     assert_eq!(points, ["main.import_energy", "main.export_energy", "main.net_power"]);
     let status = &config.reports[1];
     assert_eq!((status.name.as_str(), status.points[0].r_id.as_str()), ("TELEMETRY_STATUS", "main.status"));
-    assert_eq!(config.meters[0].line.to_string(), "115200 8N1");
+    assert_eq!((config.meters[0].baud, config.meters[0].framing), (None, None), "as is usual");
 }
 
 #[test]
@@ -77,7 +77,7 @@ points = [ { quantity = "net_energy", meter = "old", id = "r1" } ]
     assert_eq!((config.opt_when_full, config.handler.rules.len()), (None, 1));
     assert_eq!((config.journal.keep, config.journal.max_size), (Span::DAY, 512 * 1024));
     assert!(!config.journal.enabled);
-    assert_eq!(config.meters[0].line.to_string(), "9600 7E1");
+    assert_eq!((config.meters[0].baud, config.meters[0].framing), (Some(9600), Some(Framing::SevenEven)));
     assert_eq!(config.reports[0].points[0].r_id.as_str(), "r1");
 }
 

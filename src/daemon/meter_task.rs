@@ -159,7 +159,7 @@ impl MeterTask {
         FeedSettings {
             source: self.settings.source.clone(),
             line: self.settings.line,
-            patience: self.settings.protocol.protocol.patience(),
+            patience: self.settings.protocol.patience(),
         }
     }
 

@@ -34,5 +34,5 @@ mod writer;
 
 pub(crate) use examine::{Finding, examine};
 pub(crate) use handler_seat::DynHandler;
-pub(crate) use prepare::{Prepared, meter_settings};
+pub(crate) use prepare::{Prepared, line_or, meter_settings, register_map};
 pub use ven::{StartError, Ven, VenBuilder, VenHandle};

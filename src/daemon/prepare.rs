@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rustls_pki_types::PrivateKeyDer;
 
 use crate::config::{
-    Config, ConfigError, ConfigFault, MeterSection, MeterSource, OptScheduleSection, ReportSection,
-    SecretSource, TrustSection, Verify,
+    Config, ConfigError, ConfigFault, MapSource, MeterSection, MeterSource, OptScheduleSection,
+    ReportSection, SecretSource, TrustSection, Verify,
 };
 use crate::engine::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
 use crate::openadr::signature::{Description, Gate, Policy, SigningKey, Trust, private_key};
@@ -22,7 +22,8 @@ use super::meter_source::by_id;
 use super::meter_task::MeterSettings;
 use super::refused;
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
-use crate::metering::ProtocolSettings;
+use crate::metering::{Framing, LineSettings, ModbusSettings, Protocol, ProtocolSettings, RegisterMap};
+use crate::time::Span;
 
 /// A configuration whose files are loaded and fit together.
 #[derive(Debug)]
@@ -376,7 +377,7 @@ pub(crate) fn meter_settings(config: &Config, name: Option<&str>) -> Result<Mete
 /// What each meter's task is told; `None` where one of them cannot be.
 fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
     let config = faults.config;
-    let keep = config.reports.iter().map(|report| report.kept).max().unwrap_or(crate::time::Span::DAY);
+    let keep = config.reports.iter().map(|report| report.kept).max().unwrap_or(Span::DAY);
     let mut meters = Vec::new();
     for (at, section) in config.meters.iter().enumerate() {
         if let MeterSource::Serial(port) = &section.source
@@ -390,7 +391,7 @@ fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
         meters.extend(protocol.map(|protocol| MeterSettings {
             name: section.name.clone(),
             source: section.source.clone(),
-            line: section.line,
+            line: line_or(protocol.usual_line(), section.baud, section.framing),
             protocol,
             refused: refused::folder(&config.ven.state, &section.name),
             keep,
@@ -399,7 +400,42 @@ fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
     (meters.len() == config.meters.len()).then_some(meters)
 }
 
+/// What is set goes before what is usual.
+pub(crate) fn line_or(usual: LineSettings, baud: Option<u32>, framing: Option<Framing>) -> LineSettings {
+    LineSettings { baud: baud.unwrap_or(usual.baud), framing: framing.unwrap_or(usual.framing) }
+}
+
+/// How often a Modbus meter is asked.
+const MODBUS_EVERY: Span = Span::from_seconds(5);
+
 /// What a meter's decoder is told.
-fn protocol(_faults: &mut Faults<'_>, _at: usize, section: &MeterSection) -> Option<ProtocolSettings> {
-    Some(ProtocolSettings { protocol: section.protocol, clock_base: section.clock_base })
+fn protocol(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Option<ProtocolSettings> {
+    Some(match section.protocol {
+        Protocol::Dsmr => ProtocolSettings::Dsmr { clock_base: section.clock_base },
+        Protocol::Modbus => {
+            let map = section.map.as_ref().ok_or_else(|| "is missing".to_owned()).and_then(register_map);
+            ProtocolSettings::Modbus(ModbusSettings {
+                unit: section.unit,
+                map: faults.check(&format!("meter[{at}].map"), None, map)?,
+                interval: section.every.unwrap_or(MODBUS_EVERY),
+                time_out: ModbusSettings::TIME_OUT,
+                invert: section.invert,
+            })
+        }
+    })
+}
+
+/// The map of that name, or in that file.
+pub(crate) fn register_map(source: &MapSource) -> Result<RegisterMap, String> {
+    match source {
+        MapSource::BuiltIn(name) => match RegisterMap::built_in(name) {
+            Some(map) => map.map_err(|error| error.to_string()),
+            None => Err(format!("there is no map \"{name}\"")),
+        },
+        MapSource::File(path) => {
+            let named = |what: String| format!("{}: {what}", path.display());
+            let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+            RegisterMap::parse(&text).map_err(|error| named(error.to_string()))
+        }
+    }
 }

@@ -8,6 +8,7 @@
 
 mod decoder;
 mod dsmr;
+mod modbus;
 mod obis;
 mod protocol;
 mod quantity;
@@ -22,6 +23,7 @@ mod unit;
 mod tests;
 
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
+pub(crate) use modbus::{BUILT_IN, ModbusSettings, ModbusSimulator, RegisterMap};
 pub(crate) use protocol::{Protocol, ProtocolSettings};
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;

@@ -6,63 +6,67 @@ use crate::time::Span;
 
 use super::decoder::{Decoder, Framing, LineSettings};
 use super::dsmr::P1Decoder;
+use super::modbus::{ModbusDecoder, ModbusSettings};
 
 /// What a meter speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Protocol {
     /// P1 of DSMR and its relatives, IEC 62056-21 mode D that says the same.
     Dsmr,
+    /// Modbus RTU.
+    Modbus,
 }
 
 impl Protocol {
     /// Every protocol by the word of the configuration.
-    pub(crate) const WORDS: &[(&'static str, Self)] = &[("dsmr", Self::Dsmr)];
+    pub(crate) const WORDS: &[(&'static str, Self)] = &[("dsmr", Self::Dsmr), ("modbus", Self::Modbus)];
 
     /// The word of the configuration.
     pub(crate) fn word(self) -> &'static str {
         Self::WORDS.iter().find(|(_, protocol)| *protocol == self).map_or("", |(word, _)| word)
     }
-
-    /// Whether its meters speak without being asked.
-    pub(crate) const fn speaks_by_itself(self) -> bool {
-        match self {
-            Self::Dsmr => true,
-        }
-    }
-
-    /// How most meters of this protocol leave the factory.
-    pub(crate) const fn usual_line(self) -> LineSettings {
-        match self {
-            Self::Dsmr => LineSettings { baud: 115_200, framing: Framing::EightNone },
-        }
-    }
-
-    /// No meter of this protocol is silent for longer, unless something is wrong.
-    pub(crate) const fn patience(self) -> Span {
-        match self {
-            Self::Dsmr => Span::from_seconds(30),
-        }
-    }
 }
 
 /// What a decoder is told; secrets are not shown.
 #[derive(Clone, Debug)]
-pub(crate) struct ProtocolSettings {
-    pub(crate) protocol: Protocol,
-    /// What the meter's clock is ahead of UTC in winter, where it does not say so.
-    pub(crate) clock_base: Span,
+pub(crate) enum ProtocolSettings {
+    Dsmr {
+        /// What the meter's clock is ahead of UTC in winter, where it does not say so.
+        clock_base: Span,
+    },
+    Modbus(ModbusSettings),
 }
 
 impl ProtocolSettings {
-    /// What fits most meters of this protocol.
-    pub(crate) const fn usual(protocol: Protocol) -> Self {
-        Self { protocol, clock_base: Span::HOUR }
+    pub(crate) const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Dsmr { .. } => Protocol::Dsmr,
+            Self::Modbus(_) => Protocol::Modbus,
+        }
     }
 
     /// A decoder that has seen nothing yet.
     pub(crate) fn decoder(&self) -> Box<dyn Decoder> {
-        match self.protocol {
-            Protocol::Dsmr => Box::new(P1Decoder::new(self.clock_base)),
+        match self {
+            Self::Dsmr { clock_base } => Box::new(P1Decoder::new(*clock_base)),
+            Self::Modbus(settings) => Box::new(ModbusDecoder::new(settings.clone())),
+        }
+    }
+
+    /// How the line of most of these meters is set as they leave the factory.
+    pub(crate) const fn usual_line(&self) -> LineSettings {
+        match self {
+            Self::Dsmr { .. } => LineSettings { baud: 115_200, framing: Framing::EightNone },
+            Self::Modbus(settings) => settings.map.serial,
+        }
+    }
+
+    /// No meter is silent for longer, unless something is wrong.
+    pub(crate) fn patience(&self) -> Span {
+        const LEAST: Span = Span::from_seconds(30);
+        match self {
+            Self::Dsmr { .. } => LEAST,
+            Self::Modbus(settings) => LEAST.max(settings.interval * 3),
         }
     }
 }

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, MeterSource};
 use crate::daemon::clock::Clock;
-use crate::daemon::meter_settings;
 use crate::daemon::meter_source::{Fed, FeedSettings, Trouble, feed};
+use crate::daemon::{line_or, meter_settings};
 use crate::metering::{Protocol, ProtocolSettings};
 
 use super::print::Printer;
@@ -22,7 +22,7 @@ use super::{LineArguments, ProtocolArguments};
 const FED: usize = 64;
 
 #[derive(Debug, Args)]
-pub(super) struct ReadArguments {
+pub(in crate::cli) struct ReadArguments {
     /// The port, or a source as in the configuration, as tcp://host:port.
     #[arg(required_unless_present = "config")]
     port: Option<String>,
@@ -71,17 +71,14 @@ impl ReadArguments {
         if let Some(config) = &self.config {
             let config = Config::load(config)?;
             let meter = meter_settings(&config, self.meter.as_deref())?;
-            let patience = meter.protocol.protocol.patience();
+            let patience = meter.protocol.patience();
             let feed = FeedSettings { source: meter.source, line: meter.line, patience };
             return Ok((feed, meter.protocol));
         }
-        let protocol = self.protocol.protocol.unwrap_or(Protocol::Dsmr);
-        let mut line = protocol.usual_line();
-        line.baud = self.line.baud.unwrap_or(line.baud);
-        line.framing = self.line.framing.unwrap_or(line.framing);
+        let protocol = self.protocol.named(self.protocol.protocol.unwrap_or(Protocol::Dsmr))?;
+        let line = line_or(protocol.usual_line(), self.line.baud, self.line.framing);
         let source = source(self.port.as_deref().unwrap_or_default())?;
-        let patience = protocol.patience();
-        Ok((FeedSettings { source, line, patience }, self.protocol.settings(protocol)?))
+        Ok((FeedSettings { source, line, patience: protocol.patience() }, protocol))
     }
 
     async fn print(&self, mut fed: mpsc::Receiver<Fed>, mut raw: Option<File>) -> anyhow::Result<bool> {

@@ -12,7 +12,7 @@ type Score = (usize, usize, usize);
 /// The settings of the protocol that understands most; of equals, the first.
 pub(super) fn recognise(
     bytes: &[u8],
-    settings: impl Fn(Protocol) -> anyhow::Result<ProtocolSettings>,
+    settings: impl Fn(Protocol) -> anyhow::Result<Option<ProtocolSettings>>,
 ) -> anyhow::Result<ProtocolSettings> {
     let begin = bytes.get(..TRIED).unwrap_or(bytes);
     let (score, best) = best(begin, &settings)?;
@@ -21,11 +21,11 @@ pub(super) fn recognise(
 
 fn best(
     bytes: &[u8],
-    settings: impl Fn(Protocol) -> anyhow::Result<ProtocolSettings>,
+    settings: impl Fn(Protocol) -> anyhow::Result<Option<ProtocolSettings>>,
 ) -> anyhow::Result<(Score, ProtocolSettings)> {
     let mut best = None;
-    for (_, protocol) in Protocol::WORDS.iter().filter(|(_, protocol)| protocol.speaks_by_itself()) {
-        let settings = settings(*protocol)?;
+    for (_, protocol) in Protocol::WORDS {
+        let Some(settings) = settings(*protocol)? else { continue };
         let score = score(bytes, &settings);
         if best.as_ref().is_none_or(|(known, _)| score > *known) {
             best = Some((score, settings));

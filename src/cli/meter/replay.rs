@@ -21,7 +21,7 @@ pub(super) fn replay(file: &Path, arguments: &ProtocolArguments, json: bool) -> 
     ensure!(length <= LONGEST, "{}: it is longer than {LONGEST} bytes", name());
     let bytes = std::fs::read(file).with_context(name)?;
     let settings = match arguments.protocol {
-        Some(protocol) => arguments.settings(protocol)?,
+        Some(protocol) => arguments.named(protocol)?,
         None => recognise(&bytes, |protocol| arguments.settings(protocol))?,
     };
     let mut printer = Printer::new(BufWriter::new(std::io::stdout().lock()), json);

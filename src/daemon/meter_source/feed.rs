@@ -117,6 +117,8 @@ impl Feed {
                 self.opened();
             }
             let acted = self.act().await;
+            // A meter that is asked is known to be silent when it is time to ask again.
+            self.telegrams().await?;
             let until = match acted {
                 Ok(until) => until.min(self.watch_at()),
                 Err(error) => {

@@ -5,6 +5,7 @@ mod read;
 mod recognise;
 mod refused;
 mod replay;
+mod sim;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ pub(super) enum MeterCommand {
     },
     /// Print what a meter says, as it comes; exit code 0 if anything was good, 1 if nothing was.
     Read(read::ReadArguments),
+    /// Play a meter on a pseudo-terminal; prints its path.
+    Sim(sim::SimArguments),
     /// List the last telegrams that were refused, with the reasons.
     Refused {
         /// The configuration.
@@ -128,6 +131,7 @@ pub(super) fn meter(command: MeterCommand) -> ExitCode {
     let good = match command {
         MeterCommand::Replay { file, protocol, json } => replay::replay(&file, &protocol, json),
         MeterCommand::Read(arguments) => read::read(&arguments),
+        MeterCommand::Sim(arguments) => sim::sim(&arguments).map(|()| true),
         MeterCommand::Refused { config, meter, out } => {
             refused::refused(&config, meter.as_deref(), out.as_deref()).map(|()| true)
         }

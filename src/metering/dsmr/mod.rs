@@ -7,6 +7,8 @@ mod clock;
 mod frame;
 mod number;
 mod telegram;
+#[cfg(test)]
+mod tests;
 
 use crate::metering::decoder::{Decoder, Refused, Why};
 use crate::metering::telegram::Telegram;

@@ -2,11 +2,11 @@
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
-use super::super::decoder::Decoder as _;
-use super::super::decoder::Why;
-use super::super::dsmr::P1Telegram;
-use super::super::{Reading, Simulator};
+use super::super::P1Telegram;
 use super::{PIECES, decoded, decoder, outcomes, t, telegrams};
+use crate::metering::decoder::Decoder as _;
+use crate::metering::decoder::Why;
+use crate::metering::{Reading, Simulator};
 use crate::openadr::message::DataQuality;
 use crate::time::{Span, Timestamp};
 
@@ -132,7 +132,7 @@ fn what_looks_like_a_start_inside_a_telegram_is_none() {
 #[test]
 fn a_short_checksum_at_the_end_of_a_line_waits_for_silence_only() {
     let text = b"/NWA-X\r\n\r\n0-1:24.1.0(004)\r\n!".to_vec();
-    let crc = super::super::dsmr::crc16_arc(text.iter().copied());
+    let crc = super::super::crc16_arc(text.iter().copied());
     let telegram = [&text[..], format!("{crc:X}").as_bytes()].concat();
     assert_eq!(telegrams(&telegram, 1).len(), 1);
     let lower = [&text[..], format!("{crc:04x}\0").as_bytes()].concat();

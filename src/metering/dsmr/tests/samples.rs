@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::super::decoder::Why;
-use super::super::dsmr::{Measured, P1Telegram, crc16_arc};
-use super::super::obis::ObisCode;
-use super::super::reading::Reading;
+use super::super::{Measured, P1Telegram, crc16_arc};
 use super::{PIECES, decoded, t, telegrams};
+use crate::metering::decoder::Why;
+use crate::metering::obis::ObisCode;
+use crate::metering::reading::Reading;
 use crate::openadr::message::Decimal;
 use crate::test_support::samples;
 

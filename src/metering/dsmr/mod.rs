@@ -6,6 +6,7 @@
 mod clock;
 mod frame;
 mod number;
+mod objects;
 mod telegram;
 #[cfg(test)]
 mod tests;

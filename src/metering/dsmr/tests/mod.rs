@@ -2,6 +2,7 @@
 
 mod hostile;
 mod lines;
+mod objects;
 mod samples;
 mod streams;
 

@@ -8,6 +8,7 @@
 
 mod decoder;
 mod dsmr;
+mod mbus_channels;
 mod obis;
 mod quantity;
 mod reading;
@@ -22,6 +23,7 @@ mod tests;
 
 pub(crate) use decoder::{Decoder, Framing, LineSettings};
 pub(crate) use dsmr::P1Decoder;
+pub(crate) use mbus_channels::{MbusDevice, MbusKind, mbus_devices};
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;
 pub(crate) use series::{Series, Value};

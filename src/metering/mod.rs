@@ -9,6 +9,7 @@
 mod decoder;
 mod dsmr;
 mod mbus_channels;
+mod meter_clock;
 mod obis;
 mod quantity;
 mod reading;
@@ -24,6 +25,7 @@ mod tests;
 pub(crate) use decoder::{Decoder, Framing, LineSettings};
 pub(crate) use dsmr::P1Decoder;
 pub(crate) use mbus_channels::{MbusDevice, MbusKind, mbus_devices};
+pub(crate) use meter_clock::{ClockState, MeterClock};
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;
 pub(crate) use series::{Series, Value};

@@ -8,6 +8,8 @@
 
 mod decoder;
 mod dsmr;
+mod mbus_channels;
+mod meter_clock;
 mod modbus;
 mod obis;
 mod protocol;
@@ -24,6 +26,8 @@ mod unit;
 mod tests;
 
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
+pub(crate) use mbus_channels::{MbusDevice, MbusKind, mbus_devices};
+pub(crate) use meter_clock::{ClockState, MeterClock};
 pub(crate) use modbus::{BUILT_IN, ModbusSettings, ModbusSimulator, RegisterMap};
 pub(crate) use protocol::{Protocol, ProtocolSettings};
 pub(crate) use quantity::Quantity;

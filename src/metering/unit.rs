@@ -46,6 +46,9 @@ pub(crate) struct MeterUnit {
     pub(crate) prefix: i8,
 }
 
+/// No spelling of a unit has more bytes.
+const LONGEST: usize = 8;
+
 impl MeterUnit {
     /// Without a prefix.
     pub(crate) const fn base(measure: Measure) -> Self {
@@ -61,7 +64,11 @@ impl MeterUnit {
     ///
     /// Prefixes differ in nothing but their case, and no meter measures in milliwatts: `M` and `m` before a power or an energy are mega.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (measure, prefix) = match text.to_ascii_lowercase().as_str() {
+        let mut lower = [0; LONGEST];
+        let lower = lower.get_mut(..text.len())?;
+        lower.copy_from_slice(text.as_bytes());
+        lower.make_ascii_lowercase();
+        let (measure, prefix) = match str::from_utf8(lower).ok()? {
             "wh" => (Measure::ActiveEnergy, 0),
             "kwh" => (Measure::ActiveEnergy, 3),
             "mwh" => (Measure::ActiveEnergy, 6),

@@ -57,11 +57,31 @@ const fn plain(byte: u8) -> u8 {
 }
 
 impl Frames {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    /// Takes more bytes, and gives how many were taken out before them: those that are done with, or too many.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> usize {
         let bytes = &bytes[bytes.len().saturating_sub(MOST)..];
         let over = (self.buffer.len() + bytes.len()).saturating_sub(MOST);
-        self.forget(self.head.max(over));
+        let gone = self.head.max(over);
+        self.forget(gone);
         self.buffer.extend_from_slice(bytes);
+        gone
+    }
+
+    /// The bytes that were not taken out.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// What stands before this is done with.
+    pub(super) fn skip(&mut self, until: usize) {
+        self.head = self.head.max(until);
+        self.scanned = self.scanned.max(until);
+        (self.inside, self.tried) = (None, 0);
+    }
+
+    /// A refusal of what stands before this was told.
+    pub(super) fn told(&mut self, until: usize) {
+        self.told = self.told.max(until);
     }
 
     fn forget(&mut self, count: usize) {
@@ -72,21 +92,22 @@ impl Frames {
         (self.inside, self.tried) = (None, 0);
     }
 
-    /// The next candidate or refusal; call [`Frames::accept`] or [`Frames::refuse`] before the next. `ended`: nothing more will come
-    /// of what has begun.
-    pub(super) fn candidate(&mut self, ended: bool) -> Option<Result<Frame, Why>> {
-        self.head = (self.head..self.buffer.len()).find(|at| self.is_start(*at)).unwrap_or(self.buffer.len());
-        if self.head == self.buffer.len() {
+    /// The next candidate or refusal before the place `until`; call [`Frames::accept`] or [`Frames::refuse`] before the next. `ended`:
+    /// nothing more will come of what has begun there.
+    pub(super) fn candidate(&mut self, until: usize, ended: bool) -> Option<Result<Frame, Why>> {
+        let until = until.min(self.buffer.len());
+        self.head = (self.head..until).find(|at| self.is_start(*at, until)).unwrap_or(until.max(self.head));
+        if self.head >= until {
             return None;
         }
         self.candidate = None;
-        let Some(end) = self.end() else {
-            if self.buffer.len() - self.head > LONGEST {
+        let Some(end) = self.end(until) else {
+            if until - self.head > LONGEST {
                 return Some(Err(Why::TooLong(LONGEST)));
             }
             return ended.then_some(Err(Why::Cut));
         };
-        let after = &self.buffer[end + 1..];
+        let after = &self.buffer[end + 1..until];
         let digits = after.iter().take(DIGITS).take_while(|byte| plain(**byte).is_ascii_hexdigit()).count();
         if digits < DIGITS && digits == after.len() && !ended {
             return None;
@@ -101,15 +122,15 @@ impl Frames {
     }
 
     /// A slash and the maker's letters, as far as they have come.
-    fn is_start(&self, at: usize) -> bool {
-        let letters = self.buffer[at + 1..].iter().take(LETTERS);
+    fn is_start(&self, at: usize, until: usize) -> bool {
+        let letters = self.buffer[at + 1..until].iter().take(LETTERS);
         plain(self.buffer[at]) == b'/' && letters.map(|byte| plain(*byte)).all(|b| b.is_ascii_alphabetic())
     }
 
     /// Where the `!` stands that ends the body.
-    fn end(&mut self) -> Option<usize> {
+    fn end(&mut self, until: usize) -> Option<usize> {
         let from = self.scanned.max(self.head + 1);
-        let searched = self.buffer.len().min(self.head + LONGEST);
+        let searched = until.min(self.head + LONGEST);
         let found = (from..searched).find(|at| {
             plain(self.buffer[*at]) == b'!' && matches!(plain(self.buffer[at - 1]), b'\r' | b'\n')
         });
@@ -142,7 +163,7 @@ impl Frames {
         }
         self.tried += 1;
         let before = self.inside.unwrap_or(self.scanned);
-        let mut starts = (self.head + 1..before).rev().filter(|at| self.is_start(*at));
+        let mut starts = (self.head + 1..before).rev().filter(|at| self.is_start(*at, self.scanned + 1));
         self.inside = starts.next().filter(|_| self.tried <= STARTS);
         if self.inside.is_none() {
             (self.head, self.tried) = (self.scanned, 0);
@@ -217,13 +238,13 @@ mod tests {
         let mut frames = Frames::default();
         frames.push(TINY);
         for piece in [&b"4"[..], b"E", b"F"] {
-            assert_eq!(frames.candidate(false), None);
+            assert_eq!(frames.candidate(usize::MAX, false), None);
             frames.push(piece);
         }
         frames.push(b"1");
-        assert!(frames.candidate(false).unwrap().unwrap().checked);
+        assert!(frames.candidate(usize::MAX, false).unwrap().unwrap().checked);
         frames.accept();
-        assert_eq!(frames.candidate(false), None);
+        assert_eq!(frames.candidate(usize::MAX, false), None);
     }
 
     #[test]
@@ -231,12 +252,12 @@ mod tests {
         let mut frames = Frames::default();
         frames.push(TINY);
         frames.push(b"4ef1");
-        assert!(frames.candidate(true).unwrap().unwrap().checked);
+        assert!(frames.candidate(usize::MAX, true).unwrap().unwrap().checked);
         frames.accept();
         frames.push(&TINY[..20]);
-        assert_eq!(frames.candidate(true), Some(Err(Why::Cut)));
+        assert_eq!(frames.candidate(usize::MAX, true), Some(Err(Why::Cut)));
         assert!(frames.refuse());
-        assert_eq!(frames.candidate(true), None);
+        assert_eq!(frames.candidate(usize::MAX, true), None);
     }
 
     #[test]
@@ -244,9 +265,9 @@ mod tests {
         let mut frames = Frames::default();
         frames.push(b"/ABC5");
         frames.push(&[b'x'; 17_000]);
-        assert_eq!(frames.candidate(false), Some(Err(Why::TooLong(LONGEST))));
+        assert_eq!(frames.candidate(usize::MAX, false), Some(Err(Why::TooLong(LONGEST))));
         assert!(frames.refuse());
-        assert_eq!(frames.candidate(false), None);
+        assert_eq!(frames.candidate(usize::MAX, false), None);
         frames.push(b"");
         assert!(frames.buffer.is_empty());
     }

@@ -6,7 +6,13 @@
 mod clock;
 mod frame;
 mod number;
+mod objects;
+mod sealed;
 mod telegram;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
 
 use crate::metering::decoder::{Decoder, Refused, Why};
 use crate::metering::telegram::Telegram;
@@ -16,12 +22,16 @@ pub(in crate::metering) use frame::crc16_arc;
 use frame::{Frame, Frames};
 #[cfg(test)]
 pub(in crate::metering) use number::Measured;
+use sealed::Sealed;
 pub(in crate::metering) use telegram::P1Telegram;
 
-/// Takes bytes in pieces of any size, and gives telegrams.
+/// Takes bytes in pieces of any size, and gives telegrams, encrypted ones too.
 #[derive(Debug)]
 pub(crate) struct P1Decoder {
     frames: Frames,
+    sealed: Sealed,
+    /// A telegram that was encrypted, and where its frame ends; what stands before the frame is told of first.
+    opened: Option<Opened>,
     /// The line is silent: what has begun will not go on.
     ended: bool,
     clock_base: Span,
@@ -31,11 +41,21 @@ pub(crate) struct P1Decoder {
     unchecked_before: bool,
 }
 
+/// What an encrypted frame held, and where that stands.
+#[derive(Debug)]
+struct Opened {
+    start: usize,
+    end: usize,
+    telegram: Result<P1Telegram, Refused>,
+}
+
 impl P1Decoder {
     /// For a meter whose clock is ahead of UTC by this in winter.
     pub(crate) fn new(clock_base: Span) -> Self {
         Self {
             frames: Frames::default(),
+            sealed: Sealed::default(),
+            opened: None,
             ended: false,
             clock_base,
             sends_crc: false,
@@ -45,7 +65,42 @@ impl P1Decoder {
 
     /// The next telegram as it stands in the text, or what was no good one.
     pub(in crate::metering) fn next_p1(&mut self) -> Option<Result<P1Telegram, Refused>> {
-        while let Some(candidate) = self.frames.candidate(self.ended) {
+        loop {
+            let sealed = match &self.opened {
+                Some(_) => None,
+                None => self.sealed.whole(self.frames.bytes(), self.ended),
+            };
+            if let Some(outcome) = self.next_text() {
+                return Some(outcome);
+            }
+            if let Some(opened) = self.opened.take() {
+                self.frames.skip(opened.end);
+                return Some(opened.telegram);
+            }
+            let refused = match sealed {
+                Some(frame) => self.open(frame),
+                None if self.ended && self.sealed.has_begun() => {
+                    let broken = self.sealed.give_up(self.frames.bytes().len());
+                    broken.map(|broken| self.refused(Why::Cut, broken))
+                }
+                None => return None,
+            };
+            if refused.is_some() {
+                return refused.map(Err);
+            }
+        }
+    }
+
+    /// The next telegram that is not encrypted.
+    fn next_text(&mut self) -> Option<Result<P1Telegram, Refused>> {
+        let (until, ended) = match &self.opened {
+            Some(opened) => (opened.start, true),
+            None => {
+                let until = self.sealed.text_until();
+                (until, self.ended && until == self.frames.bytes().len())
+            }
+        };
+        while let Some(candidate) = self.frames.candidate(until, ended) {
             match candidate.and_then(|frame| self.read(frame)) {
                 Ok(telegram) => {
                     self.frames.accept();
@@ -60,6 +115,29 @@ impl P1Decoder {
             }
         }
         None
+    }
+
+    /// Opens an encrypted frame; gives what is to be told before it.
+    fn open(&mut self, frame: Range<usize>) -> Option<Refused> {
+        match self.unseal(frame.clone()) {
+            Ok(telegram) => {
+                let broken = self.sealed.accept(&frame);
+                self.opened = Some(Opened { start: frame.start, end: frame.end, telegram });
+                broken.map(|broken| self.refused(Why::Cut, broken))
+            }
+            Err(why) => self.sealed.refuse(&frame).then(|| self.refused(why, frame)),
+        }
+    }
+
+    /// What an encrypted frame holds: a telegram, or what is no good one though the frame is one of the meter's.
+    fn unseal(&mut self, _frame: Range<usize>) -> Result<Result<P1Telegram, Refused>, Why> {
+        Err(Why::KeyMissing)
+    }
+
+    /// Keeps the bytes that were refused; what looks like a telegram in them is not told of again.
+    fn refused(&mut self, why: Why, bytes: Range<usize>) -> Refused {
+        self.frames.told(bytes.end);
+        Refused::new(why, self.frames.bytes().get(bytes).unwrap_or_default())
     }
 
     fn read(&mut self, frame: Frame) -> Result<P1Telegram, Why> {
@@ -96,7 +174,11 @@ impl Decoder for P1Decoder {
     /// Only so much is kept as is good for a few telegrams.
     fn push(&mut self, bytes: &[u8]) {
         self.ended = false;
-        self.frames.push(bytes);
+        let gone = self.frames.push(bytes);
+        self.sealed.forget(gone);
+        if let Some(opened) = &mut self.opened {
+            (opened.start, opened.end) = (opened.start.saturating_sub(gone), opened.end.saturating_sub(gone));
+        }
     }
 
     fn quiet(&mut self) {

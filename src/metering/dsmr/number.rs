@@ -5,6 +5,8 @@ use crate::metering::telegram::ObjectValue;
 use crate::metering::unit::{Measure, MeterUnit};
 use crate::openadr::message::Decimal;
 
+use super::objects::assumed_unit;
+
 /// No meter writes longer numbers; what can be calculated from shorter ones never overflows.
 const LONGEST: usize = 20;
 
@@ -45,16 +47,16 @@ impl<'a> Measured<'a> {
         }
     }
 
-    /// The number of an object; `None` where its unit is none that is known, or where it is a code written in digits.
-    pub(super) fn number(&self, code: ObisCode) -> Option<ObjectValue> {
-        let [_, _, c, d, ..] = code.0;
-        let unit = match (self.unit, d, c) {
-            ("", 8, 1..=2) if self.value.scale() > 0 => Some(MeterUnit::kilo(Measure::ActiveEnergy)),
-            ("", _, 96) => return None,
-            ("", ..) => None,
-            (unit, ..) => Some(MeterUnit::parse(unit)?),
+    /// The number of an object, and whether its unit is assumed; `None` where its unit is none that is known.
+    pub(super) fn number(&self, code: ObisCode) -> Option<(ObjectValue, bool)> {
+        let (unit, assumed) = match self.unit {
+            "" => {
+                let assumed = assumed_unit(code, self.value.scale() > 0);
+                (assumed, assumed.is_some())
+            }
+            unit => (Some(MeterUnit::parse(unit)?), false),
         };
-        Some(ObjectValue::Number(self.value, unit))
+        Some((ObjectValue::Number(self.value, unit), assumed))
     }
 }
 

@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use crate::metering::decoder::Why;
 use crate::metering::obis::ObisCode;
-use crate::metering::telegram::{Object, ObjectValue, Telegram};
+use crate::metering::telegram::Telegram;
 use crate::openadr::message::{DataQuality, Decimal};
 use crate::time::{Span, Timestamp};
 
 use super::clock;
 use super::frame::Frame;
 use super::number::Measured;
+use super::objects::{Lines, groups, has_groups};
 
 /// The first line is no longer; the standards have 21 bytes.
 const HEADER: usize = 100;
@@ -133,48 +134,15 @@ impl P1Telegram {
         }
     }
 
-    /// What it says, in the form that all protocols have in common.
+    /// What it says, in the form that all protocols have in common; for a device that says nothing, `objects` tells how.
     pub(crate) fn general(&self) -> Telegram {
-        Telegram {
-            meter: self.serial(),
-            clock: self.clock(),
-            objects: self.lines.iter().map(|line| self.object(line)).collect(),
-            quality: if self.doubtful { DataQuality::Uncertain } else { DataQuality::Good },
+        let clock = self.clock();
+        let lines = Lines { base: self.clock_base, clock };
+        let mut objects = Vec::with_capacity(self.lines.len());
+        for line in &self.lines {
+            lines.read(line.code, &self.text[line.values.clone()], &mut objects);
         }
+        let quality = if self.doubtful { DataQuality::Uncertain } else { DataQuality::Good };
+        Telegram { meter: self.serial(), clock, objects, quality }
     }
-
-    fn object(&self, line: &Line) -> Object {
-        let text = &self.text[line.values.clone()];
-        let texts: Vec<&str> = groups(text).collect();
-        let (at, value) = match texts[..] {
-            [value] => (None, value),
-            [at, value] if self.time(at).is_some() => (self.time(at), value),
-            _ => (None, text),
-        };
-        let number = Measured::parse(value).and_then(|measured| measured.number(line.code));
-        let value = number.unwrap_or_else(|| ObjectValue::Text(value.to_owned()));
-        Object { code: line.code, value, at, quality: DataQuality::Good }
-    }
-}
-
-/// The text is nothing but groups.
-fn has_groups(mut text: &str) -> bool {
-    while let Some((_, rest)) = group(text) {
-        text = rest;
-    }
-    text.is_empty()
-}
-
-/// The texts in parentheses, one after the other and nothing between.
-fn groups(mut text: &str) -> impl Iterator<Item = &str> {
-    std::iter::from_fn(move || {
-        let (group, rest) = group(text)?;
-        text = rest;
-        Some(group)
-    })
-}
-
-fn group(text: &str) -> Option<(&str, &str)> {
-    let (group, rest) = text.strip_prefix('(')?.split_once(')')?;
-    Some((group, rest.trim_start()))
 }

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::super::decoder::Why;
-use super::super::dsmr::{Measured, P1Telegram, crc16_arc};
-use super::super::obis::ObisCode;
-use super::super::reading::Reading;
+use super::super::{Measured, P1Telegram, crc16_arc};
 use super::{PIECES, decoded, t, telegrams};
+use crate::metering::decoder::Why;
+use crate::metering::obis::ObisCode;
+use crate::metering::reading::Reading;
+use crate::metering::telegram::{Object, ObjectValue};
+use crate::metering::unit::MeterUnit;
 use crate::openadr::message::Decimal;
 use crate::test_support::samples;
 
@@ -30,6 +32,7 @@ fn every_sample_decodes_to_what_is_expected() {
                 Vec::<String>::new(),
                 "{name}"
             );
+            assert_eq!(objects_that_differ(telegram, &expected), Vec::<String>::new(), "{name}");
             let clock = expected["timestamp_by_flag_utc"].as_str().map(t);
             assert_eq!(telegram.clock(), clock, "{name}: the flag decides, Swedish ones in summer too");
         }
@@ -117,6 +120,47 @@ fn values_that_differ(telegram: &P1Telegram, expected: &Json) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// What the objects of the telegram say otherwise than it should: of each value there is an object of its code, or of a row of it.
+pub(super) fn objects_that_differ(telegram: &P1Telegram, expected: &Json) -> Vec<String> {
+    let general = telegram.general();
+    let differs = |value: &&Json| {
+        let code = ObisCode::parse(value["obis"].as_str().unwrap()).unwrap();
+        let row = value.get("occurred").map(|_| ObisCode::electricity(1, 6, 0));
+        let mut objects = general.objects.iter().filter(|object| match row {
+            Some(row) => object.code.0[..5] == row.0[..5],
+            None => object.code == code,
+        });
+        !objects.any(|object| object_matches(object, value))
+    };
+    let values = expected["values"].as_array().unwrap().iter().filter(|value| value.get("log").is_none());
+    values.filter(differs).map(|value| format!("{value} in {:?}", general.objects)).collect()
+}
+
+fn object_matches(object: &Object, value: &Json) -> bool {
+    // The clock of the telegram is compared elsewhere, and the times of peaks by the flag, not by the zone.
+    let clock = object.code == ObisCode::now(0, 0, 1, 0, 0);
+    let at = value["datetime"].as_str().is_none_or(|at| object.at == Some(t(at)));
+    let exact = |number: &Decimal| match &value["value"] {
+        Json::Number(value) => Some(*number) == value.as_i64().map(Decimal::from),
+        Json::String(text) => text.parse() == Ok(*number),
+        _ => false,
+    };
+    clock
+        || at
+            && match (&object.value, value["unit"].as_str()) {
+                (ObjectValue::Number(number, Some(unit)), Some(wanted)) => {
+                    exact(number) && MeterUnit::parse(wanted) == Some(*unit)
+                }
+                (ObjectValue::Number(number, None), None) => exact(number),
+                (ObjectValue::Text(text), None) => match &value["value"] {
+                    Json::Null => text.is_empty(),
+                    Json::String(value) => text == value,
+                    value => *text == value.to_string(),
+                },
+                _ => false,
+            }
 }
 
 /// `(count)(code)(end)(duration)(end)(duration)...`.

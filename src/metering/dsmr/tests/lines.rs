@@ -2,11 +2,11 @@
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
-use super::super::decoder::Decoder as _;
-use super::super::decoder::Why;
-use super::super::dsmr::P1Telegram;
-use super::super::{Reading, Simulator};
+use super::super::{P1Telegram, crc16_arc};
 use super::{PIECES, decoded, decoder, outcomes, t, telegrams};
+use crate::metering::decoder::Decoder as _;
+use crate::metering::decoder::Why;
+use crate::metering::{Quantity, Reading, Series, Simulator};
 use crate::openadr::message::DataQuality;
 use crate::time::{Span, Timestamp};
 
@@ -48,6 +48,26 @@ fn the_clock_of_the_meter_is_the_time_where_it_is_near_ours() {
     assert_eq!(Reading::of(&telegram.general(), at + Span::from_seconds(10)).at, at);
     let wrong = at + Span::from_seconds(11);
     assert_eq!(Reading::of(&telegram.general(), wrong).at, wrong, "a clock that is wrong does not count");
+}
+
+#[test]
+fn a_meter_whose_clock_was_never_set_works_on_ours() {
+    let telegram = |clock: &str, tenths: u32| {
+        let text = format!("/ABC5X\r\n\r\n0-0:1.0.0({clock})\r\n1-0:1.8.0(00001.{tenths}*kWh)\r\n!");
+        format!("{text}{:04X}\r\n", crc16_arc(text.bytes()))
+    };
+    for clock in ["000101000000W", "000101010000W", "010101010000W", "700101010000W", "632525252525W"] {
+        let mut series = Series::new(Span::DAY);
+        for tenths in 0..=6 {
+            let telegram = telegrams(telegram(clock, tenths).as_bytes(), 64).remove(0);
+            let received = start() + Span::from_seconds(10) * i64::from(tenths);
+            let reading = Reading::of(&telegram.general(), received);
+            assert_eq!(reading.at, received, "{clock}: equal clocks are not equal telegrams");
+            series.push(reading);
+        }
+        let minute = series.window(Quantity::ImportEnergy, start(), start() + Span::MINUTE, Span::MINUTE);
+        assert_eq!(minute[0].value, Some(600.into()), "{clock}");
+    }
 }
 
 #[test]
@@ -132,7 +152,7 @@ fn what_looks_like_a_start_inside_a_telegram_is_none() {
 #[test]
 fn a_short_checksum_at_the_end_of_a_line_waits_for_silence_only() {
     let text = b"/NWA-X\r\n\r\n0-1:24.1.0(004)\r\n!".to_vec();
-    let crc = super::super::dsmr::crc16_arc(text.iter().copied());
+    let crc = crc16_arc(text.iter().copied());
     let telegram = [&text[..], format!("{crc:X}").as_bytes()].concat();
     assert_eq!(telegrams(&telegram, 1).len(), 1);
     let lower = [&text[..], format!("{crc:04x}\0").as_bytes()].concat();

@@ -2,13 +2,13 @@
 
 use serde_json::Value as Json;
 
-use super::super::decoder::Why;
-use super::super::dsmr::P1Telegram;
-use super::super::obis::ObisCode;
-use super::super::reading::Reading;
-use super::super::{Quantity, Series};
+use super::super::P1Telegram;
 use super::samples::{expected, figures_that_differ};
 use super::{PIECES, decoded, t, telegrams};
+use crate::metering::decoder::Why;
+use crate::metering::obis::ObisCode;
+use crate::metering::reading::Reading;
+use crate::metering::{Quantity, Series};
 use crate::openadr::message::{DataQuality, Decimal};
 use crate::test_support::samples;
 use crate::time::Span;

@@ -2,10 +2,10 @@
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
-use super::super::decoder::Decoder as _;
-use super::super::reading::Reading;
-use super::super::{Quantity, Series, Simulator};
 use super::{decoder, outcomes, t};
+use crate::metering::decoder::Decoder as _;
+use crate::metering::reading::Reading;
+use crate::metering::{Quantity, Series, Simulator};
 use crate::time::Span;
 
 /// No meter's undecided bytes take more.

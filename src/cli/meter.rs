@@ -16,7 +16,9 @@ use clap::{Args, Subcommand};
 
 use crate::config::MapSource;
 use crate::daemon::register_map;
-use crate::metering::{Framing, ModbusSettings, Protocol, ProtocolSettings};
+use crate::metering::{
+    Framing, ModbusSettings, Protocol, ProtocolSettings, PulseFlow, PulseForm, PulseSettings,
+};
 use crate::time::Span;
 
 /// Whoever looks wants to see something soon.
@@ -72,6 +74,9 @@ pub(super) struct ProtocolArguments {
     /// How often a meter is asked that does not speak by itself.
     #[arg(long, value_parser = humantime::parse_duration)]
     every: Option<Duration>,
+    /// Pulses of an S0 output for one kWh.
+    #[arg(long, default_value_t = 1000)]
+    pulses_per_kwh: u32,
     /// The meter is built in the other way round.
     #[arg(long)]
     invert: bool,
@@ -104,6 +109,11 @@ impl ProtocolArguments {
                     time_out: ModbusSettings::TIME_OUT,
                     invert: self.invert,
                 })
+            }
+            Protocol::S0 => {
+                let flow = if self.invert { PulseFlow::Export } else { PulseFlow::Import };
+                let settings = PulseSettings::new(self.pulses_per_kwh, flow);
+                ProtocolSettings::S0 { settings, form: PulseForm::Lines, count: 0 }
             }
         }))
     }

@@ -34,6 +34,8 @@ pub(crate) struct MeterSection {
     pub(crate) unit: u8,
     /// Where it has what; for Modbus.
     pub(crate) map: Option<MapSource>,
+    /// Pulses of an S0 output for one kWh.
+    pub(crate) pulses_per_kwh: u32,
 }
 
 /// Where a map of registers is to be found.
@@ -124,6 +126,7 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
     let invert = or(section.boolean("invert"), false);
     let unit = or(section.whole("unit", 1..=247), 1);
     let map = map(&section, protocol, folder);
+    let pulses_per_kwh = pulses(&section, protocol);
     section.end();
     Some(MeterSection {
         name: name?,
@@ -138,7 +141,21 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
         invert,
         unit,
         map,
+        pulses_per_kwh,
     })
+}
+
+/// Pulses for one kWh, which no meter can be read without.
+fn pulses(section: &Section<'_, '_>, protocol: Protocol) -> u32 {
+    let found = section.number("pulses_per_kwh");
+    if found.is_none() && protocol == Protocol::S0 && !section.has("pulses_per_kwh") {
+        let advice = "is missing; it stands on the meter (imp/kWh), as pulses_per_kwh = 1000";
+        section.fault("pulses_per_kwh", advice);
+    }
+    if let Some(found) = found.as_ref().filter(|found| !(1..=1_000_000).contains(&found.value)) {
+        section.reader.fault(found.line, &found.key, format!("expected 1 to 1000000, found {}", found.value));
+    }
+    or(found, 1000)
 }
 
 /// Settings that only some protocols have, and which.
@@ -147,7 +164,8 @@ const ONLY_FOR: &[(&str, &[Protocol])] = &[
     ("authentication_key", &[Protocol::Dsmr]),
     ("clock_base", &[Protocol::Dsmr]),
     ("every", &[Protocol::Modbus]),
-    ("invert", &[Protocol::Modbus]),
+    ("invert", &[Protocol::Modbus, Protocol::S0]),
+    ("pulses_per_kwh", &[Protocol::S0]),
     ("unit", &[Protocol::Modbus]),
     ("map", &[Protocol::Modbus]),
 ];
@@ -171,7 +189,7 @@ fn map(section: &Section<'_, '_>, protocol: Protocol, folder: &Path) -> Option<M
                           ends in .toml";
             section.required("map", &format!("{advice}; known are {}", known.join(", ")))?
         }
-        Protocol::Dsmr => section.text("map")?,
+        Protocol::Dsmr | Protocol::S0 => section.text("map")?,
     };
     let map = MapSource::parse(&found.value, folder);
     if let MapSource::BuiltIn(name) = &map

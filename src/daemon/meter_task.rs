@@ -7,7 +7,9 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
-use crate::metering::{LineSettings, ProtocolSettings, Quantity, Reading, Refused, Series, Value};
+use crate::metering::{
+    LineSettings, MeterClock, ProtocolSettings, Quantity, Reading, Refused, Series, Value,
+};
 use crate::notice::Notice;
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
 use crate::time::{Span, Timestamp};
@@ -80,22 +82,31 @@ pub(crate) struct MeterTask {
     waiting: Vec<(Collect, Span)>,
     health: Health,
     refused: RefusedRing,
+    /// The meter's clock, where its telegrams do not say what it is ahead of UTC.
+    of_meter: Option<MeterClock>,
 }
 
 impl MeterTask {
     /// Goes on with the readings that were stored.
     pub(crate) fn new(
-        settings: MeterSettings,
+        mut settings: MeterSettings,
         clock: Clock,
         store: StoreHandle,
         stored: Vec<Reading>,
         notices: broadcast::Sender<Notice>,
     ) -> Self {
+        if let Some(last) = stored.last() {
+            settings.protocol.resume(last);
+        }
         let mut series = Series::new(settings.keep);
         for reading in stored {
             series.push(reading);
         }
         let now = clock.now();
+        let of_meter = match settings.protocol {
+            ProtocolSettings::Dsmr { clock_base } => Some(MeterClock::new(clock_base)),
+            ProtocolSettings::Modbus(_) | ProtocolSettings::S0 { .. } => None,
+        };
         Self {
             refused: RefusedRing::new(settings.refused.clone(), now.since_start),
             settings,
@@ -109,6 +120,7 @@ impl MeterTask {
             steps: BTreeSet::new(),
             waiting: Vec::new(),
             health: Health::default(),
+            of_meter,
         }
     }
 
@@ -166,7 +178,10 @@ impl MeterTask {
     async fn fed(&mut self, fed: Fed) {
         let meter = self.settings.name.clone();
         match fed {
-            Fed::Telegram { telegram, received } => {
+            Fed::Telegram { mut telegram, received } => {
+                if let Some(of_meter) = &mut self.of_meter {
+                    of_meter.correct(&mut telegram, Some(received));
+                }
                 if self.health.good() {
                     tell(&self.notices, Notice::MeterOnline { meter });
                 }

@@ -22,7 +22,10 @@ use super::meter_source::by_id;
 use super::meter_task::MeterSettings;
 use super::refused;
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
-use crate::metering::{Framing, LineSettings, ModbusSettings, Protocol, ProtocolSettings, RegisterMap};
+use crate::metering::{
+    Framing, LineSettings, ModbusSettings, Protocol, ProtocolSettings, PulseFlow, PulseForm, PulseSettings,
+    RegisterMap,
+};
 use crate::time::Span;
 
 /// A configuration whose files are loaded and fit together.
@@ -421,6 +424,15 @@ fn protocol(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Optio
                 time_out: ModbusSettings::TIME_OUT,
                 invert: section.invert,
             })
+        }
+        Protocol::S0 => {
+            let flow = if section.invert { PulseFlow::Export } else { PulseFlow::Import };
+            let form = match section.source {
+                MeterSource::Serial(_) => PulseForm::Bytes,
+                MeterSource::Tcp(_) | MeterSource::File(_) | MeterSource::Exec(_) => PulseForm::Lines,
+            };
+            let settings = PulseSettings::new(section.pulses_per_kwh, flow);
+            ProtocolSettings::S0 { settings, form, count: 0 }
         }
     })
 }

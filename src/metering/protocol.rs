@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use crate::openadr::message::Decimal;
 use crate::time::Span;
 
 use super::decoder::{Decoder, Framing, LineSettings};
 use super::dsmr::P1Decoder;
 use super::modbus::{ModbusDecoder, ModbusSettings};
+use super::pulses::{PulseDecoder, PulseForm};
+use super::reading::Reading;
+use super::s0::{PulseFlow, PulseSettings};
 
 /// What a meter speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,11 +19,14 @@ pub(crate) enum Protocol {
     Dsmr,
     /// Modbus RTU.
     Modbus,
+    /// Pulses of an S0 output.
+    S0,
 }
 
 impl Protocol {
     /// Every protocol by the word of the configuration.
-    pub(crate) const WORDS: &[(&'static str, Self)] = &[("dsmr", Self::Dsmr), ("modbus", Self::Modbus)];
+    pub(crate) const WORDS: &[(&'static str, Self)] =
+        &[("dsmr", Self::Dsmr), ("modbus", Self::Modbus), ("s0", Self::S0)];
 
     /// The word of the configuration.
     pub(crate) fn word(self) -> &'static str {
@@ -35,6 +42,12 @@ pub(crate) enum ProtocolSettings {
         clock_base: Span,
     },
     Modbus(ModbusSettings),
+    S0 {
+        settings: PulseSettings,
+        form: PulseForm,
+        /// Pulses that were counted before.
+        count: u64,
+    },
 }
 
 impl ProtocolSettings {
@@ -42,6 +55,7 @@ impl ProtocolSettings {
         match self {
             Self::Dsmr { .. } => Protocol::Dsmr,
             Self::Modbus(_) => Protocol::Modbus,
+            Self::S0 { .. } => Protocol::S0,
         }
     }
 
@@ -50,6 +64,19 @@ impl ProtocolSettings {
         match self {
             Self::Dsmr { clock_base } => Box::new(P1Decoder::new(*clock_base)),
             Self::Modbus(settings) => Box::new(ModbusDecoder::new(settings.clone())),
+            Self::S0 { settings, form, count } => Box::new(PulseDecoder::new(*settings, *form, *count)),
+        }
+    }
+
+    /// Goes on counting where the last reading was.
+    pub(crate) fn resume(&mut self, last: &Reading) {
+        if let Self::S0 { settings, count, .. } = self {
+            let energy = match settings.flow {
+                PulseFlow::Import => last.import,
+                PulseFlow::Export => last.export,
+            };
+            let pulses = energy.unwrap_or_default() * Decimal::from(settings.per_kwh) / Decimal::from(1000);
+            *count = pulses.round().try_into().unwrap_or(0);
         }
     }
 
@@ -58,6 +85,8 @@ impl ProtocolSettings {
         match self {
             Self::Dsmr { .. } => LineSettings { baud: 115_200, framing: Framing::EightNone },
             Self::Modbus(settings) => settings.map.serial,
+            // The slower, the surer one pulse is one byte.
+            Self::S0 { .. } => LineSettings { baud: 300, framing: Framing::EightNone },
         }
     }
 
@@ -67,6 +96,7 @@ impl ProtocolSettings {
         match self {
             Self::Dsmr { .. } => LEAST,
             Self::Modbus(settings) => LEAST.max(settings.interval * 3),
+            Self::S0 { .. } => LEAST,
         }
     }
 }

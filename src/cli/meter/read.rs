@@ -13,7 +13,7 @@ use crate::config::{Config, MeterSource};
 use crate::daemon::clock::Clock;
 use crate::daemon::meter_source::{Fed, FeedSettings, Trouble, feed};
 use crate::daemon::{line_or, meter_settings};
-use crate::metering::{Protocol, ProtocolSettings};
+use crate::metering::{Protocol, ProtocolSettings, PulseForm};
 
 use super::print::Printer;
 use super::{LineArguments, ProtocolArguments};
@@ -75,9 +75,12 @@ impl ReadArguments {
             let feed = FeedSettings { source: meter.source, line: meter.line, patience };
             return Ok((feed, meter.protocol));
         }
-        let protocol = self.protocol.named(self.protocol.protocol.unwrap_or(Protocol::Dsmr))?;
+        let mut protocol = self.protocol.named(self.protocol.protocol.unwrap_or(Protocol::Dsmr))?;
         let line = line_or(protocol.usual_line(), self.line.baud, self.line.framing);
         let source = source(self.port.as_deref().unwrap_or_default())?;
+        if let (ProtocolSettings::S0 { form, .. }, MeterSource::Serial(_)) = (&mut protocol, &source) {
+            *form = PulseForm::Bytes;
+        }
         Ok((FeedSettings { source, line, patience: protocol.patience() }, protocol))
     }
 

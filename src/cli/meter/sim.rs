@@ -60,6 +60,7 @@ fn voice(settings: &ProtocolSettings, start: Timestamp) -> Box<dyn Voice> {
             voice.speak(start);
             Box::new(voice)
         }
+        ProtocolSettings::S0 { .. } => Box::new(PulseVoice),
     }
 }
 
@@ -90,5 +91,18 @@ impl Voice for ModbusVoice {
 
     fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.meter.hear(bytes)
+    }
+}
+
+/// An output that closes the receive line.
+struct PulseVoice;
+
+impl Voice for PulseVoice {
+    fn speak(&mut self, _at: Timestamp) -> Vec<u8> {
+        vec![0]
+    }
+
+    fn hear(&mut self, _bytes: &[u8]) -> Vec<u8> {
+        Vec::new()
     }
 }

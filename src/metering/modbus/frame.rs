@@ -269,7 +269,7 @@ mod tests {
     fn a_reply_is_found_behind_an_echo_and_behind_noise() {
         let reply = framed(vec![1, 4, 4, 1, 2, 3, 4]);
         let half = reply[..6].to_vec();
-        for before in [VOLTAGE.bytes(), vec![0, 0xFF, 0], vec![1, 4, 4], half, vec![1, 4, 4, 1].repeat(300)] {
+        for before in [VOLTAGE.bytes(), vec![0, 0xFF, 0], vec![1, 4, 4], half, [1, 4, 4, 1].repeat(300)] {
             for after in [&[][..], &[0xFF], &[0x00, 0x01, 0x04]] {
                 assert_eq!(
                     outcome(&[&before, &reply[..], after].concat()),

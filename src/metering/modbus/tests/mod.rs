@@ -1,5 +1,4 @@
 //! A meter at the end of a line, in virtual time.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod faults;
 mod fuzz;

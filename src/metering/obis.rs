@@ -14,9 +14,20 @@ impl ObisCode {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut groups = [0, 0, 0, 0, 0, NOW];
         let mut count = 0;
-        for number in text.split(['-', ':', '.', '*', '&']) {
-            *groups.get_mut(count)? = number.parse::<u8>().ok()?;
-            count += 1;
+        let mut number: Option<u8> = None;
+        // A separator behind the last number, so that it is taken as the others are.
+        for byte in text.bytes().chain([b'.']) {
+            match byte {
+                b'0'..=b'9' => {
+                    let tens = number.unwrap_or(0).checked_mul(10)?;
+                    number = Some(tens.checked_add(byte - b'0')?);
+                }
+                b'-' | b':' | b'.' | b'*' | b'&' => {
+                    *groups.get_mut(count)? = number.take()?;
+                    count += 1;
+                }
+                _ => return None,
+            }
         }
         (count >= 5).then_some(Self(groups))
     }
@@ -68,7 +79,17 @@ mod tests {
         ] {
             assert_eq!(ObisCode::parse(text).map(|code| code.to_string()).as_deref(), Some(code), "{text}");
         }
-        for text in ["", "1-0:1.8", "1-0:1.8.256", "1-0:1.8.x", "1-0:1.8.0*255*1"] {
+        for text in [
+            "",
+            "1-0:1.8",
+            "1-0:1.8.0.",
+            "1-0:1..0.0",
+            "-1-0:1.8.0",
+            "1-0:1.8.+0",
+            "1-0:1.8.256",
+            "1-0:1.8.x",
+            "1-0:1.8.0*255*1",
+        ] {
             assert_eq!(ObisCode::parse(text), None, "{text}");
         }
     }

@@ -96,7 +96,10 @@ impl Frames {
     /// nothing more will come of what has begun there.
     pub(super) fn candidate(&mut self, until: usize, ended: bool) -> Option<Result<Frame, Why>> {
         let until = until.min(self.buffer.len());
-        self.head = (self.head..until).find(|at| self.is_start(*at, until)).unwrap_or(until.max(self.head));
+        while self.head < until && !self.is_start(self.head, until) {
+            let next = position(&self.buffer[self.head + 1..until], 0x7F, b'/');
+            self.head = next.map_or(until, |next| self.head + 1 + next);
+        }
         if self.head >= until {
             return None;
         }
@@ -131,11 +134,18 @@ impl Frames {
     fn end(&mut self, until: usize) -> Option<usize> {
         let from = self.scanned.max(self.head + 1);
         let searched = until.min(self.head + LONGEST);
-        let found = (from..searched).find(|at| {
-            plain(self.buffer[*at]) == b'!' && matches!(plain(self.buffer[at - 1]), b'\r' | b'\n')
-        });
-        self.scanned = found.unwrap_or(searched);
-        found
+        self.scanned = from;
+        while let Some(next) =
+            self.buffer.get(self.scanned..searched).and_then(|rest| position(rest, 0x7F, b'!'))
+        {
+            self.scanned += next;
+            if matches!(plain(self.buffer[self.scanned - 1]), b'\r' | b'\n') {
+                return Some(self.scanned);
+            }
+            self.scanned += 1;
+        }
+        self.scanned = searched.max(from);
+        None
     }
 
     /// The bytes of the candidate, or of what has begun.
@@ -179,58 +189,128 @@ impl Frames {
 }
 
 fn check(body: &[u8], digits: &[u8]) -> Result<Frame, Why> {
-    let latin = || body.iter().map(|byte| char::from(*byte)).collect();
-    let stripped = || body.iter().map(|byte| char::from(plain(*byte))).collect();
+    let stripped = || body.iter().copied().map(plain).collect::<Vec<u8>>();
     if digits.is_empty() {
         // Where every byte has even parity, the eighth bit is that.
         let parity = body.iter().all(|byte| byte.count_ones() % 2 == 0);
-        return Ok(Frame { text: if parity { stripped() } else { latin() }, checked: false });
+        return Ok(Frame { text: if parity { latin(&stripped()) } else { latin(body) }, checked: false });
     }
     // Meters leave out leading zeros, and write either case.
     let digit = |byte: &u8| char::from(plain(*byte)).to_digit(16).unwrap_or(0);
     let found = digits.iter().fold(0, |crc, byte| crc << 4 | digit(byte));
     let found = u16::try_from(found).unwrap_or(u16::MAX);
-    let expected = crc16_arc(body.iter().copied());
+    let expected = crc16_arc(body);
     if expected == found {
-        return Ok(Frame { text: latin(), checked: true });
+        return Ok(Frame { text: latin(body), checked: true });
     }
-    if crc16_arc(body.iter().copied().map(plain)) == found {
-        return Ok(Frame { text: stripped(), checked: true });
+    if !body.is_ascii() {
+        let body = stripped();
+        if crc16_arc(&body) == found {
+            return Ok(Frame { text: latin(&body), checked: true });
+        }
     }
     Err(Why::Crc { found, expected })
 }
 
-/// CRC-16/ARC, over everything from `/` to `!` (DSMR 4 and later, section 6.2).
-pub(in crate::metering) fn crc16_arc(bytes: impl IntoIterator<Item = u8>) -> u16 {
-    const TABLE: [u16; 256] = table();
-    bytes.into_iter().fold(0, |crc, byte| (crc >> 8) ^ TABLE[usize::from((crc ^ u16::from(byte)) & 0xFF)])
+/// Each byte as the letter of its number.
+fn latin(bytes: &[u8]) -> String {
+    match str::from_utf8(bytes) {
+        Ok(text) if bytes.is_ascii() => text.to_owned(),
+        _ => bytes.iter().copied().map(char::from).collect(),
+    }
 }
 
-const fn table() -> [u16; 256] {
-    let mut table = [0; 256];
+/// Where this byte is first, not regarding bits that are not in the mask.
+///
+/// A block at a time, without leaving it early, for which the compiler finds instructions that compare many bytes at once.
+pub(super) fn position(bytes: &[u8], mask: u8, wanted: u8) -> Option<usize> {
+    const BLOCK: usize = 32;
+    let is_it = |byte: &u8| byte & mask == wanted;
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    let mut before = 0;
+    for block in blocks {
+        if block.iter().fold(false, |found, byte| found | is_it(byte)) {
+            return block.iter().position(is_it).map(|at| before + at);
+        }
+        before += BLOCK;
+    }
+    rest.iter().position(is_it).map(|at| before + at)
+}
+
+/// CRC-16/ARC, over everything from `/` to `!` (DSMR 4 and later, section 6.2).
+pub(in crate::metering) fn crc16_arc(bytes: &[u8]) -> u16 {
+    static TABLES: [[u16; 256]; 8] = tables();
+    let of = |table: usize, byte: u8| TABLES[table][usize::from(byte)];
+    let (blocks, rest) = bytes.as_chunks::<8>();
+    let mut crc = 0_u16;
+    for [a, b, after @ ..] in blocks {
+        // The remainder only reaches into the first two of eight bytes, so that the others can be looked up at once.
+        let [low, high] = crc.to_le_bytes();
+        crc = of(7, a ^ low) ^ of(6, b ^ high);
+        for (place, byte) in after.iter().enumerate() {
+            crc ^= of(5 - place, *byte);
+        }
+    }
+    rest.iter().fold(crc, |crc, byte| {
+        let [low, high] = crc.to_le_bytes();
+        u16::from(high) ^ of(0, byte ^ low)
+    })
+}
+
+/// The remainders of each byte with so many zeros behind it.
+const fn tables() -> [[u16; 256]; 8] {
+    let mut tables = [[0; 256]; 8];
     let mut value = 0_u16;
     while value < 256 {
         let mut crc = value;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xA001 } else { crc >> 1 };
-            bit += 1;
+        let mut table = 0;
+        while table < 8 {
+            let mut bit = 0;
+            while bit < 8 {
+                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xA001 } else { crc >> 1 };
+                bit += 1;
+            }
+            tables[table][value as usize] = crc;
+            table += 1;
         }
-        table[value as usize] = crc;
         value += 1;
     }
-    table
+    tables
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Frames, LONGEST, Why, crc16_arc};
+    use super::{Frames, LONGEST, Why, crc16_arc, position};
 
     const TINY: &[u8] = b"/ABC5X\r\n\r\n1-0:1.8.0(000001.000*kWh)\r\n!";
 
     #[test]
     fn the_checksum_is_that_of_the_standard() {
-        assert_eq!((crc16_arc(*b"123456789"), crc16_arc(TINY.iter().copied())), (0xBB3D, 0x4EF1));
+        assert_eq!((crc16_arc(b"123456789"), crc16_arc(TINY)), (0xBB3D, 0x4EF1));
+        // The same, bit by bit.
+        let slow = |bytes: &[u8]| {
+            bytes.iter().fold(0_u16, |crc, byte| {
+                let step = |crc: u16, _: i32| if crc & 1 == 1 { (crc >> 1) ^ 0xA001 } else { crc >> 1 };
+                (0..8).fold(crc ^ u16::from(*byte), step)
+            })
+        };
+        let bytes: Vec<u8> = (0..=255).cycle().map(|byte: u8| byte.wrapping_mul(167)).take(300).collect();
+        for end in 0..bytes.len() {
+            assert_eq!(crc16_arc(&bytes[..end]), slow(&bytes[..end]), "{end}");
+        }
+    }
+
+    #[test]
+    fn a_byte_is_found_wherever_it_is() {
+        for length in 0..100 {
+            for at in 0..length {
+                let mut bytes = vec![b'x'; length];
+                bytes[at] = b'/' | 0x80;
+                bytes[length - 1] = b'/' | 0x80;
+                assert_eq!(position(&bytes, 0x7F, b'/'), Some(at));
+                assert_eq!(position(&bytes, 0xFF, b'/'), None);
+            }
+        }
     }
 
     #[test]

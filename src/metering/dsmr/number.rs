@@ -21,19 +21,19 @@ pub(in crate::metering) struct Measured<'a> {
 impl<'a> Measured<'a> {
     /// Reads `000123.456*kWh`, also with the unit glued on, padded, or without any.
     pub(in crate::metering) fn parse(text: &'a str) -> Option<Self> {
-        let text = text.trim();
-        let (number, unit) = text.split_once('*').unwrap_or_else(|| {
-            let end = text
-                .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | '+'))
-                .unwrap_or(text.len());
-            text.split_at(end)
-        });
-        let number = number.trim();
-        if number.len() > LONGEST || !number.bytes().any(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let value = Decimal::from_str_exact(number).ok()?;
-        Some(Self { value, unit: unit.trim() })
+        let text = text.trim_ascii();
+        let number = text.bytes().position(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+'));
+        let (number, unit) = text.split_at(number.unwrap_or(text.len()));
+        let (number, unit) = match unit.strip_prefix('*') {
+            Some(unit) => (number, unit),
+            // Blanks before the star.
+            None => match unit.split_once('*') {
+                Some((blanks, _)) if !blanks.trim_ascii().is_empty() => return None,
+                Some((_, unit)) => (number, unit),
+                None => (number, unit),
+            },
+        };
+        Some(Self { value: decimal(number)?, unit: unit.trim_ascii() })
     }
 
     /// In Wh, W, V, A, m3...; without a unit, an energy with decimals is in kWh, as those are.
@@ -60,6 +60,32 @@ impl<'a> Measured<'a> {
     }
 }
 
+/// Reads digits with at most one point, and a sign before them.
+fn decimal(text: &str) -> Option<Decimal> {
+    let (digits, negative) = match text.as_bytes() {
+        [b'-', digits @ ..] => (digits, true),
+        [b'+', digits @ ..] => (digits, false),
+        digits => (digits, false),
+    };
+    if text.len() > LONGEST {
+        return None;
+    }
+    let (mut value, mut count, mut point) = (0_i128, 0_u32, None);
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + i128::from(byte - b'0');
+                count += 1;
+            }
+            b'.' if point.is_none() => point = Some(count),
+            _ => return None,
+        }
+    }
+    let scale = count - point.unwrap_or(count);
+    let value = if negative { -value } else { value };
+    (count > 0).then(|| Decimal::try_from_i128_with_scale(value, scale).ok()).flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::Measured;
@@ -76,11 +102,27 @@ mod tests {
             ("-063*A", "-63"),
             ("1.5*MWh", "1500000"),
             ("000747*varh", "747"),
+            ("+12.0 * kWh", "12000"),
+            ("99999999999999999999*Wh", "99999999999999999999"),
+            (".5*kWh", "500"),
+            ("5.*kWh", "5000"),
         ] {
             let base_unit = Measured::parse(text).unwrap().in_base_unit(true).unwrap();
             assert_eq!(base_unit.to_string(), base, "{text}");
         }
-        for text in ["", "*kWh", "abc", "1.2.3*kWh", "-", "1e5*kWh5", "7922816251426433759354*Wh"] {
+        for text in [
+            "",
+            "*kWh",
+            "abc",
+            "1.2.3*kWh",
+            "-",
+            "--1",
+            "1-2",
+            "1 2*kWh",
+            "100000000000000000000*Wh",
+            "1e5*kWh5",
+            "7922816251426433759354*Wh",
+        ] {
             assert!(Measured::parse(text).is_none_or(|m| m.in_base_unit(true).is_none()), "{text}");
         }
     }

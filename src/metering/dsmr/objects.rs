@@ -235,6 +235,7 @@ pub(super) fn groups(mut text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn group(text: &str) -> Option<(&str, &str)> {
-    let (group, rest) = text.strip_prefix('(')?.split_once(')')?;
-    Some((group, rest.trim_start()))
+    let text = text.strip_prefix('(')?;
+    let end = text.bytes().position(|byte| byte == b')')?;
+    Some((&text[..end], text[end + 1..].trim_ascii_start()))
 }

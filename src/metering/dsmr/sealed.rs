@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use super::frame::LONGEST;
+use super::frame::{LONGEST, position};
 
 /// `general-glo-ciphering` and the length of a system title.
 const BEGIN: [u8; 2] = [0xDB, 8];
@@ -53,7 +53,7 @@ impl Sealed {
             let first = self.begun.iter().min_by_key(|frame| frame.end).cloned();
             let end = first.as_ref().map_or(usize::MAX, |frame| frame.end);
             let from = self.scanned.min(buffer.len());
-            let start = buffer[from..].iter().position(|byte| *byte == BEGIN[0]).map(|at| from + at);
+            let start = position(&buffer[from..], 0xFF, BEGIN[0]).map(|at| from + at);
             // A frame that ends before this one could be known comes first.
             match start.filter(|start| start + HEADER <= end) {
                 Some(start) => match header(&buffer[start..]) {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::metering::decoder::Why;
-use crate::metering::obis::ObisCode;
+use crate::metering::obis::{NOW, ObisCode};
 use crate::metering::telegram::Telegram;
 use crate::openadr::message::{DataQuality, Decimal};
 use crate::time::{Span, Timestamp};
@@ -15,6 +15,8 @@ use super::objects::{Lines, groups, has_groups};
 
 /// The first line is no longer; the standards have 21 bytes.
 const HEADER: usize = 100;
+/// Telegrams have about as many lines.
+const LINES: usize = 48;
 /// Rates that a meter may have.
 const RATES: std::ops::RangeInclusive<u8> = 1..=8;
 
@@ -44,16 +46,18 @@ impl P1Telegram {
     /// a meter: then bytes of noise have a checksum that fits by chance.
     pub(super) fn read(frame: Frame, clock_base: Span) -> Result<Self, Why> {
         let Frame { text, checked } = frame;
-        let header = text.find(['\r', '\n']).unwrap_or(text.len());
+        let header = text.bytes().position(is_line_end).unwrap_or(text.len());
         if header > HEADER {
             return Err(Why::Line { number: 1, text: text.chars().take(60).collect() });
         }
-        let mut lines: Vec<Line> = Vec::new();
+        let mut lines: Vec<Line> = Vec::with_capacity(LINES);
         let mut start = 0;
-        for line in text.split(['\r', '\n']) {
+        while start <= text.len() {
+            let rest = &text[start..];
+            let line = &rest[..rest.bytes().position(is_line_end).unwrap_or(rest.len())];
             let end = start + line.len();
-            let values = line.find('(').filter(|open| has_groups(&line[*open..]));
-            let code = values.and_then(|open| ObisCode::parse(line[..open].trim()));
+            let values = line.bytes().position(|byte| byte == b'(').filter(|open| has_groups(&line[*open..]));
+            let code = values.and_then(|open| ObisCode::parse(line[..open].trim_ascii()));
             match (code, values, lines.last_mut()) {
                 (Some(code), Some(open), _) => lines.push(Line { code, values: start + open..end }),
                 // DSMR 3 writes the value of a gas meter on a line of its own.
@@ -108,15 +112,20 @@ impl P1Telegram {
 
     /// The meter's serial number, as it writes it.
     pub(in crate::metering) fn serial(&self) -> Option<String> {
-        let codes = [
-            ObisCode::now(0, 0, 96, 1, 1),
-            ObisCode::now(0, 0, 42, 0, 0),
-            ObisCode::now(0, 0, 96, 1, 255),
-            ObisCode::now(1, 0, 0, 0, 0),
-            ObisCode::now(0, 0, 96, 1, 0),
-        ];
-        let mut texts = codes.iter().filter_map(|code| self.first(*code));
-        texts.find(|text| !text.is_empty()).map(str::to_owned)
+        let rank = |line: &Line| match line.code.0 {
+            [0, 0, 96, 1, 1, NOW] => Some(0),
+            [0, 0, 42, 0, 0, NOW] => Some(1),
+            [0, 0, 96, 1, 255, NOW] => Some(2),
+            [1, 0, 0, 0, 0, NOW] => Some(3),
+            [0, 0, 96, 1, 0, NOW] => Some(4),
+            _ => None,
+        };
+        let named = |line: &Line| {
+            let text = groups(&self.text[line.values.clone()]).next().filter(|text| !text.is_empty())?;
+            Some((rank(line)?, text))
+        };
+        let ranked = self.lines.iter().filter(|line| rank(line).is_some()).filter_map(named);
+        ranked.min_by_key(|(rank, _)| *rank).map(|(_, text)| text.to_owned())
     }
 
     /// A value in its base unit: W, V, A.
@@ -145,4 +154,8 @@ impl P1Telegram {
         let quality = if self.doubtful { DataQuality::Uncertain } else { DataQuality::Good };
         Telegram { meter: self.serial(), clock, objects, quality }
     }
+}
+
+const fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }

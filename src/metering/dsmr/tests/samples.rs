@@ -88,7 +88,7 @@ fn with_right_crc(mut bytes: Vec<u8>, expected: &Json) -> Vec<u8> {
     if expected["crc"] == "mismatch" {
         let end = usize::try_from(expected["frame"]["end_mark"].as_u64().unwrap()).unwrap();
         bytes.truncate(end + 1);
-        let crc = crc16_arc(bytes.iter().copied());
+        let crc = crc16_arc(&bytes);
         bytes.extend(format!("{crc:04X}\r\n").bytes());
     }
     bytes

@@ -13,6 +13,7 @@ mod quantity;
 mod reading;
 mod register;
 mod series;
+mod session;
 mod simulator;
 mod telegram;
 mod unit;

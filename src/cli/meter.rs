@@ -1,5 +1,6 @@
 //! `ven meter`: a meter by hand: try it, find out what it speaks, play one.
 
+mod detect;
 mod print;
 mod read;
 mod recognise;
@@ -38,6 +39,10 @@ pub(super) enum MeterCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Find out how a port must be set and what the meter on it speaks, within a minute, and print what to put into the configuration.
+    ///
+    /// It listens first, and speaks only to a line on which nobody does.
+    Detect(detect::DetectArguments),
     /// Print what a meter says, as it comes; exit code 0 if anything was good, 1 if nothing was.
     Read(read::ReadArguments),
     /// Play a meter on a pseudo-terminal; prints its path.
@@ -141,6 +146,7 @@ pub(super) fn meter(command: MeterCommand) -> ExitCode {
     let good = match command {
         MeterCommand::Replay { file, protocol, json } => replay::replay(&file, &protocol, json),
         MeterCommand::Read(arguments) => read::read(&arguments),
+        MeterCommand::Detect(arguments) => detect::detect(&arguments),
         MeterCommand::Sim(arguments) => sim::sim(&arguments).map(|()| true),
         MeterCommand::Refused { config, meter, out } => {
             refused::refused(&config, meter.as_deref(), out.as_deref()).map(|()| true)

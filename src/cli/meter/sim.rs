@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::daemon::clock::Clock;
-use crate::metering::{ModbusSimulator, ProtocolSettings, Simulator};
+use crate::metering::{ModbusSimulator, ObisCode, ProtocolSettings, Simulator};
 use crate::mock_meter::{Player, Voice};
 use crate::time::{Span, Timestamp};
 
@@ -86,6 +86,10 @@ impl Voice for ModbusVoice {
     fn speak(&mut self, at: Timestamp) -> Vec<u8> {
         self.house.telegram(at);
         self.meter.show(&self.house.reading());
+        // Volts of each phase, and hertz, where its map has them.
+        for (quantity, value) in [(32, 230), (52, 231), (72, 229), (14, 50)] {
+            self.meter.set(ObisCode::electricity(quantity, 7, 0), value.into());
+        }
         Vec::new()
     }
 

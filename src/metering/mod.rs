@@ -24,7 +24,9 @@ mod tests;
 
 pub(crate) use decoder::{Decoder, Framing, LineSettings};
 pub(crate) use dsmr::P1Decoder;
-pub(crate) use modbus::{BUILT_IN, BadMap, ModbusDecoder, ModbusSettings, ModbusSimulator, RegisterMap};
+pub(crate) use modbus::{
+    BUILT_IN, BadMap, ModbusDecoder, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, likeness,
+};
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;
 pub(crate) use s0::{PulseCounter, PulseFlow, PulseSettings};

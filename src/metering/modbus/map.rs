@@ -8,12 +8,15 @@
 //! words = "high first"                        # or "low first"
 //! most = 80                                   # registers in one request
 //! gap = 16                                    # so many registers in between may be read that the map does not have
-//! absent = { u32 = "FFFFFFFF" }               # what stands where the meter has no value, by type
+//! absent = { u32 = "FFFFFFFE" }               # what stands where the meter has no value, by type; see below
 //! registers = [
 //!     { name = "import", obis = "1-0:1.8.0", address = 0x0048, unit = "kWh" },
 //!     { name = "L1 voltage", obis = "1-0:32.7.0", address = 0x0000, unit = "V", scale = "0.1", every = 10 },
 //! ]
 //! ```
+//!
+//! Where nothing else is said, the last number that a type can hold says that there is no value: all bits of one without a sign, all but
+//! the sign of the others. No meter counts that far.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +24,10 @@ use serde::Deserialize;
 
 use super::frame::{HOLDING, INPUT, MOST_REGISTERS};
 use super::number::{NumberType, WordOrder};
+use super::recorded::RecordedRegister;
 use crate::metering::decoder::{Framing, LineSettings};
 use crate::metering::obis::ObisCode;
+use crate::metering::telegram::Telegram;
 use crate::metering::unit::MeterUnit;
 use crate::openadr::message::Decimal;
 
@@ -77,7 +82,7 @@ pub(crate) enum BadMap {
 }
 
 /// A map as it is written.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenMap {
     name: String,
@@ -94,7 +99,7 @@ struct WrittenMap {
     registers: Vec<WrittenRegister>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenSerial {
     baud: u32,
@@ -121,33 +126,55 @@ impl RegisterMap {
     /// Reads a map.
     pub(crate) fn parse(text: &str) -> Result<Self, BadMap> {
         let written: WrittenMap = toml::from_str(text).map_err(|fault| BadMap::Syntax(fault.to_string()))?;
-        let key = |key, expected: &str| BadMap::Key { key, expected: expected.to_owned() };
-        let most = written.most.unwrap_or(MOST_REGISTERS);
-        if !(4..=MOST_REGISTERS).contains(&most) {
-            return Err(key("most", &format!("from 4 to {MOST_REGISTERS}")));
-        }
-        if written.serial.baud == 0 {
-            return Err(key("baud", "above zero"));
-        }
-        let framing = framing(&written.serial.framing)
-            .ok_or_else(|| key("framing", "\"8N1\", \"8E1\", \"8N2\" or \"7E1\""))?;
-        let registers = written
-            .registers
-            .iter()
-            .map(|register| written.register(register))
-            .collect::<Result<Vec<_>, _>>()?;
-        if registers.is_empty() {
-            return Err(key("registers", "one at least"));
-        }
-        all_differ(&registers)?;
-        let serial = LineSettings { baud: written.serial.baud, framing };
-        Ok(Self { name: written.name, serial, most, gap: written.gap, registers })
+        written.read()
+    }
+
+    /// One register, which is asked for to hear whether there is a meter at all: any answer says so, an exception as well.
+    pub(crate) fn probe() -> Self {
+        let register = Register {
+            name: "probe".to_owned(),
+            code: ObisCode::now(0, 0, 0, 0, 0),
+            function: INPUT,
+            address: 0,
+            form: NumberType::U16,
+            words: WordOrder::HighFirst,
+            scale: Decimal::ONE,
+            unit: None,
+            absent: None,
+            every: 1,
+        };
+        let serial = LineSettings { baud: 9600, framing: Framing::default() };
+        Self { name: "probe".to_owned(), serial, most: MOST_REGISTERS, gap: 0, registers: vec![register] }
+    }
+
+    /// The map of a recorded session; registers that are described in a way that is not known are left out.
+    pub(super) fn recorded(registers: &[RecordedRegister], low_first: bool) -> Self {
+        let words = if low_first { WordOrder::LowFirst } else { WordOrder::HighFirst };
+        let written = WrittenMap { words, ..WrittenMap::default() };
+        let read = |recorded| written.register(&WrittenRegister::of(recorded)).ok();
+        let serial = LineSettings { baud: 9600, framing: Framing::default() };
+        let registers = registers.iter().filter_map(read).collect();
+        Self { name: "recorded".to_owned(), serial, most: MOST_REGISTERS, gap: 0, registers }
     }
 
     /// The map of that name that comes with the program: `eastron-sdm630`.
     pub(crate) fn built_in(name: &str) -> Option<Result<Self, BadMap>> {
         BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| Self::parse(text))
     }
+}
+
+/// How good a map is for a meter that has answered by it: so many values it has, as long as every voltage and the frequency are those of
+/// a grid; `None` where one is not, or where it says neither.
+///
+/// Where the second phase has no voltage, the meter is one of a single phase, or as good as that.
+pub(crate) fn likeness(telegram: &Telegram) -> Option<usize> {
+    let near = |quantity, range: std::ops::RangeInclusive<u16>| {
+        let value = telegram.number(ObisCode::electricity(quantity, 7, 0))?;
+        Some(Decimal::from(*range.start()) <= value && value <= Decimal::from(*range.end()))
+    };
+    let voltages = [32, 52, 72].map(|quantity| near(quantity, 50..=500));
+    let said: Vec<bool> = voltages.into_iter().chain([near(14, 45..=65)]).flatten().collect();
+    (!said.is_empty() && said.iter().all(|right| *right)).then_some(telegram.objects.len())
 }
 
 /// The registers of a map have each a name and a code of its own.
@@ -175,7 +202,47 @@ fn framing(text: &str) -> Option<Framing> {
     })
 }
 
+impl WrittenRegister {
+    /// Of a recorded session.
+    fn of(recorded: &RecordedRegister) -> Self {
+        let code = recorded.obis_like.split('-').next().unwrap_or_default();
+        Self {
+            name: recorded.name.clone(),
+            obis: format!("1-0:{code}"),
+            address: recorded.address,
+            unit: Some(recorded.unit.clone()).filter(|unit| !unit.is_empty()),
+            scale: Some(recorded.scale.clone()),
+            function: Some(recorded.function),
+            r#type: Some(recorded.r#type),
+            words: None,
+            absent: None,
+            every: None,
+        }
+    }
+}
+
 impl WrittenMap {
+    fn read(self) -> Result<RegisterMap, BadMap> {
+        let key = |key, expected: &str| BadMap::Key { key, expected: expected.to_owned() };
+        let most = self.most.unwrap_or(MOST_REGISTERS);
+        if !(4..=MOST_REGISTERS).contains(&most) {
+            return Err(key("most", &format!("from 4 to {MOST_REGISTERS}")));
+        }
+        if self.serial.baud == 0 {
+            return Err(key("baud", "above zero"));
+        }
+        let framing = framing(&self.serial.framing)
+            .ok_or_else(|| key("framing", "\"8N1\", \"8E1\", \"8N2\" or \"7E1\""))?;
+        let registers =
+            self.registers.iter().map(|register| self.register(register)).collect::<Result<Vec<_>, _>>()?;
+        if registers.is_empty() {
+            return Err(key("registers", "one at least"));
+        }
+        all_differ(&registers)?;
+        let serial = LineSettings { baud: self.serial.baud, framing };
+        Ok(RegisterMap { name: self.name, serial, most, gap: self.gap, registers })
+    }
+
     fn register(&self, written: &WrittenRegister) -> Result<Register, BadMap> {
         let bad = |key, expected: &str| BadMap::Register {
             register: written.name.clone(),
@@ -196,11 +263,13 @@ impl WrittenMap {
             Decimal::from_str_exact(scale).ok().filter(|scale| !scale.is_zero() && scale.scale() <= 9);
         let unit =
             written.unit.as_deref().map(|unit| MeterUnit::parse(unit).ok_or_else(|| bad("unit", "a unit")));
-        let absent = written.absent.as_ref().or_else(|| self.absent.get(&form));
-        let absent = absent.map(|digits| {
-            let bits = pattern(digits, form);
-            bits.ok_or_else(|| bad("absent", &format!("{} hexadecimal digits", 4 * form.registers())))
-        });
+        let absent = match written.absent.as_ref().or_else(|| self.absent.get(&form)) {
+            Some(digits) => Some(
+                pattern(digits, form)
+                    .ok_or_else(|| bad("absent", &format!("{} hexadecimal digits", 4 * form.registers())))?,
+            ),
+            None => form.last(),
+        };
         Ok(Register {
             name: written.name.clone(),
             code: ObisCode::parse(&written.obis)
@@ -211,7 +280,7 @@ impl WrittenMap {
             words: written.words.unwrap_or(self.words),
             scale: scale.ok_or_else(|| bad("scale", "a decimal such as \"0.01\", and not zero"))?,
             unit: unit.transpose()?,
-            absent: absent.transpose()?,
+            absent,
             every: written.every.unwrap_or(1).max(1),
         })
     }

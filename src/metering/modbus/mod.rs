@@ -8,11 +8,13 @@ mod map;
 mod number;
 mod plan;
 mod poll;
+mod recorded;
 mod simulator;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use map::{BUILT_IN, BadMap, RegisterMap};
+pub(crate) use map::{BUILT_IN, BadMap, RegisterMap, likeness};
 pub(crate) use poll::{ModbusDecoder, ModbusSettings};
+pub(crate) use recorded::RecordedSession;
 pub(crate) use simulator::ModbusSimulator;

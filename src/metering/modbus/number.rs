@@ -52,6 +52,19 @@ impl NumberType {
         !matches!(self, Self::U16 | Self::U32 | Self::U64)
     }
 
+    /// The bits of the last number that it can hold; `None` where it counts in another way.
+    pub(super) const fn last(self) -> Option<u64> {
+        match self {
+            Self::U16 => Some(0xFFFF),
+            Self::I16 => Some(0x7FFF),
+            Self::U32 => Some(0xFFFF_FFFF),
+            Self::I32 => Some(0x7FFF_FFFF),
+            Self::U64 => Some(u64::MAX),
+            Self::I64 => Some(u64::MAX >> 1),
+            Self::F32 | Self::F64 => None,
+        }
+    }
+
     /// The number in these bits, the lowest last; `None` where they hold none: NaN, an infinity, or one that is larger than anything a
     /// meter counts.
     pub(super) fn number(self, bits: u64) -> Option<Decimal> {

@@ -68,15 +68,14 @@ impl Block {
         let (left, right) = numbers.split_at(numbers.len() / 2);
         Some([Self::of(left)?, Self::of(right)?])
     }
+}
 
-    /// The values in the bytes of its registers, each with its place in the map.
-    pub(super) fn values(&self, map: &RegisterMap, bytes: &[u8]) -> Vec<(usize, Option<Decimal>)> {
-        let value = |place: &usize| {
-            let register = map.registers.get(*place)?;
-            let from = 2 * usize::from(register.address.checked_sub(self.address)?);
-            let bytes = bytes.get(from..)?.get(..2 * usize::from(register.form.registers()))?;
-            Some((*place, register.value(bytes)))
-        };
-        self.numbers.iter().filter_map(value).collect()
-    }
+/// The values in the reply to a request, each with the place of its register in the map.
+pub(super) fn values(map: &RegisterMap, request: Request, bytes: &[u8]) -> Vec<(usize, Option<Decimal>)> {
+    let value = |(place, register): (usize, &Register)| {
+        let from = 2 * usize::from(register.address.checked_sub(request.address)?);
+        let bytes = bytes.get(from..)?.get(..2 * usize::from(register.form.registers()))?;
+        (register.function == request.function).then(|| (place, register.value(bytes)))
+    };
+    map.registers.iter().enumerate().filter_map(value).collect()
 }

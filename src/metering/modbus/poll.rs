@@ -14,9 +14,10 @@ use std::collections::VecDeque;
 
 use super::direction;
 use super::frame::{Listening, has_no_such};
-use super::map::RegisterMap;
-use super::plan::{Block, blocks};
+use super::map::{Register, RegisterMap};
+use super::plan::{Block, blocks, values};
 use crate::metering::decoder::{Act, Decoder, Refused, Why};
+use crate::metering::obis::ObisCode;
 use crate::metering::telegram::{Object, ObjectValue, Telegram};
 use crate::openadr::message::{DataQuality, Decimal};
 use crate::time::Span;
@@ -30,7 +31,7 @@ const PATIENCE: i64 = 3;
 /// What a meter says that it does not have is asked for again after so long: it may have been set up otherwise.
 const REST: Span = Span::HOUR;
 /// So many telegrams and refusals wait to be taken; then the oldest is dropped.
-const MOST_WAITING: usize = 32;
+const MOST_WAITING: usize = 8;
 
 /// How a meter is asked.
 #[derive(Clone, Debug)]
@@ -173,7 +174,7 @@ impl ModbusDecoder {
     fn conclude(&mut self, block: Block, listening: &Listening, now: Span) -> Act {
         match listening.outcome() {
             Ok(bytes) => {
-                for (place, value) in block.values(&self.settings.map, bytes) {
+                for (place, value) in values(&self.settings.map, block.request(0), bytes) {
                     if let Some(slot) = self.values.get_mut(place) {
                         *slot = value;
                     }
@@ -243,15 +244,14 @@ impl ModbusDecoder {
     /// What the meter has said in this round, in the order of the map.
     fn telegram(&self) -> Telegram {
         let map = &self.settings.map;
-        let object = |(register, value): (_, &Option<Decimal>)| {
-            let (code, value) = match self.settings.invert {
-                true => direction::inverted(map, register, (*value)?),
-                false => (register.code, (*value)?),
-            };
-            let value = ObjectValue::Number(value, register.unit);
-            Some(Object { code, value, at: None, quality: DataQuality::Good })
+        let said = |(register, value): (_, &Option<Decimal>)| {
+            let value = (*value)?;
+            Some(match self.settings.invert {
+                true => object(register, direction::inverted(map, register, value)),
+                false => object(register, (register.code, value)),
+            })
         };
-        let objects = map.registers.iter().zip(&self.values).filter_map(object).collect();
+        let objects = map.registers.iter().zip(&self.values).filter_map(said).collect();
         Telegram { meter: None, clock: None, objects, quality: DataQuality::Good }
     }
 
@@ -300,6 +300,12 @@ impl ModbusDecoder {
         let refused = self.waiting.iter().filter_map(|outcome| outcome.as_ref().err());
         listening + refused.map(|refused| refused.bytes.len()).sum::<usize>()
     }
+}
+
+/// What a register says, under the code that counts for it.
+pub(super) fn object(register: &Register, (code, value): (ObisCode, Decimal)) -> Object {
+    let value = ObjectValue::Number(value, register.unit);
+    Object { code, value, at: None, quality: DataQuality::Good }
 }
 
 impl Decoder for ModbusDecoder {

@@ -44,6 +44,16 @@ fn what_a_register_does_not_say_the_map_says() {
 }
 
 #[test]
+fn the_example_of_the_documentation_is_a_map() {
+    let lines = include_str!("../map.rs").lines().map(|line| line.trim_start_matches("//!").trim_start());
+    let example: Vec<&str> =
+        lines.skip_while(|line| *line != "```toml").skip(1).take_while(|line| *line != "```").collect();
+    let map = RegisterMap::parse(&example.join("\n")).unwrap();
+    assert_eq!((map.most, map.gap, map.registers.len()), (80, 16, 2));
+    assert_eq!((map.registers[1].scale, map.registers[1].every), (Decimal::new(1, 1), 10));
+}
+
+#[test]
 fn a_wrong_map_is_told_by_what_is_wrong() {
     for (from, to, told) in [
         ("function = 4", "", "register \"import\": `function` must be 3 or 4, here or for the whole map"),

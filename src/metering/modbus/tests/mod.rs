@@ -4,8 +4,10 @@ mod faults;
 mod fuzz;
 mod late;
 mod maps;
+mod recorded;
 mod rounds;
 mod samples;
+mod simulated;
 
 use std::collections::VecDeque;
 

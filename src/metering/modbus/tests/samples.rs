@@ -4,10 +4,12 @@
 
 use serde_json::Value as Json;
 
-use super::super::frame::{Listening, Request};
-use super::super::number::{NumberType, WordOrder};
+use super::super::frame::Request;
+use super::super::recorded::RecordedSession;
 use super::{Line, ModbusSimulator, RegisterMap, SOON, built_in, code, number, settings};
 use crate::metering::decoder::Why;
+use crate::metering::telegram::{ObjectValue, Telegram};
+use crate::metering::unit::MeterUnit;
 use crate::openadr::message::Decimal;
 use crate::test_support::samples;
 use crate::time::Span;
@@ -28,26 +30,15 @@ fn sessions() -> Vec<(&'static str, Json, Json)> {
         .into()
 }
 
-/// Each step of a session: the request, what came, and what is expected.
-fn steps<'a>(
-    session: &'a Json,
-    expected: &'a Json,
-) -> impl Iterator<Item = (Vec<u8>, Vec<Vec<u8>>, &'a Json)> {
-    let steps = session["steps"].as_array().unwrap().iter();
-    steps.zip(expected["steps"].as_array().unwrap()).map(|(step, expected)| {
-        let came = step["reply"].as_array().unwrap().iter().map(|reply| octets(&reply["hex"]));
-        (octets(&step["host_hex"]), came.collect(), expected)
-    })
-}
-
 fn whole(json: &Json) -> u16 {
     u16::try_from(json.as_u64().unwrap()).unwrap()
 }
 
 #[test]
-fn every_request_and_reply_is_understood_as_expected() {
+fn every_request_is_encoded_as_another_does() {
     for (name, session, expected) in sessions() {
-        for (sent, came, expected) in steps(&session, &expected) {
+        let steps = session["steps"].as_array().unwrap().iter();
+        for (step, expected) in steps.zip(expected["steps"].as_array().unwrap()) {
             let asked = &expected["request"];
             let request = Request {
                 unit: u8::try_from(whole(&asked["unit"])).unwrap(),
@@ -55,19 +46,25 @@ fn every_request_and_reply_is_understood_as_expected() {
                 address: whole(&asked["address"]),
                 count: whole(&asked["count"]),
             };
-            assert_eq!(request.bytes(), sent, "{name}");
-            let mut listening = Listening::new(request);
-            came.iter().for_each(|piece| listening.push(piece));
-            match (listening.outcome(), expected["result"].as_str().unwrap()) {
-                (Ok(bytes), "ok") => {
-                    let words = bytes.chunks(2).map(|word| u16::from_be_bytes([word[0], word[1]]));
-                    let known = expected["decoded_by_pymodbus"]["registers"].as_array().unwrap();
-                    assert_eq!(
-                        words.collect::<Vec<_>>(),
-                        known.iter().map(whole).collect::<Vec<_>>(),
-                        "{name}"
-                    );
-                    values_are_as_expected(name, &session, expected, request.address, bytes);
+            assert_eq!(request.bytes(), octets(&step["host_hex"]), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_step_brings_what_is_expected() {
+    for (name, session, expected) in sessions() {
+        let recorded: RecordedSession = serde_json::from_value(session).unwrap();
+        let expected = expected["steps"].as_array().unwrap();
+        let outcomes = recorded.outcomes();
+        assert_eq!(outcomes.len(), expected.len(), "{name}");
+        for (outcome, expected) in outcomes.into_iter().zip(expected) {
+            match (outcome.map_err(|refused| refused.why), expected["result"].as_str().unwrap()) {
+                (Ok(telegram), "ok") => {
+                    let values = expected["values"].as_array().unwrap();
+                    let known = values.iter().filter(|value| !value["value"].is_null());
+                    assert_eq!(telegram.objects.len(), known.count(), "{name}: {telegram:?}");
+                    values.iter().for_each(|value| assert_is_said(&telegram, value));
                 }
                 (Err(Why::Exception { code, .. }), "exception") => {
                     assert_eq!(u16::from(code), whole(&expected["pymodbus"]["exception_code"]));
@@ -86,30 +83,22 @@ fn every_request_and_reply_is_understood_as_expected() {
     }
 }
 
-/// The values of a reply, by the map of the session.
-fn values_are_as_expected(name: &str, session: &Json, expected: &Json, address: u16, bytes: &[u8]) {
-    for value in expected["values"].as_array().unwrap() {
-        let entry =
-            session["map"].as_array().unwrap().iter().find(|entry| entry["name"] == value["name"]).unwrap();
-        let form: NumberType = serde_json::from_value(entry["type"].clone()).unwrap();
-        let from = 2 * usize::from(whole(&entry["address"]) - address);
-        let bits = WordOrder::HighFirst.bits(&bytes[from..from + 2 * usize::from(form.registers())]);
-        let scale: Decimal = entry["scale"].as_str().unwrap().parse().unwrap();
-        let found = form.number(bits).unwrap() * scale;
-        match &value["value"] {
-            Json::String(exact) => assert_eq!(found.to_string(), *exact, "{name}: {entry}"),
-            Json::Number(near) => {
-                let near = Decimal::from_scientific(&format!("{:e}", near.as_f64().unwrap())).unwrap();
-                let off = (found - near).abs();
-                assert!(
-                    off <= near.abs() * Decimal::new(1, 6),
-                    "{name}: {found} of {entry}, expected {near}"
-                );
-            }
-            // A pattern that says so; those are tested by our own map.
-            Json::Null => {}
-            other @ (Json::Bool(_) | Json::Array(_) | Json::Object(_)) => panic!("{other}"),
+/// The telegram says that value, in the unit of the meter; where the expected one is no exact decimal, near enough.
+fn assert_is_said(telegram: &Telegram, expected: &Json) {
+    let Some(text) = expected["obis_like"].as_str() else { return };
+    let found = telegram.object(code(&format!("1-0:{}", text.split('-').next().unwrap())));
+    let Some(ObjectValue::Number(found, unit)) = found.map(|object| object.value.clone()) else {
+        panic!("{expected} is missing")
+    };
+    assert_eq!(unit, MeterUnit::parse(expected["unit"].as_str().unwrap()), "{expected}");
+    match &expected["value"] {
+        Json::String(exact) => assert_eq!(found.to_string(), *exact, "{expected}"),
+        Json::Number(near) => {
+            let near = Decimal::from_scientific(&format!("{:e}", near.as_f64().unwrap())).unwrap();
+            let off = (found - near).abs();
+            assert!(off <= near.abs() * Decimal::new(1, 6), "{found}, expected {expected}");
         }
+        other @ (Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_)) => panic!("{other}"),
     }
 }
 

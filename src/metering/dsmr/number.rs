@@ -8,7 +8,7 @@ use crate::openadr::message::Decimal;
 use super::objects::assumed_unit;
 
 /// No meter writes longer numbers; what can be calculated from shorter ones never overflows.
-const LONGEST: usize = 20;
+const LONGEST: usize = 19;
 
 /// A number and the unit behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,23 +67,25 @@ fn decimal(text: &str) -> Option<Decimal> {
         [b'+', digits @ ..] => (digits, false),
         digits => (digits, false),
     };
-    if text.len() > LONGEST {
+    if digits.len() > LONGEST {
         return None;
     }
-    let (mut value, mut count, mut point) = (0_i128, 0_u32, None);
+    let (mut value, mut count, mut point) = (0_u64, 0_u32, None);
     for byte in digits {
         match byte {
             b'0'..=b'9' => {
-                value = value * 10 + i128::from(byte - b'0');
+                value = value * 10 + u64::from(byte - b'0');
                 count += 1;
             }
             b'.' if point.is_none() => point = Some(count),
             _ => return None,
         }
     }
-    let scale = count - point.unwrap_or(count);
-    let value = if negative { -value } else { value };
-    (count > 0).then(|| Decimal::try_from_i128_with_scale(value, scale).ok()).flatten()
+    let mut number = Decimal::from(value);
+    // No more than there are digits, which is far below the most that a decimal has.
+    number.set_scale(count - point.unwrap_or(count)).ok()?;
+    number.set_sign_negative(negative && value != 0);
+    (count > 0).then_some(number)
 }
 
 #[cfg(test)]
@@ -103,7 +105,8 @@ mod tests {
             ("1.5*MWh", "1500000"),
             ("000747*varh", "747"),
             ("+12.0 * kWh", "12000"),
-            ("99999999999999999999*Wh", "99999999999999999999"),
+            ("9999999999999999999*Wh", "9999999999999999999"),
+            ("-0.0*kWh", "0"),
             (".5*kWh", "500"),
             ("5.*kWh", "5000"),
         ] {
@@ -119,7 +122,7 @@ mod tests {
             "--1",
             "1-2",
             "1 2*kWh",
-            "100000000000000000000*Wh",
+            "10000000000000000000*Wh",
             "1e5*kWh5",
             "7922816251426433759354*Wh",
         ] {

@@ -27,18 +27,15 @@ mod unit;
 #[cfg(test)]
 mod tests;
 
-    BUILT_IN, BadMap, ModbusDecoder, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, likeness,
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
 pub(crate) use meter_clock::MeterClock;
-pub(crate) use modbus::{BUILT_IN, ModbusSettings, ModbusSimulator, RegisterMap};
+pub(crate) use modbus::{BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, likeness};
 pub(crate) use obis::ObisCode;
 pub(crate) use protocol::{Protocol, ProtocolSettings};
 pub(crate) use pulses::PulseForm;
-};
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;
 pub(crate) use s0::{PulseFlow, PulseSettings};
 pub(crate) use series::{Series, Value};
 pub(crate) use simulator::Simulator;
 pub(crate) use telegram::{Object, ObjectValue, Telegram};
-pub(crate) use unit::Measure;

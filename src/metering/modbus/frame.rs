@@ -31,7 +31,11 @@ pub(super) const MOST_REGISTERS: u16 = 125;
 
 /// CRC-16/MODBUS: that of DSMR, begun with all bits set, which is the same as the first two bytes inverted.
 fn crc16_modbus(bytes: &[u8]) -> u16 {
-    crc16_arc(bytes.iter().enumerate().map(|(at, byte)| if at < 2 { !byte } else { *byte }))
+    let mut begun = bytes.to_vec();
+    for byte in begun.iter_mut().take(2) {
+        *byte = !*byte;
+    }
+    crc16_arc(&begun)
 }
 
 /// The frame of these bytes.

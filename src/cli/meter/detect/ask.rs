@@ -4,6 +4,7 @@ use std::io;
 
 use crate::metering::{
     Act, BUILT_IN, Decoder, Framing, LineSettings, ModbusSettings, ProtocolSettings, RegisterMap, Why,
+    likeness,
 };
 use crate::time::Span;
 
@@ -180,11 +181,7 @@ async fn round(line: &mut impl Line, unit: u8, map: RegisterMap) -> io::Result<u
 fn told(decoder: &mut dyn Decoder) -> Option<usize> {
     while let Some(outcome) = decoder.next() {
         match outcome {
-            Ok(telegram) => {
-                return Some(
-                    telegram.objects.iter().filter(|object| super::search::is_likely(object)).count(),
-                );
-            }
+            Ok(telegram) => return Some(likeness(&telegram).unwrap_or(0)),
             Err(refused) if refused.why == Why::NoAnswer => return Some(0),
             Err(_) => {}
         }

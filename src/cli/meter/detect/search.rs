@@ -6,8 +6,7 @@
 use std::fmt;
 use std::io;
 
-use crate::metering::{Framing, LineSettings, Measure, Object, ObjectValue};
-use crate::openadr::message::Decimal;
+use crate::metering::{Framing, LineSettings};
 use crate::time::Span;
 
 use super::ask::{ask_iec, ask_modbus};
@@ -138,19 +137,4 @@ impl<'l, L: Line, T: FnMut(&str)> Search<'l, L, T> {
         (self.tell)("asking by Modbus");
         ask_modbus(self.line, self.until).await
     }
-}
-
-/// Whether a meter of a house can say that: a voltage or a frequency of a grid. Numbers of other kinds are never impossible.
-pub(super) fn is_likely(object: &Object) -> bool {
-    let ObjectValue::Number(value, Some(unit)) = &object.value else { return false };
-    let Some(value) = unit.in_base(*value) else { return false };
-    let between = |from: i64, to: i64| Decimal::from(from)..=Decimal::from(to);
-    let range = if unit.measure == Measure::Voltage {
-        between(90, 500)
-    } else if unit.measure == Measure::Frequency {
-        between(45, 65)
-    } else {
-        return false;
-    };
-    range.contains(&value)
 }

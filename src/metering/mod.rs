@@ -6,6 +6,7 @@
 //!
 //! Everything here is pure. Numbers are exact decimals from the first byte to the last.
 
+mod ciphered;
 mod decoder;
 mod dsmr;
 mod mbus_channels;
@@ -27,6 +28,7 @@ mod unit;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ciphered::Keys;
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
 pub(crate) use meter_clock::MeterClock;
 pub(crate) use modbus::{BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, likeness};

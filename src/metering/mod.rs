@@ -6,6 +6,7 @@
 //!
 //! Everything here is pure. Numbers are exact decimals from the first byte to the last.
 
+mod ciphered;
 mod decoder;
 mod dsmr;
 mod mbus_channels;

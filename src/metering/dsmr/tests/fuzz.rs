@@ -132,7 +132,7 @@ fn fuzz_plain_telegrams() {
         let at = start + Span::from_seconds(10 * number);
         corpus.extend([Simulator::v5(start).telegram(at), Simulator::v2(start).telegram(at)]);
     }
-    let (mut found, mut refused) = (0_u32, 0_u32);
+    let (mut found, mut refused, mut rounds, mut by_chance) = (0_u32, 0_u32, 0_u32, 0_u32);
     fuzz(|dice| {
         let mut bytes = Vec::new();
         for _ in 0..=dice.below(3) {
@@ -151,9 +151,12 @@ fn fuzz_plain_telegrams() {
             }
         }
         let last = outcomes.iter().flatten().next_back().and_then(P1Telegram::clock);
-        assert_eq!(last, Some(start + Span::from_seconds(100)), "{:?}", String::from_utf8_lossy(&bytes));
+        rounds += 1;
+        by_chance += u32::from(last != Some(start + Span::from_seconds(100)));
     });
     assert!(found > refused / 10 && refused > found / 10, "{found} found and {refused} refused");
+    // A checksum of 16 bits fits the good telegram and what was cut before it once in 65,536 times.
+    assert!(by_chance <= 1 + rounds / 10_000, "{by_chance} of {rounds} good telegrams were lost");
 }
 
 /// Lines of any shape: what is read of them is what stands there, and nothing breaks.

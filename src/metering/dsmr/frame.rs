@@ -212,6 +212,26 @@ fn check(body: &[u8], digits: &[u8]) -> Result<Frame, Why> {
     Err(Why::Crc { found, expected })
 }
 
+/// Reads what an encrypted frame holds: the text of a telegram, and nothing else. Where the tag of the frame was right the checksum may be
+/// wrong: the meter itself has written it so, and that makes the telegram an unchecked one.
+pub(super) fn unsealed(plain: &[u8], authenticated: bool) -> Result<Frame, Why> {
+    let no_telegram = |at, what: &str| Err(Why::Content { at, what: format!("decrypted, {what}") });
+    if plain.first() != Some(&b'/') {
+        return no_telegram(0, "it is no telegram: it does not begin with a slash");
+    }
+    let is_end = |at: &usize| plain[*at] == b'!' && matches!(plain[at - 1], b'\r' | b'\n');
+    let Some(end) = (1..plain.len()).rev().find(is_end) else {
+        return no_telegram(plain.len(), "the telegram does not end");
+    };
+    let (body, after) = plain.split_at(end + 1);
+    let digits = after.iter().take(DIGITS).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    match check(body, &after[..digits]) {
+        Ok(frame) if !frame.checked && !authenticated => Err(Why::CrcMissing),
+        Err(Why::Crc { .. }) if authenticated => Ok(Frame { text: latin(body), checked: false }),
+        frame => frame,
+    }
+}
+
 /// Each byte as the letter of its number.
 fn latin(bytes: &[u8]) -> String {
     match str::from_utf8(bytes) {

@@ -14,22 +14,28 @@ mod tests;
 
 use std::ops::Range;
 
+use crate::metering::ciphered::{CipheredFrame, CounterGuard, Opener};
 use crate::metering::decoder::{Decoder, Refused, Why};
 use crate::metering::telegram::Telegram;
 use crate::time::Span;
 
 pub(in crate::metering) use frame::crc16_arc;
-use frame::{Frame, Frames};
+use frame::{Frame, Frames, unsealed};
 #[cfg(test)]
 pub(in crate::metering) use number::Measured;
 use sealed::Sealed;
 pub(in crate::metering) use telegram::P1Telegram;
+
+/// The authentication key of all meters in Luxembourg, which is public (Smarty P1 specification 1.1.3).
+pub(crate) const LUXEMBOURG: [u8; 16] =
+    [0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF];
 
 /// Takes bytes in pieces of any size, and gives telegrams, encrypted ones too.
 #[derive(Debug)]
 pub(crate) struct P1Decoder {
     frames: Frames,
     sealed: Sealed,
+    opener: Opener,
     /// A telegram that was encrypted, and where its frame ends; what stands before the frame is told of first.
     opened: Option<Opened>,
     /// The line is silent: what has begun will not go on.
@@ -50,17 +56,28 @@ struct Opened {
 }
 
 impl P1Decoder {
-    /// For a meter whose clock is ahead of UTC by this in winter.
+    /// For a meter whose clock is ahead of UTC by this in winter, and that does not encrypt.
     pub(crate) fn new(clock_base: Span) -> Self {
+        Self::encrypted(clock_base, Opener::default())
+    }
+
+    /// For a meter that encrypts, or may.
+    pub(crate) fn encrypted(clock_base: Span, opener: Opener) -> Self {
         Self {
             frames: Frames::default(),
             sealed: Sealed::default(),
+            opener,
             opened: None,
             ended: false,
             clock_base,
             sends_crc: false,
             unchecked_before: false,
         }
+    }
+
+    /// The frame counters of the telegrams that were encrypted, to be kept for the next run.
+    pub(crate) fn counters(&self) -> &CounterGuard {
+        self.opener.counters()
     }
 
     /// The next telegram as it stands in the text, or what was no good one.
@@ -130,8 +147,24 @@ impl P1Decoder {
     }
 
     /// What an encrypted frame holds: a telegram, or what is no good one though the frame is one of the meter's.
-    fn unseal(&mut self, _frame: Range<usize>) -> Result<Result<P1Telegram, Refused>, Why> {
-        Err(Why::KeyMissing)
+    fn unseal(&mut self, frame: Range<usize>) -> Result<Result<P1Telegram, Refused>, Why> {
+        let bytes = self.frames.bytes().get(frame).unwrap_or_default();
+        let Some(frame) = CipheredFrame::parse(bytes)? else { return Err(Why::Cut) };
+        let base = self.clock_base;
+        let read = |plain: &[u8], authenticated| {
+            let frame = unsealed(plain, authenticated)?;
+            let checked = frame.checked;
+            let mut telegram = P1Telegram::read(frame, base)?;
+            telegram.doubtful = !checked;
+            Ok(telegram)
+        };
+        let telegram = match self.opener.open(&frame, &|plain| read(plain, false).is_ok()) {
+            Ok(opened) => read(&opened.plain, opened.authenticated),
+            // Its tag fits, so it is a frame, and nothing else begins in it.
+            Err(replayed @ Why::Replayed { .. }) => Err(replayed),
+            Err(why) => return Err(why),
+        };
+        Ok(telegram.map_err(|why| Refused::new(why, bytes)))
     }
 
     /// Keeps the bytes that were refused; what looks like a telegram in them is not told of again.

@@ -141,12 +141,10 @@ fn header(bytes: &[u8]) -> Header {
     if !(SHORTEST..=LONGEST).contains(&content) {
         return Header::None;
     }
-    // Encrypted, authenticated, or both, with one of three suites.
+    // Encrypted, authenticated, or both, by AES-128.
     match bytes.get(at) {
         None => Header::Short,
-        Some(security) if matches!(security >> 4, 1..=3) && security & 0x0F <= 2 => {
-            Header::Length(at + content)
-        }
+        Some(security) if security & 0x30 != 0 && security & 0x8E == 0 => Header::Length(at + content),
         Some(_) => Header::None,
     }
 }
@@ -179,7 +177,8 @@ mod tests {
             (&[0x80], 0x30),
             (&[0x40], 0x00),
             (&[0x40], 0x40),
-            (&[0x40], 0x33),
+            (&[0x40], 0x32),
+            (&[0x40], 0xB0),
         ] {
             assert_eq!(with(length, security), Header::None, "{length:?}");
         }

@@ -17,6 +17,10 @@ use super::objects::{Lines, groups, has_groups};
 const HEADER: usize = 100;
 /// Telegrams have about as many lines.
 const LINES: usize = 48;
+/// When the meter sent the telegram.
+const CLOCK: ObisCode = ObisCode::now(0, 0, 1, 0, 0);
+/// Of the standard.
+const VERSION: ObisCode = ObisCode::now(1, 3, 0, 2, 8);
 /// Rates that a meter may have.
 const RATES: std::ops::RangeInclusive<u8> = 1..=8;
 
@@ -72,7 +76,9 @@ impl P1Telegram {
             }
             start = end + 1;
         }
-        if lines.is_empty() {
+        let twice = |code| lines.iter().filter(|line| line.code == code).nth(1).is_some();
+        // A cut telegram and a whole one, whose checksum fits both by chance.
+        if lines.is_empty() || twice(CLOCK) || twice(VERSION) {
             return Err(Why::Cut);
         }
         Ok(Self { text, lines, clock_base, doubtful: false })
@@ -95,8 +101,7 @@ impl P1Telegram {
 
     /// It names its version or the time, as those do that have a checksum (DSMR 4 and later).
     pub(super) fn must_have_crc(&self) -> bool {
-        let codes =
-            [ObisCode::now(1, 3, 0, 2, 8), ObisCode::now(0, 0, 96, 1, 4), ObisCode::now(0, 0, 1, 0, 0)];
+        let codes = [VERSION, ObisCode::now(0, 0, 96, 1, 4), CLOCK];
         self.lines.iter().any(|line| codes.contains(&line.code))
     }
 
@@ -107,7 +112,7 @@ impl P1Telegram {
 
     /// The meter's clock.
     pub(in crate::metering) fn clock(&self) -> Option<Timestamp> {
-        self.time(self.first(ObisCode::now(0, 0, 1, 0, 0))?)
+        self.time(self.first(CLOCK)?)
     }
 
     /// The meter's serial number, as it writes it.

@@ -234,3 +234,14 @@ proptest! {
         assert_eq!(found, telegrams(&bytes, 4096));
     }
 }
+
+#[test]
+fn two_telegrams_that_have_run_into_each_other_are_not_one() {
+    for line in ["0-0:1.0.0(260115080000W)", "1-3:0.2.8(50)"] {
+        let text = format!(
+            "/ABC5X\r\n\r\n{line}\r\n1-0:1.8.0(1*kWh)\r\n/ABC5X\r\n\r\n{line}\r\n1-0:1.8.0(2*kWh)\r\n!"
+        );
+        let telegram = format!("{text}{:04X}\r\n", crc16_arc(text.as_bytes()));
+        assert_eq!(decoded(telegram.as_bytes(), 64), [Err(Why::Cut)]);
+    }
+}

@@ -1,5 +1,6 @@
 //! P1 as a whole: real telegrams, noisy lines, and whatever else a line may bring.
 
+mod encrypted;
 mod fuzz;
 mod hostile;
 mod lines;

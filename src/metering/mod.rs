@@ -15,6 +15,7 @@ mod reading;
 mod register;
 mod s0;
 mod series;
+mod session;
 mod simulator;
 mod telegram;
 mod unit;

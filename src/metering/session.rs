@@ -184,7 +184,8 @@ fn framing(word: &str) -> Option<Framing> {
     }
 }
 
-fn octets(hex: &str) -> Option<Vec<u8>> {
+/// The bytes in hexadecimal digits.
+pub(super) fn octets(hex: &str) -> Option<Vec<u8>> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     hex.as_bytes()
         .chunks(2)

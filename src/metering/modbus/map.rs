@@ -129,24 +129,6 @@ impl RegisterMap {
         written.read()
     }
 
-    /// One register, which is asked for to hear whether there is a meter at all: any answer says so, an exception as well.
-    pub(crate) fn probe() -> Self {
-        let register = Register {
-            name: "probe".to_owned(),
-            code: ObisCode::now(0, 0, 0, 0, 0),
-            function: INPUT,
-            address: 0,
-            form: NumberType::U16,
-            words: WordOrder::HighFirst,
-            scale: Decimal::ONE,
-            unit: None,
-            absent: None,
-            every: 1,
-        };
-        let serial = LineSettings { baud: 9600, framing: Framing::default() };
-        Self { name: "probe".to_owned(), serial, most: MOST_REGISTERS, gap: 0, registers: vec![register] }
-    }
-
     /// The map of a recorded session; registers that are described in a way that is not known are left out.
     pub(super) fn recorded(registers: &[RecordedRegister], low_first: bool) -> Self {
         let words = if low_first { WordOrder::LowFirst } else { WordOrder::HighFirst };

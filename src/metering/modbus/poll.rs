@@ -222,9 +222,9 @@ impl ModbusDecoder {
             self.queue.push_front(block);
         }
         let time_out = self.settings.time_out;
-        self.state =
-            State::Draining { until: now + time_out, latest: now + time_out * PATIENCE, heard: false };
-        Act::ListenUntil(now + time_out)
+        let until = now + time_out;
+        self.state = State::Draining { until, latest: now + time_out * PATIENCE, heard: false };
+        Act::ListenUntil(until)
     }
 
     /// The next request, or the end of the round.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::frame::{HOLDING, INPUT, MOST_REGISTERS, REQUEST, Request, fits, framed};
+use super::frame::{HOLDING, INPUT, REQUEST, Request, framed};
+#[cfg(test)]
+use super::frame::{MOST_REGISTERS, fits};
 use super::map::{Register, RegisterMap};
 use crate::metering::obis::ObisCode;
 use crate::metering::reading::Reading;
@@ -45,13 +47,15 @@ impl ModbusSimulator {
     }
 
     /// With what a meter was heard to say, and nothing else; see [`ModbusSimulator::learn`].
-    pub(crate) const fn untaught(unit: u8) -> Self {
+    #[cfg(test)]
+    pub(super) const fn untaught(unit: u8) -> Self {
         Self { unit, most: MOST_REGISTERS, registers: Vec::new(), words: BTreeMap::new(), heard: Vec::new() }
     }
 
     /// Holds from now on what a recorded reply to a recorded request holds, so that it can be asked for otherwise than it was in the
     /// recording. Whether the reply is a good one.
-    pub(crate) fn learn(&mut self, request: &[u8], reply: &[u8]) -> bool {
+    #[cfg(test)]
+    pub(super) fn learn(&mut self, request: &[u8], reply: &[u8]) -> bool {
         let Some(request) = request.try_into().ok().and_then(Request::read) else { return false };
         let [unit, function, count, words @ .., _, _] = reply else { return false };
         let good = (*unit, *function, usize::from(*count)) == (request.unit, request.function, words.len())
@@ -78,7 +82,8 @@ impl ModbusSimulator {
     }
 
     /// Lets a register of the map hold what says that there is no value; whether the register has something for that.
-    pub(crate) fn set_absent(&mut self, code: ObisCode) -> bool {
+    #[cfg(test)]
+    pub(super) fn set_absent(&mut self, code: ObisCode) -> bool {
         let Some(register) = self.registers.iter().find(|register| register.code == code).cloned() else {
             return false;
         };

@@ -32,7 +32,7 @@ fn each_step_is_what_its_reply_says() {
     let expected = expected.map(|(code, value)| (code.to_owned(), value.to_owned()));
     assert_eq!(values(first.as_ref().unwrap()), expected);
     let whys: Vec<&Why> = others.iter().map(|outcome| &outcome.as_ref().unwrap_err().why).collect();
-    let unreadable = Why::Content { at: 0, what: "the session holds no request of Modbus there".to_owned() };
+    let unreadable = Why::Content { at: 0, what: "the session holds no bytes of Modbus there".to_owned() };
     let exception = Why::Exception { code: 2, meaning: "illegal data address" };
     assert_eq!(whys, [&unreadable, &unreadable, &Why::NoAnswer, &exception]);
 }

@@ -5,6 +5,7 @@ use super::{
     settings, values,
 };
 use crate::metering::modbus::BUILT_IN;
+use crate::metering::modbus::number::NumberType;
 use crate::metering::reading::Reading;
 use crate::openadr::message::{DataQuality, Decimal};
 use crate::time::{Span, Timestamp};
@@ -159,6 +160,11 @@ fn a_meter_that_is_built_in_the_wrong_way_is_turned_round() {
     }
     let telegram = inverted(built_in("dzg-dvh4013"), &[("1-0:1.7.0", 40), ("1-0:2.7.0", 0)]);
     assert_eq!(number(&telegram, "1-0:2.7.0").as_deref(), Some("40"), "each direction has a register");
+    let mut one_way = alike();
+    one_way.registers.drain(..3);
+    one_way.registers[0].form = NumberType::I32;
+    let telegram = inverted(one_way, &[("1-0:1.8.0", 3000)]);
+    assert_eq!(number(&telegram, "1-0:2.8.0").as_deref(), Some("3000"), "a register counts one direction");
     let telegram = inverted(built_in("orno-we514"), &[("1-0:1.7.0", 40)]);
     assert_eq!(number(&telegram, "1-0:2.7.0").as_deref(), Some("40"), "it has no sign");
 }

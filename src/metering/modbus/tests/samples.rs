@@ -15,8 +15,7 @@ use crate::test_support::samples;
 use crate::time::Span;
 
 fn octets(hex: &Json) -> Vec<u8> {
-    let digits = hex.as_str().unwrap();
-    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
+    crate::metering::session::octets(hex.as_str().unwrap()).unwrap()
 }
 
 /// Name, session, and what is expected of it.

@@ -1,7 +1,6 @@
 //! The simulated meter itself, and what is found out about a meter by asking it.
 
 use super::{Line, ModbusSimulator, PIECES, RegisterMap, SOON, built_in, code, settings};
-use crate::metering::decoder::Why;
 use crate::metering::modbus::frame::{Request, framed};
 use crate::metering::modbus::{BUILT_IN, likeness};
 use crate::metering::reading::Reading;
@@ -70,17 +69,6 @@ fn a_simulated_meter_refuses_what_it_lacks() {
     assert!(!meter.set(code("1-0:99.7.0"), Decimal::ONE), "no such register");
     let map = built_in("orno-we514");
     assert!(!ModbusSimulator::new(1, &map).set(code("1-0:14.7.0"), Decimal::from(1_000)), "it has no room");
-}
-
-#[test]
-fn any_answer_to_a_probe_says_that_there_is_a_meter() {
-    for (name, _) in BUILT_IN {
-        let (mut meter, _) = house(&built_in(name));
-        let mut line =
-            Line::new(settings(RegisterMap::probe()), 7, |request: &[u8]| vec![(SOON, meter.hear(request))]);
-        line.run_to(Span::from_seconds(9));
-        assert!(matches!(line.told[..], [Ok(_) | Err(Why::Exception { .. })]), "{name}: {:?}", line.told);
-    }
 }
 
 #[test]

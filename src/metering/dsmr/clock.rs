@@ -39,7 +39,7 @@ pub(super) fn utc(text: &str, base: Span) -> Option<Timestamp> {
 }
 
 /// From the last Sunday of March to that of October, each at 01:00 UTC (directive 2000/84/EC).
-fn is_summer(at: Timestamp, year: i32) -> Option<bool> {
+pub(in crate::metering) fn is_summer(at: Timestamp, year: i32) -> Option<bool> {
     let change = |month| {
         let last = Timestamp::from_calendar((year, month, 31), (1, 0, 0))?;
         // 1970-01-01 was a Thursday.

@@ -6,6 +6,7 @@ mod read;
 mod recognise;
 mod refused;
 mod replay;
+mod session;
 mod sim;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use clap::{Args, Subcommand};
 use crate::config::MapSource;
 use crate::daemon::register_map;
 use crate::metering::{
-    Framing, ModbusSettings, Protocol, ProtocolSettings, PulseFlow, PulseForm, PulseSettings,
+    Framing, Keys, ModbusSettings, Protocol, ProtocolSettings, PulseFlow, PulseForm, PulseSettings, Sealing,
 };
 use crate::time::Span;
 
@@ -62,11 +63,20 @@ pub(super) enum MeterCommand {
 }
 
 /// What a meter speaks, and what it takes to understand it.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct ProtocolArguments {
     /// The protocol; without it, the one that understands most.
     #[arg(long, value_parser = word(Protocol::WORDS))]
     protocol: Option<Protocol>,
+    /// Opens what the meter encrypts: 32 hexadecimal digits.
+    #[arg(long, value_name = "HEX")]
+    key: Option<String>,
+    /// Proves that it was the meter: 32 hexadecimal digits.
+    #[arg(long, value_name = "HEX", requires = "key")]
+    auth_key: Option<String>,
+    /// Take also what nothing proves to be the meter's.
+    #[arg(long)]
+    unauthenticated: bool,
     /// What the meter's clock is ahead of UTC in winter, as 1h; where it does not say so.
     #[arg(long, value_parser = humantime::parse_duration)]
     clock_base: Option<Duration>,
@@ -98,12 +108,19 @@ pub(super) struct LineArguments {
     framing: Option<Framing>,
 }
 
+impl std::fmt::Debug for ProtocolArguments {
+    /// Without the keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProtocolArguments").field("protocol", &self.protocol).finish_non_exhaustive()
+    }
+}
+
 impl ProtocolArguments {
     /// For a decoder of that protocol; `None` where it takes more than was said.
     fn settings(&self, protocol: Protocol) -> anyhow::Result<Option<ProtocolSettings>> {
         let clock_base = self.clock_base.map_or(Span::HOUR, Span::from_std);
         Ok(Some(match protocol {
-            Protocol::Dsmr => ProtocolSettings::Dsmr { clock_base },
+            Protocol::Dsmr => ProtocolSettings::Dsmr { clock_base, sealing: self.sealing()? },
             Protocol::Modbus => {
                 let Some(map) = &self.map else { return Ok(None) };
                 let map = register_map(&MapSource::parse(map, Path::new(""))).map_err(anyhow::Error::msg)?;
@@ -121,6 +138,11 @@ impl ProtocolArguments {
                 ProtocolSettings::S0 { settings, form: PulseForm::Lines, count: 0 }
             }
         }))
+    }
+
+    fn sealing(&self) -> anyhow::Result<Sealing> {
+        let keys = self.key.as_deref().map(|key| Keys::parse(key, self.auth_key.as_deref())).transpose()?;
+        Ok(Sealing { keys, unauthenticated: self.unauthenticated, ..Sealing::default() })
     }
 
     /// The same, where the protocol was named.

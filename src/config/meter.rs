@@ -24,6 +24,8 @@ pub(crate) struct MeterSection {
     pub(crate) key: Option<SecretSource>,
     /// Proves that it was the meter.
     pub(crate) authentication_key: Option<SecretSource>,
+    /// What nothing proves to be the meter's is taken.
+    pub(crate) unauthenticated: bool,
     /// What its clock is ahead of UTC in winter.
     pub(crate) clock_base: Span,
     /// How often a meter is asked that does not speak by itself; `None`: as is usual.
@@ -121,6 +123,10 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
     let (baud, framing) = line(&section, source.as_ref());
     let key = secret(&section, "key", "a key", folder);
     let authentication_key = secret(&section, "authentication_key", "a key", folder);
+    let unauthenticated = or(section.boolean("unauthenticated"), false);
+    if authentication_key.is_some() && !section.has("key") {
+        section.fault("authentication_key", "needs key beside it");
+    }
     let clock_base = or(section.span("clock_base"), Span::HOUR);
     let every = section.span("every").map(|found| found.value);
     let invert = or(section.boolean("invert"), false);
@@ -136,6 +142,7 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
         framing,
         key,
         authentication_key,
+        unauthenticated,
         clock_base,
         every,
         invert,
@@ -162,6 +169,7 @@ fn pulses(section: &Section<'_, '_>, protocol: Protocol) -> u32 {
 const ONLY_FOR: &[(&str, &[Protocol])] = &[
     ("key", &[Protocol::Dsmr]),
     ("authentication_key", &[Protocol::Dsmr]),
+    ("unauthenticated", &[Protocol::Dsmr]),
     ("clock_base", &[Protocol::Dsmr]),
     ("every", &[Protocol::Modbus]),
     ("invert", &[Protocol::Modbus, Protocol::S0]),

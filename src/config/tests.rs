@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Config, SecretSource, TrustSection, Verify};
+use crate::metering::Framing;
 use crate::openadr::message::OptType;
 use crate::time::Span;
 

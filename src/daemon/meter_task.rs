@@ -104,7 +104,7 @@ impl MeterTask {
         }
         let now = clock.now();
         let of_meter = match settings.protocol {
-            ProtocolSettings::Dsmr { clock_base } => Some(MeterClock::new(clock_base)),
+            ProtocolSettings::Dsmr { clock_base, .. } => Some(MeterClock::new(clock_base)),
             ProtocolSettings::Modbus(_) | ProtocolSettings::S0 { .. } => None,
         };
         Self {

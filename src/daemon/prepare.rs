@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls_pki_types::PrivateKeyDer;
+use zeroize::Zeroizing;
 
 use crate::config::{
     Config, ConfigError, ConfigFault, MapSource, MeterSection, MeterSource, OptScheduleSection,
@@ -23,8 +24,8 @@ use super::meter_task::MeterSettings;
 use super::refused;
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
 use crate::metering::{
-    Framing, LineSettings, ModbusSettings, Protocol, ProtocolSettings, PulseFlow, PulseForm, PulseSettings,
-    RegisterMap,
+    Framing, Keys, LineSettings, ModbusSettings, Protocol, ProtocolSettings, PulseFlow, PulseForm,
+    PulseSettings, RegisterMap, Sealing,
 };
 use crate::time::Span;
 
@@ -132,7 +133,7 @@ impl<'c> Faults<'c> {
         let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode());
         if mode & OTHERS_READ != 0 {
             let path = path.display();
-            let what = format!("others than its owner can read this private key; run: chmod 600 {path}");
+            let what = format!("others than its owner can read this key; run: chmod 600 {path}");
             self.warnings.push(self.config.fault(key, what).in_file(&self.config.file));
         }
     }
@@ -414,7 +415,9 @@ const MODBUS_EVERY: Span = Span::from_seconds(5);
 /// What a meter's decoder is told.
 fn protocol(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Option<ProtocolSettings> {
     Some(match section.protocol {
-        Protocol::Dsmr => ProtocolSettings::Dsmr { clock_base: section.clock_base },
+        Protocol::Dsmr => {
+            ProtocolSettings::Dsmr { clock_base: section.clock_base, sealing: sealing(faults, at, section)? }
+        }
         Protocol::Modbus => {
             let map = section.map.as_ref().ok_or_else(|| "is missing".to_owned()).and_then(register_map);
             ProtocolSettings::Modbus(ModbusSettings {
@@ -435,6 +438,28 @@ fn protocol(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Optio
             ProtocolSettings::S0 { settings, form, count: 0 }
         }
     })
+}
+
+/// What opens what the meter encrypts; the frame counters come later.
+fn sealing(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Option<Sealing> {
+    let sealing = Sealing { unauthenticated: section.unauthenticated, ..Sealing::default() };
+    let Some(source) = &section.key else { return Some(sealing) };
+    let key = meter_key(faults, &format!("meter[{at}].key"), source)?;
+    let authentication = match &section.authentication_key {
+        None => None,
+        Some(source) => Some(meter_key(faults, &format!("meter[{at}].authentication_key"), source)?),
+    };
+    let keys = Keys::parse(&key, authentication.as_ref().map(|key| key.as_str()));
+    let keys = faults.check(&format!("meter[{at}].key"), None, keys)?;
+    Some(Sealing { keys: Some(keys), ..sealing })
+}
+
+/// A key of a meter, as it is written.
+fn meter_key(faults: &mut Faults<'_>, setting: &str, source: &SecretSource) -> Option<Zeroizing<String>> {
+    if let SecretSource::File(path) = source {
+        faults.warn_of_readers(setting, path);
+    }
+    faults.check(setting, None, source.text())
 }
 
 /// The map of that name, or in that file.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::time::Span;
 
+use super::ciphered::CounterGuard;
 use super::telegram::Telegram;
 
 /// Turns the bytes of a line into telegrams. It does no input or output: whoever has the line does what [`Decoder::act`] says.
@@ -24,6 +25,11 @@ pub(crate) trait Decoder: fmt::Debug + Send {
     /// time has come. Meters that speak by themselves are only listened to.
     fn act(&mut self, _now: Span) -> Act {
         Act::Listen
+    }
+
+    /// The frame counters of what was encrypted, to be kept for the next run; `None` where nothing is encrypted.
+    fn counters(&self) -> Option<&CounterGuard> {
+        None
     }
 }
 

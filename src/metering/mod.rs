@@ -28,16 +28,17 @@ mod unit;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ciphered::Keys;
+pub(crate) use ciphered::{CounterGuard, Keys};
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
 pub(crate) use meter_clock::MeterClock;
 pub(crate) use modbus::{BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, likeness};
 pub(crate) use obis::ObisCode;
-pub(crate) use protocol::{Protocol, ProtocolSettings};
+pub(crate) use protocol::{Protocol, ProtocolSettings, Sealing};
 pub(crate) use pulses::PulseForm;
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;
 pub(crate) use s0::{PulseFlow, PulseSettings};
 pub(crate) use series::{Series, Value};
+pub(crate) use session::{Player as SessionPlayer, Said as SaidBytes, Session};
 pub(crate) use simulator::Simulator;
 pub(crate) use telegram::{Object, ObjectValue, Telegram};

@@ -5,8 +5,9 @@ use std::fmt;
 use crate::openadr::message::Decimal;
 use crate::time::Span;
 
+use super::ciphered::{CounterGuard, Keys, Opener};
 use super::decoder::{Decoder, Framing, LineSettings};
-use super::dsmr::P1Decoder;
+use super::dsmr::{LUXEMBOURG, P1Decoder};
 use super::modbus::{ModbusDecoder, ModbusSettings};
 use super::pulses::{PulseDecoder, PulseForm};
 use super::reading::Reading;
@@ -34,12 +35,33 @@ impl Protocol {
     }
 }
 
+/// What it takes to open what a meter encrypts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sealing {
+    pub(crate) keys: Option<Keys>,
+    /// What nothing proves to be the meter's is taken, if it looks as what meters say.
+    pub(crate) unauthenticated: bool,
+    /// The frame counters as they were at the end of the last run.
+    pub(crate) counters: CounterGuard,
+}
+
+impl Sealing {
+    /// `usual`: the authentication key of those who are given none.
+    fn opener(&self, usual: Option<[u8; 16]>) -> Opener {
+        let usual = usual.filter(|_| !self.unauthenticated);
+        let keys = self.keys.clone();
+        let keys = keys.map(|keys| usual.map_or(keys.clone(), |usual| keys.or_authenticated_by(usual)));
+        Opener::new(keys, self.unauthenticated, self.counters.clone())
+    }
+}
+
 /// What a decoder is told; secrets are not shown.
 #[derive(Clone, Debug)]
 pub(crate) enum ProtocolSettings {
     Dsmr {
         /// What the meter's clock is ahead of UTC in winter, where it does not say so.
         clock_base: Span,
+        sealing: Sealing,
     },
     Modbus(ModbusSettings),
     S0 {
@@ -62,9 +84,19 @@ impl ProtocolSettings {
     /// A decoder that has seen nothing yet.
     pub(crate) fn decoder(&self) -> Box<dyn Decoder> {
         match self {
-            Self::Dsmr { clock_base } => Box::new(P1Decoder::new(*clock_base)),
+            Self::Dsmr { clock_base, sealing } => {
+                Box::new(P1Decoder::encrypted(*clock_base, sealing.opener(Some(LUXEMBOURG))))
+            }
             Self::Modbus(settings) => Box::new(ModbusDecoder::new(settings.clone())),
             Self::S0 { settings, form, count } => Box::new(PulseDecoder::new(*settings, *form, *count)),
+        }
+    }
+
+    /// What it takes to open what the meter encrypts, where it may.
+    pub(crate) const fn sealing(&mut self) -> Option<&mut Sealing> {
+        match self {
+            Self::Dsmr { sealing, .. } => Some(sealing),
+            Self::Modbus(_) | Self::S0 { .. } => None,
         }
     }
 

@@ -63,6 +63,12 @@ impl Keys {
         Ok(Self { encryption: key("encryption key", &bytes)?, authentication })
     }
 
+    /// With this authentication key, where the operator gives out none because everybody has it.
+    pub(in crate::metering) fn or_authenticated_by(mut self, authentication: [u8; LENGTH]) -> Self {
+        self.authentication.get_or_insert_with(|| Zeroizing::new(authentication));
+        self
+    }
+
     /// The user's key of the meter: GUEK, EK, GPK60.
     pub(super) fn encryption(&self) -> &[u8; LENGTH] {
         &self.encryption

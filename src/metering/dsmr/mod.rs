@@ -76,11 +76,6 @@ impl P1Decoder {
         }
     }
 
-    /// The frame counters of the telegrams that were encrypted, to be kept for the next run.
-    pub(crate) fn counters(&self) -> &CounterGuard {
-        self.opener.counters()
-    }
-
     /// The next telegram as it stands in the text, or what was no good one.
     pub(in crate::metering) fn next_p1(&mut self) -> Option<Result<P1Telegram, Refused>> {
         loop {
@@ -205,6 +200,10 @@ impl P1Decoder {
 }
 
 impl Decoder for P1Decoder {
+    fn counters(&self) -> Option<&CounterGuard> {
+        Some(self.opener.counters())
+    }
+
     /// Only so much is kept as is good for a few telegrams.
     fn push(&mut self, bytes: &[u8]) {
         self.ended = false;

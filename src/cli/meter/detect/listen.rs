@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::metering::{Decoder, Framing, LineSettings, Protocol, ProtocolSettings, Why};
+use crate::metering::{Decoder, Framing, LineSettings, Protocol, ProtocolSettings, Sealing, Why};
 use crate::time::Span;
 
 use super::line::Line;
@@ -79,7 +79,9 @@ fn ears(setting: LineSettings) -> Vec<Ear> {
 /// Everything that speaks by itself.
 fn speakers() -> Vec<ProtocolSettings> {
     let speaker = |(_, protocol): &(&str, Protocol)| match protocol {
-        Protocol::Dsmr => Some(ProtocolSettings::Dsmr { clock_base: Span::HOUR }),
+        Protocol::Dsmr => {
+            Some(ProtocolSettings::Dsmr { clock_base: Span::HOUR, sealing: Sealing::default() })
+        }
         Protocol::Modbus | Protocol::S0 => None,
     };
     Protocol::WORDS.iter().filter_map(speaker).collect()

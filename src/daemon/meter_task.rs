@@ -8,13 +8,14 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{
-    LineSettings, MeterClock, ProtocolSettings, Quantity, Reading, Refused, Series, Value,
+    CounterGuard, LineSettings, MeterClock, ProtocolSettings, Quantity, Reading, Refused, Series, Value,
 };
 use crate::notice::Notice;
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
 use crate::time::{Span, Timestamp};
 
 use super::clock::Clock;
+use super::counters;
 use super::meter_health::{Health, Told};
 use super::meter_source::{Fed, FeedSettings, feed};
 use super::refused::RefusedRing;
@@ -62,6 +63,8 @@ pub(crate) struct MeterSettings {
     pub(crate) protocol: ProtocolSettings,
     /// Where the last telegrams that were refused are kept.
     pub(crate) refused: PathBuf,
+    /// Where its frame counters are kept.
+    pub(crate) counters: PathBuf,
     /// How long readings are kept.
     pub(crate) keep: Span,
 }
@@ -84,6 +87,9 @@ pub(crate) struct MeterTask {
     refused: RefusedRing,
     /// The meter's clock, where its telegrams do not say what it is ahead of UTC.
     of_meter: Option<MeterClock>,
+    /// Frame counters that are not kept yet, and when some were.
+    counters: Option<CounterGuard>,
+    counters_kept_at: Span,
 }
 
 impl MeterTask {
@@ -101,6 +107,9 @@ impl MeterTask {
         let mut series = Series::new(settings.keep);
         for reading in stored {
             series.push(reading);
+        }
+        if let Some(sealing) = settings.protocol.sealing() {
+            sealing.counters = counters::load(&settings.counters);
         }
         let now = clock.now();
         let of_meter = match settings.protocol {
@@ -121,6 +130,8 @@ impl MeterTask {
             waiting: Vec::new(),
             health: Health::default(),
             of_meter,
+            counters: None,
+            counters_kept_at: now.since_start,
         }
     }
 
@@ -147,6 +158,7 @@ impl MeterTask {
                 Event::Order(Some(Order::Finish(done))) => {
                     self.retry_at = None;
                     self.flush().await;
+                    self.keep_counters().await;
                     // Whoever wanted to know may be gone.
                     done.send(()).ok();
                     return;
@@ -158,6 +170,20 @@ impl MeterTask {
             if self.retry_at.is_some() || self.clock.now().wall - self.saved_at >= FLUSH_EVERY {
                 self.flush().await;
             }
+            if self.clock.now().since_start - self.counters_kept_at >= FLUSH_EVERY {
+                self.keep_counters().await;
+            }
+        }
+    }
+
+    /// Keeps the frame counters for the next run. That they cannot be kept is no reason to stop.
+    async fn keep_counters(&mut self) {
+        self.counters_kept_at = self.clock.now().since_start;
+        let Some(counters) = self.counters.take() else { return };
+        let file = self.settings.counters.clone();
+        let kept = tokio::task::spawn_blocking(move || counters::save(&file, &counters)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!("{}: {error}", self.settings.counters.display());
         }
     }
 
@@ -193,6 +219,7 @@ impl MeterTask {
                     tell(&self.notices, Notice::MeterOffline { meter, why: trouble.to_string() });
                 }
             }
+            Fed::Counters(counters) => self.counters = Some(counters),
             Fed::Raw(_) => {}
         }
     }

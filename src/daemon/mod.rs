@@ -13,6 +13,7 @@
 mod certificates;
 pub(crate) mod clock;
 pub(crate) mod control;
+mod counters;
 mod courier;
 pub(crate) mod entropy;
 mod examine;

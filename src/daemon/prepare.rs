@@ -18,6 +18,7 @@ use crate::openadr::xml::Limits;
 
 use super::certificates::{Credentials, OwnCertificate};
 use super::clock::Clock;
+use super::counters;
 use super::entropy;
 use super::meter_source::by_id;
 use super::meter_task::MeterSettings;
@@ -398,6 +399,7 @@ fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
             line: line_or(protocol.usual_line(), section.baud, section.framing),
             protocol,
             refused: refused::folder(&config.ven.state, &section.name),
+            counters: counters::file(&config.ven.state, &section.name),
             keep,
         }));
     }

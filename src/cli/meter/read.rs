@@ -112,6 +112,7 @@ impl ReadArguments {
                         raw.write_all(&bytes)?;
                     }
                 }
+                Some(Fed::Counters(_)) => {}
                 Some(Fed::Trouble(Trouble::Ended)) | None => break,
                 Some(Fed::Trouble(trouble)) => writeln!(std::io::stderr(), "{trouble}")?,
             }

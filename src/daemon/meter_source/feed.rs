@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::config::MeterSource;
 use crate::daemon::clock::Clock;
-use crate::metering::{Act, Decoder, LineSettings, Refused, Telegram, Why};
+use crate::metering::{Act, CounterGuard, Decoder, LineSettings, Refused, Telegram, Why};
 use crate::time::{Span, Timestamp};
 
 use super::trouble::{Heard, is_about_keys};
@@ -40,6 +40,8 @@ pub(crate) enum Fed {
         received: Timestamp,
     },
     Refused(Refused),
+    /// The frame counters that were accepted, after they have changed.
+    Counters(CounterGuard),
     /// Bytes as they come, where somebody wants them.
     Raw(Vec<u8>),
     /// Nothing good comes, and why; told again from time to time.
@@ -68,6 +70,7 @@ struct Feed {
     /// What comes first is the rest of a telegram, or will not go on.
     partial: bool,
     asked: bool,
+    counters: Option<CounterGuard>,
 }
 
 /// Feeds until nobody listens any more, or a recording is over; `raw`: tells the bytes too.
@@ -79,6 +82,7 @@ pub(crate) async fn feed(
     out: mpsc::Sender<Fed>,
 ) {
     let now = clock.now().since_start;
+    let counters = decoder.counters().cloned();
     let mut feed = Feed {
         source: Source::new(settings.source, settings.line),
         decoder,
@@ -95,6 +99,7 @@ pub(crate) async fn feed(
         fresh: true,
         partial: true,
         asked: false,
+        counters,
     };
     tokio::select! {
         () = out.closed() => {}
@@ -202,6 +207,12 @@ impl Feed {
                     (self.good_at, self.fresh, self.partial) = (now.since_start, false, false);
                     self.heard = Heard::default();
                     self.out.send(Fed::Telegram { telegram, received }).await?;
+                    let counters = self.decoder.counters();
+                    if counters != self.counters.as_ref() {
+                        self.counters = counters.cloned();
+                        let counters = self.counters.clone().unwrap_or_default();
+                        self.out.send(Fed::Counters(counters)).await?;
+                    }
                 }
                 Err(refused) => self.refused(refused).await?,
             }

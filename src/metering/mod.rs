@@ -24,7 +24,7 @@ mod unit;
 mod tests;
 
 pub(crate) use decoder::{Decoder, Framing, LineSettings};
-pub(crate) use dsmr::P1Decoder;
+pub(crate) use dsmr::{LUXEMBOURG_AUTHENTICATION_KEY, P1Decoder};
 pub(crate) use mbus_channels::{MbusDevice, MbusKind, mbus_devices};
 pub(crate) use meter_clock::{ClockState, MeterClock};
 pub(crate) use quantity::Quantity;

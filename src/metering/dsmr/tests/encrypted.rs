@@ -10,7 +10,7 @@ use super::{PIECES, t, told};
 use crate::metering::Simulator;
 use crate::metering::ciphered::{CounterGuard, Keys, Opener, Security, SystemTitle, seal};
 use crate::metering::decoder::{Decoder as _, Why};
-use crate::metering::dsmr::{LUXEMBOURG, P1Decoder, P1Telegram};
+use crate::metering::dsmr::{LUXEMBOURG_AUTHENTICATION_KEY, P1Decoder, P1Telegram};
 use crate::openadr::message::DataQuality;
 use crate::test_support::samples;
 use crate::time::Span;
@@ -19,7 +19,7 @@ const KEY: [u8; 16] = *b"the meter's key.";
 const TITLE: SystemTitle = SystemTitle(*b"SAG\0\x01\x02\x03\x04");
 
 fn keys() -> Keys {
-    Keys::new(KEY, Some(LUXEMBOURG))
+    Keys::new(KEY, Some(LUXEMBOURG_AUTHENTICATION_KEY))
 }
 
 fn decoder_with(keys: Keys, unauthenticated: bool) -> P1Decoder {
@@ -91,7 +91,7 @@ fn a_frame_is_read_as_soon_as_it_is_whole() {
 
 #[test]
 fn a_wrong_key_a_damaged_frame_and_a_replay_are_told_apart() {
-    let other = || decoder_with(Keys::new([7; 16], Some(LUXEMBOURG)), false);
+    let other = || decoder_with(Keys::new([7; 16], Some(LUXEMBOURG_AUTHENTICATION_KEY)), false);
     assert_eq!(said(other, &[sealed(1), sealed(2)].concat()), [Err(Why::WrongKey), Err(Why::WrongKey)]);
     let other = || decoder_with(Keys::new(KEY, Some([7; 16])), false);
     assert_eq!(said(other, &sealed(1)), [Err(Why::WrongKey)]);

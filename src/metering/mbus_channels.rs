@@ -190,7 +190,7 @@ mod tests {
         let show = |device: &MbusDevice| {
             let live = if device.live { "*" } else { "" };
             let serial = device.serial.as_deref().unwrap_or("-");
-            let value = device.value.map_or("-".to_owned(), |value| value.to_string());
+            let value = device.value.map_or_else(|| "-".to_owned(), |value| value.to_string());
             let unit = device.unit.map_or(String::new(), |unit| format!(" {unit}"));
             let at = device.at.map_or(String::new(), |at| format!(" {at}"));
             format!("{live}{:?} {} {serial} {value}{unit}{at}", device.kind, device.channel)

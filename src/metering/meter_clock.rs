@@ -58,7 +58,7 @@ impl MeterClock {
         let late = self.assumed - self.base();
         if late != Span::ZERO {
             let own = telegram.objects.iter_mut().filter_map(|object| object.at.as_mut());
-            telegram.clock.iter_mut().chain(own).for_each(|at| *at = *at + late);
+            telegram.clock.iter_mut().chain(own).for_each(|at| *at += late);
         }
         state
     }

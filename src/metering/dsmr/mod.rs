@@ -28,7 +28,7 @@ use sealed::Sealed;
 pub(in crate::metering) use telegram::P1Telegram;
 
 /// The authentication key of all meters in Luxembourg, which is public (Smarty P1 specification 1.1.3).
-pub(crate) const LUXEMBOURG: [u8; 16] =
+pub(crate) const LUXEMBOURG_AUTHENTICATION_KEY: [u8; 16] =
     [0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF];
 
 /// Takes bytes in pieces of any size, and gives telegrams, encrypted ones too.
@@ -132,13 +132,20 @@ impl P1Decoder {
 
     /// Opens an encrypted frame; gives what is to be told before it.
     fn open(&mut self, frame: Range<usize>) -> Option<Refused> {
+        #[cfg(test)]
+        {
+            self.frames.work += frame.len();
+        }
         match self.unseal(frame.clone()) {
             Ok(telegram) => {
                 let broken = self.sealed.accept(&frame);
                 self.opened = Some(Opened { start: frame.start, end: frame.end, telegram });
                 broken.map(|broken| self.refused(Why::Cut, broken))
             }
-            Err(why) => self.sealed.refuse(&frame).then(|| self.refused(why, frame)),
+            Err(why) => {
+                self.frames.told(frame.end);
+                self.sealed.refuse(&frame).then(|| self.refused(why, frame))
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 //! Damaged lines: no panic, little memory, the same in pieces of any size, and the good telegram behind the damage is found.
+#![expect(clippy::print_stderr, reason = "how often it was tried is told")]
 
 use std::time::{Duration, Instant};
 

@@ -60,8 +60,20 @@ proptest! {
     }
 }
 
+/// The beginning of an encrypted frame of that length.
+fn encrypted(length: u16) -> Vec<u8> {
+    let [high, low] = length.to_be_bytes();
+    [&b"\xDB\x08SAGg\0\0\0\0\x82"[..], &[high, low, 0x30]].concat()
+}
+
+/// Frames in frames, all of which end at the same place.
+fn ends_together() -> Vec<u8> {
+    let frames = (1..1_000).rev().map(|number| encrypted(number * 14 + 64)).collect::<Vec<_>>().concat();
+    [frames, vec![0; 200]].concat().repeat(16)
+}
+
 /// Lines that are as much work as can be.
-fn adversaries() -> [(&'static str, Vec<u8>); 6] {
+fn adversaries() -> [(&'static str, Vec<u8>); 9] {
     let kilos = |bytes: &[u8], kilobytes: usize| bytes.repeat(kilobytes * 1024 / bytes.len());
     [
         ("slashes", kilos(b"/", 256)),
@@ -73,6 +85,9 @@ fn adversaries() -> [(&'static str, Vec<u8>); 6] {
         ),
         ("ends", kilos(b"/ABC\n!0000", 256)),
         ("ends without a checksum", kilos(b"/ABC\n!\n", 256)),
+        ("encrypted frames", kilos(&encrypted(16_384), 256)),
+        ("encrypted frames that end together", ends_together()),
+        ("ends between encrypted frames", kilos(&[&encrypted(16_384)[..], b"/ABC\n!\n"].concat(), 256)),
     ]
 }
 

@@ -27,11 +27,8 @@ fn shown(object: &Object) -> String {
         ObjectValue::Text(text) => format!("{text:?}"),
     };
     let at = object.at.map(|at| format!(" @ {at}")).unwrap_or_default();
-    let quality = match object.quality {
-        DataQuality::Good => "",
-        DataQuality::Uncertain => " ?",
-        _ => " !",
-    };
+    let known = [(DataQuality::Good, ""), (DataQuality::Uncertain, " ?"), (DataQuality::Bad, " !")];
+    let quality = known.iter().find(|(quality, _)| *quality == object.quality).unwrap().1;
     format!("{} = {value}{at}{quality}", object.code)
 }
 

@@ -142,11 +142,12 @@ fn object_matches(object: &Object, value: &Json) -> bool {
     // The clock of the telegram is compared elsewhere, and the times of peaks by the flag, not by the zone.
     let clock = object.code == ObisCode::now(0, 0, 1, 0, 0);
     let at = value["datetime"].as_str().is_none_or(|at| object.at == Some(t(at)));
-    let exact = |number: &Decimal| match &value["value"] {
-        Json::Number(value) => Some(*number) == value.as_i64().map(Decimal::from),
-        Json::String(text) => text.parse() == Ok(*number),
-        _ => false,
+    let wanted = &value["value"];
+    let wanted = match wanted.as_str() {
+        Some(text) => text.to_owned(),
+        None => wanted.as_u64().map(|number| number.to_string()).unwrap_or_default(),
     };
+    let exact = |number: &Decimal| wanted.parse() == Ok(*number);
     clock
         || at
             && match (&object.value, value["unit"].as_str()) {
@@ -154,11 +155,7 @@ fn object_matches(object: &Object, value: &Json) -> bool {
                     exact(number) && MeterUnit::parse(wanted) == Some(*unit)
                 }
                 (ObjectValue::Number(number, None), None) => exact(number),
-                (ObjectValue::Text(text), None) => match &value["value"] {
-                    Json::Null => text.is_empty(),
-                    Json::String(value) => text == value,
-                    value => *text == value.to_string(),
-                },
+                (ObjectValue::Text(text), None) => *text == wanted,
                 _ => false,
             }
 }

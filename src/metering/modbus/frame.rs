@@ -114,29 +114,40 @@ impl Request {
         None
     }
 
-    /// Why these bytes hold no reply.
+    /// Why these bytes hold no reply: they are one to another request, a damaged one, or nothing that is known.
     fn why_none(self, bytes: &[u8]) -> Why {
         let expected = self.bytes_of_registers();
         let content = |at, what| Why::Content { at, what };
-        match bytes {
-            [] => Why::NoAnswer,
-            [unit, ..] if *unit != self.unit => {
+        match (bytes, whole(bytes)) {
+            ([], _) => Why::NoAnswer,
+            (_, Some([unit, ..])) if *unit != self.unit => {
                 content(0, format!("unit {unit} answers, {} was asked", self.unit))
             }
-            [_, function, ..] if *function & !EXCEPTION != self.function => {
+            (_, Some([_, function, ..])) if *function & !EXCEPTION != self.function => {
                 content(1, format!("the answer is of function {function}, {} was asked", self.function))
             }
-            [_, function, ..] if *function == self.function | EXCEPTION => match bytes.get(..EXCEPTION_REPLY)
-            {
-                Some(frame) => wrong_crc(frame),
-                None => Why::Cut,
-            },
-            [_, _, count, ..] if usize::from(*count) != expected => {
+            (_, Some([_, _, count, ..])) if usize::from(*count) != expected => {
                 content(2, format!("the answer has {count} bytes of registers, expected {expected}"))
             }
-            _ => bytes.get(..AROUND + expected).map_or(Why::Cut, wrong_crc),
+            ([unit, rest @ ..], _) if *unit == self.unit => match rest {
+                [] => Why::Cut,
+                [function, ..] if *function == self.function => {
+                    bytes.get(..AROUND + expected).map_or(Why::Cut, wrong_crc)
+                }
+                [function, ..] if *function == self.function | EXCEPTION => {
+                    bytes.get(..EXCEPTION_REPLY).map_or(Why::Cut, wrong_crc)
+                }
+                _ => content(1, format!("no answer to function {} begins so", self.function)),
+            },
+            _ => content(0, format!("no answer of unit {} begins so", self.unit)),
         }
     }
+}
+
+/// The frame with a fitting checksum with which these bytes begin, whoever it is from.
+fn whole(bytes: &[u8]) -> Option<&[u8]> {
+    let lengths = [AROUND + usize::from(*bytes.get(2)?), EXCEPTION_REPLY];
+    lengths.into_iter().filter_map(|length| bytes.get(..length)).find(|frame| fits(frame))
 }
 
 fn wrong_crc(frame: &[u8]) -> Why {
@@ -296,6 +307,9 @@ mod tests {
             (vec![1, 4, 4, 1, 2], Err(Why::Cut)),
             (vec![1, 0x84, 2], Err(Why::Cut)),
             (damaged, Err(Why::Crc { found: 0x8B5A, expected: 0x4B0B })),
+            (vec![0xFF, 4, 4, 1, 2, 3, 4, 5, 6], content(0, "no answer of unit 1 begins so")),
+            (vec![1, 0xFF, 4], content(1, "no answer to function 4 begins so")),
+            (framed(vec![2, 0x84, 2]), content(0, "unit 2 answers, 1 was asked")),
             (framed(vec![2, 4, 4, 1, 2, 3, 4]), content(0, "unit 2 answers, 1 was asked")),
             (framed(vec![1, 3, 4, 1, 2, 3, 4]), content(1, "the answer is of function 3, 4 was asked")),
             (framed(vec![1, 4, 2, 1, 2]), content(2, "the answer has 2 bytes of registers, expected 4")),

@@ -263,7 +263,9 @@ impl WrittenMap {
             scale: scale.ok_or_else(|| bad("scale", "a decimal such as \"0.01\", and not zero"))?,
             unit: unit.transpose()?,
             absent,
-            every: written.every.unwrap_or(1).max(1),
+            every: Some(written.every.unwrap_or(1))
+                .filter(|every| *every > 0)
+                .ok_or_else(|| bad("every", "above zero"))?,
         })
     }
 }

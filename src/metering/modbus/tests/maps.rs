@@ -67,6 +67,7 @@ fn a_wrong_map_is_told_by_what_is_wrong() {
         ("unit", "scale = \"a\", unit", "register \"import\": `scale` must be a decimal"),
         ("unit", "absent = \"FFFF\", unit", "register \"import\": `absent` must be 8 hexadecimal digits"),
         ("unit", "absent = \"+FFFFFFF\", unit", "register \"import\": `absent` must be 8 hexadecimal digits"),
+        ("unit", "every = 0, unit", "register \"import\": `every` must be above zero"),
         ("unit", "unti = 1, unit", "unknown field `unti`"),
         ("\"f32\"", "\"f23\"", "unknown variant `f23`"),
         ("8N1", "9N1", "`framing` must be \"8N1\""),

@@ -14,6 +14,7 @@ mod reading;
 mod register;
 mod series;
 mod simulator;
+mod sml;
 mod telegram;
 mod unit;
 
@@ -26,3 +27,4 @@ pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;
 pub(crate) use series::{Series, Value};
 pub(crate) use simulator::Simulator;
+pub(crate) use sml::{PIN_MISSING, SmlDecoder, SmlReading, sml_file};

@@ -22,6 +22,7 @@ mod s0;
 mod series;
 mod session;
 mod simulator;
+mod sml;
 mod telegram;
 mod unit;
 

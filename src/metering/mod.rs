@@ -8,6 +8,7 @@
 
 mod decoder;
 mod dsmr;
+mod iec62056_21;
 mod obis;
 mod quantity;
 mod reading;
@@ -23,6 +24,7 @@ mod tests;
 
 pub(crate) use decoder::{Decoder, Framing, LineSettings};
 pub(crate) use dsmr::P1Decoder;
+pub(crate) use iec62056_21::{BadPull, IecDecoder, IecSimulator, PullSettings, SimulatedMode};
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;
 pub(crate) use series::{Series, Value};

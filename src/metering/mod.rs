@@ -9,6 +9,7 @@
 mod ciphered;
 mod decoder;
 mod dsmr;
+mod iec62056_21;
 mod mbus_channels;
 mod meter_clock;
 mod modbus;

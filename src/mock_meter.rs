@@ -40,7 +40,7 @@ struct Shared {
 #[derive(Debug)]
 struct Line {
     near: File,
-    _far: File,
+    far: File,
 }
 
 /// What a telegram said.
@@ -136,7 +136,7 @@ fn plain_line() -> io::Result<(Line, PathBuf)> {
     let mut settings = tcgetattr(&far)?;
     cfmakeraw(&mut settings);
     tcsetattr(&far, SetArg::TCSANOW, &settings)?;
-    Ok((Line { near, _far: far }, target))
+    Ok((Line { near, far }, target))
 }
 
 fn plug_in(path: &Path) -> io::Result<Line> {

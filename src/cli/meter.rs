@@ -19,7 +19,8 @@ use clap::{Args, Subcommand};
 use crate::config::MapSource;
 use crate::daemon::register_map;
 use crate::metering::{
-    Framing, Keys, ModbusSettings, Protocol, ProtocolSettings, PulseFlow, PulseForm, PulseSettings, Sealing,
+    Framing, Keys, ModbusSettings, Protocol, ProtocolSettings, PullSettings, PulseFlow, PulseForm,
+    PulseSettings, Sealing,
 };
 use crate::time::Span;
 
@@ -80,6 +81,15 @@ pub(super) struct ProtocolArguments {
     /// What the meter's clock is ahead of UTC in winter, as 1h; where it does not say so.
     #[arg(long, value_parser = humantime::parse_duration)]
     clock_base: Option<Duration>,
+    /// A meter of IEC 62056-21 that speaks by itself (mode D).
+    #[arg(long)]
+    push: bool,
+    /// The device of IEC 62056-21 that is meant, where several hear the line.
+    #[arg(long, default_value = "")]
+    address: String,
+    /// A meter of IEC 62056-21 with a battery, which sleeps.
+    #[arg(long)]
+    wake_up: bool,
     /// A Modbus meter's address on the bus.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=247), default_value_t = 1)]
     unit: u8,
@@ -121,6 +131,15 @@ impl ProtocolArguments {
         let clock_base = self.clock_base.map_or(Span::HOUR, Span::from_std);
         Ok(Some(match protocol {
             Protocol::Dsmr => ProtocolSettings::Dsmr { clock_base, sealing: self.sealing()? },
+            Protocol::Sml => ProtocolSettings::Sml,
+            Protocol::Iec62056 => {
+                let every = self.every.map_or(ASKED_EVERY, Span::from_std);
+                let usual = PullSettings::every(every);
+                let pull = PullSettings { address: self.address.clone(), wake_up: self.wake_up, ..usual };
+                let settings = ProtocolSettings::Iec62056 { pull: (!self.push).then_some(pull) };
+                settings.check().map_err(anyhow::Error::msg)?;
+                settings
+            }
             Protocol::Modbus => {
                 let Some(map) = &self.map else { return Ok(None) };
                 let map = register_map(&MapSource::parse(map, Path::new(""))).map_err(anyhow::Error::msg)?;

@@ -28,6 +28,12 @@ pub(crate) struct MeterSection {
     pub(crate) unauthenticated: bool,
     /// What its clock is ahead of UTC in winter.
     pub(crate) clock_base: Span,
+    /// It is asked, and does not speak by itself; for IEC 62056-21.
+    pub(crate) asked: bool,
+    /// The device that is meant, where several hear the line; empty: any.
+    pub(crate) address: String,
+    /// It has a battery, and sleeps.
+    pub(crate) wake_up: bool,
     /// How often a meter is asked that does not speak by itself; `None`: as is usual.
     pub(crate) every: Option<Span>,
     /// It is built in the other way round: what it calls import is export.
@@ -128,6 +134,9 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
         section.fault("authentication_key", "needs key beside it");
     }
     let clock_base = or(section.span("clock_base"), Span::HOUR);
+    let asked = or(section.choice("mode", &[("pull", true), ("push", false)]), true);
+    let address = or(section.text("address"), String::new());
+    let wake_up = or(section.boolean("wake_up"), false);
     let every = section.span("every").map(|found| found.value);
     let invert = or(section.boolean("invert"), false);
     let unit = or(section.whole("unit", 1..=247), 1);
@@ -144,6 +153,9 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
         authentication_key,
         unauthenticated,
         clock_base,
+        asked,
+        address,
+        wake_up,
         every,
         invert,
         unit,
@@ -171,7 +183,10 @@ const ONLY_FOR: &[(&str, &[Protocol])] = &[
     ("authentication_key", &[Protocol::Dsmr]),
     ("unauthenticated", &[Protocol::Dsmr]),
     ("clock_base", &[Protocol::Dsmr]),
-    ("every", &[Protocol::Modbus]),
+    ("mode", &[Protocol::Iec62056]),
+    ("address", &[Protocol::Iec62056]),
+    ("wake_up", &[Protocol::Iec62056]),
+    ("every", &[Protocol::Iec62056, Protocol::Modbus]),
     ("invert", &[Protocol::Modbus, Protocol::S0]),
     ("pulses_per_kwh", &[Protocol::S0]),
     ("unit", &[Protocol::Modbus]),
@@ -197,7 +212,7 @@ fn map(section: &Section<'_, '_>, protocol: Protocol, folder: &Path) -> Option<M
                           ends in .toml";
             section.required("map", &format!("{advice}; known are {}", known.join(", ")))?
         }
-        Protocol::Dsmr | Protocol::S0 => section.text("map")?,
+        Protocol::Dsmr | Protocol::Sml | Protocol::Iec62056 | Protocol::S0 => section.text("map")?,
     };
     let map = MapSource::parse(&found.value, folder);
     if let MapSource::BuiltIn(name) = &map

@@ -114,7 +114,10 @@ impl MeterTask {
         let now = clock.now();
         let of_meter = match settings.protocol {
             ProtocolSettings::Dsmr { clock_base, .. } => Some(MeterClock::new(clock_base)),
-            ProtocolSettings::Modbus(_) | ProtocolSettings::S0 { .. } => None,
+            ProtocolSettings::Sml
+            | ProtocolSettings::Iec62056 { .. }
+            | ProtocolSettings::Modbus(_)
+            | ProtocolSettings::S0 { .. } => None,
         };
         Self {
             refused: RefusedRing::new(settings.refused.clone(), now.since_start),

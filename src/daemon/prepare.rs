@@ -25,8 +25,8 @@ use super::meter_task::MeterSettings;
 use super::refused;
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
 use crate::metering::{
-    Framing, Keys, LineSettings, ModbusSettings, Protocol, ProtocolSettings, PulseFlow, PulseForm,
-    PulseSettings, RegisterMap, Sealing,
+    Framing, Keys, LineSettings, ModbusSettings, Protocol, ProtocolSettings, PullSettings, PulseFlow,
+    PulseForm, PulseSettings, RegisterMap, Sealing,
 };
 use crate::time::Span;
 
@@ -420,6 +420,13 @@ fn protocol(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Optio
         Protocol::Dsmr => {
             ProtocolSettings::Dsmr { clock_base: section.clock_base, sealing: sealing(faults, at, section)? }
         }
+        Protocol::Sml => ProtocolSettings::Sml,
+        Protocol::Iec62056 => {
+            let pull = section.asked.then(|| pull(section));
+            let settings = ProtocolSettings::Iec62056 { pull };
+            faults.check(&format!("meter[{at}]"), None, settings.check())?;
+            settings
+        }
         Protocol::Modbus => {
             let map = section.map.as_ref().ok_or_else(|| "is missing".to_owned()).and_then(register_map);
             ProtocolSettings::Modbus(ModbusSettings {
@@ -440,6 +447,21 @@ fn protocol(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Optio
             ProtocolSettings::S0 { settings, form, count: 0 }
         }
     })
+}
+
+/// How often a meter of IEC 62056-21 is asked, which takes up to a minute.
+const IEC_EVERY: Span = Span::from_seconds(60);
+
+/// How a meter of IEC 62056-21 is asked. A speed that is set is that of a reading head that knows no other; so is that of a host.
+fn pull(section: &MeterSection) -> PullSettings {
+    let usual = PullSettings::every(section.every.unwrap_or(IEC_EVERY));
+    let is_port = matches!(section.source, MeterSource::Serial(_));
+    PullSettings {
+        address: section.address.clone(),
+        wake_up: section.wake_up,
+        fixed_baud: section.baud.or((!is_port).then_some(usual.start_baud)),
+        ..usual
+    }
 }
 
 /// What opens what the meter encrypts; the frame counters come later.

@@ -32,10 +32,9 @@ mod tests;
 
 pub(crate) use ciphered::{CounterGuard, Keys};
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
+pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode};
 pub(crate) use meter_clock::MeterClock;
-pub(crate) use modbus::{
-    BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, likeness,
-};
+pub(crate) use modbus::{BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, likeness};
 pub(crate) use obis::ObisCode;
 pub(crate) use protocol::{Protocol, ProtocolSettings, Sealing};
 pub(crate) use pulses::PulseForm;
@@ -45,4 +44,5 @@ pub(crate) use s0::{PulseFlow, PulseSettings};
 pub(crate) use series::{Series, Value};
 pub(crate) use session::{Player as SessionPlayer, Said as SaidBytes, Session};
 pub(crate) use simulator::Simulator;
+pub(crate) use sml::{SmlReading, sml_file};
 pub(crate) use telegram::{Object, ObjectValue, Telegram};

@@ -7,17 +7,23 @@ use crate::time::Span;
 
 use super::ciphered::{CounterGuard, Keys, Opener};
 use super::decoder::{Decoder, Framing, LineSettings};
-use super::dsmr::{LUXEMBOURG, P1Decoder};
+use super::dsmr::{LUXEMBOURG_AUTHENTICATION_KEY, P1Decoder};
+use super::iec62056_21::{BadPull, IecDecoder, PullSettings};
 use super::modbus::{ModbusDecoder, ModbusSettings};
 use super::pulses::{PulseDecoder, PulseForm};
 use super::reading::Reading;
 use super::s0::{PulseFlow, PulseSettings};
+use super::sml::SmlDecoder;
 
 /// What a meter speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Protocol {
     /// P1 of DSMR and its relatives, IEC 62056-21 mode D that says the same.
     Dsmr,
+    /// The Smart Message Language of German meters.
+    Sml,
+    /// IEC 62056-21, asked (modes A to C) or not (mode D).
+    Iec62056,
     /// Modbus RTU.
     Modbus,
     /// Pulses of an S0 output.
@@ -26,8 +32,13 @@ pub(crate) enum Protocol {
 
 impl Protocol {
     /// Every protocol by the word of the configuration.
-    pub(crate) const WORDS: &[(&'static str, Self)] =
-        &[("dsmr", Self::Dsmr), ("modbus", Self::Modbus), ("s0", Self::S0)];
+    pub(crate) const WORDS: &[(&'static str, Self)] = &[
+        ("dsmr", Self::Dsmr),
+        ("sml", Self::Sml),
+        ("iec62056-21", Self::Iec62056),
+        ("modbus", Self::Modbus),
+        ("s0", Self::S0),
+    ];
 
     /// The word of the configuration.
     pub(crate) fn word(self) -> &'static str {
@@ -63,6 +74,11 @@ pub(crate) enum ProtocolSettings {
         clock_base: Span,
         sealing: Sealing,
     },
+    Sml,
+    Iec62056 {
+        /// How the meter is asked; `None`: it speaks by itself.
+        pull: Option<PullSettings>,
+    },
     Modbus(ModbusSettings),
     S0 {
         settings: PulseSettings,
@@ -76,16 +92,37 @@ impl ProtocolSettings {
     pub(crate) const fn protocol(&self) -> Protocol {
         match self {
             Self::Dsmr { .. } => Protocol::Dsmr,
+            Self::Sml => Protocol::Sml,
+            Self::Iec62056 { .. } => Protocol::Iec62056,
             Self::Modbus(_) => Protocol::Modbus,
             Self::S0 { .. } => Protocol::S0,
         }
     }
 
-    /// A decoder that has seen nothing yet.
+    /// Whether a decoder can be made of these settings.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with them.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Iec62056 { pull } => {
+                iec_decoder(pull.as_ref()).map(|_| ()).map_err(|error| error.to_string())
+            }
+            Self::Dsmr { .. } | Self::Sml | Self::Modbus(_) | Self::S0 { .. } => Ok(()),
+        }
+    }
+
+    /// A decoder that has seen nothing yet; its settings were checked.
     pub(crate) fn decoder(&self) -> Box<dyn Decoder> {
         match self {
-            Self::Dsmr { clock_base, sealing } => {
-                Box::new(P1Decoder::encrypted(*clock_base, sealing.opener(Some(LUXEMBOURG))))
+            Self::Dsmr { clock_base, sealing } => Box::new(P1Decoder::encrypted(
+                *clock_base,
+                sealing.opener(Some(LUXEMBOURG_AUTHENTICATION_KEY)),
+            )),
+            Self::Sml => Box::new(SmlDecoder::new()),
+            Self::Iec62056 { pull } => {
+                Box::new(iec_decoder(pull.as_ref()).unwrap_or_else(|_| IecDecoder::listening()))
             }
             Self::Modbus(settings) => Box::new(ModbusDecoder::new(settings.clone())),
             Self::S0 { settings, form, count } => Box::new(PulseDecoder::new(*settings, *form, *count)),
@@ -96,7 +133,7 @@ impl ProtocolSettings {
     pub(crate) const fn sealing(&mut self) -> Option<&mut Sealing> {
         match self {
             Self::Dsmr { sealing, .. } => Some(sealing),
-            Self::Modbus(_) | Self::S0 { .. } => None,
+            Self::Sml | Self::Iec62056 { .. } | Self::Modbus(_) | Self::S0 { .. } => None,
         }
     }
 
@@ -113,9 +150,12 @@ impl ProtocolSettings {
     }
 
     /// How the line of most of these meters is set as they leave the factory.
-    pub(crate) const fn usual_line(&self) -> LineSettings {
+    pub(crate) fn usual_line(&self) -> LineSettings {
         match self {
             Self::Dsmr { .. } => LineSettings { baud: 115_200, framing: Framing::EightNone },
+            Self::Sml => LineSettings { baud: 9600, framing: Framing::EightNone },
+            Self::Iec62056 { pull: None } => LineSettings { baud: 9600, framing: Framing::SevenEven },
+            Self::Iec62056 { pull: Some(pull) } => pull.line(),
             Self::Modbus(settings) => settings.map.serial,
             // The slower, the surer one pulse is one byte.
             Self::S0 { .. } => LineSettings { baud: 300, framing: Framing::EightNone },
@@ -126,11 +166,17 @@ impl ProtocolSettings {
     pub(crate) fn patience(&self) -> Span {
         const LEAST: Span = Span::from_seconds(30);
         match self {
-            Self::Dsmr { .. } => LEAST,
+            Self::Dsmr { .. } | Self::Sml | Self::Iec62056 { pull: None } => LEAST,
+            // A readout at 300 bits per second takes minutes.
+            Self::Iec62056 { pull: Some(pull) } => (Span::MINUTE * 5).max(pull.every * 3),
             Self::Modbus(settings) => LEAST.max(settings.interval * 3),
             Self::S0 { .. } => LEAST,
         }
     }
+}
+
+fn iec_decoder(pull: Option<&PullSettings>) -> Result<IecDecoder, BadPull> {
+    pull.map_or_else(|| Ok(IecDecoder::listening()), |pull| IecDecoder::asking(pull.clone()))
 }
 
 impl Framing {

@@ -1,5 +1,6 @@
 //! Plays meters of any protocol on a pseudo-terminal, those that speak by themselves and those that are asked.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -7,9 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{BaudRate, cfgetospeed, tcgetattr};
 
 use super::{Line, plain_line};
 use crate::daemon::clock::Clock;
+use crate::metering::SaidBytes;
 use crate::time::{Span, Timestamp};
 
 /// It looks this often whether it is to stop.
@@ -18,10 +21,10 @@ const LOOK: Span = Span::from_millis(200);
 /// What a meter says.
 pub(crate) trait Voice: Send {
     /// What it says by itself at that time.
-    fn speak(&mut self, at: Timestamp) -> Vec<u8>;
+    fn speak(&mut self, at: Timestamp) -> Vec<SaidBytes>;
 
-    /// What it says to these bytes, which may be any piece of what it is sent.
-    fn hear(&mut self, bytes: &[u8]) -> Vec<u8>;
+    /// What it says to these bytes, which came at that speed and may be any piece of what it is sent.
+    fn hear(&mut self, bytes: &[u8], baud: u32, at: Timestamp) -> Vec<SaidBytes>;
 }
 
 /// A meter that plays until it is dropped.
@@ -73,33 +76,59 @@ fn play(mut line: Line, mut voice: Box<dyn Voice>, every: Span, stopped: &Atomic
     let clock = Clock::start();
     let mut next = clock.now().wall.floor_to(every) + every;
     let mut piece = [0; 4096];
+    let mut coming: VecDeque<(Timestamp, SaidBytes)> = VecDeque::new();
     while !stopped.load(Ordering::Relaxed) {
         let now = clock.now().wall;
+        let mut said = Vec::new();
         if now >= next {
-            let said = voice.speak(next);
-            say(&mut line, &said)?;
+            said = voice.speak(next);
             next = now.floor_to(every) + every;
-            continue;
         }
-        let wait = (next - now).min(LOOK).micros() / 1000 + 1;
-        let wait = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);
-        poll(&mut [PollFd::new(line.near.as_fd(), PollFlags::POLLIN)], wait)?;
         match line.near.read(&mut piece) {
-            Ok(length) => {
-                let answer = voice.hear(&piece[..length]);
-                say(&mut line, &answer)?;
-            }
+            Ok(length) => said.extend(voice.hear(&piece[..length], speed(&line)?, now)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
+        for said in said {
+            let at = coming.back().map_or(now, |(at, _)| now.max(*at)) + said.after;
+            coming.push_back((at, said));
+        }
+        while let Some((_, said)) = coming.pop_front_if(|(at, _)| *at <= now) {
+            say(&mut line, said)?;
+        }
+        let until = coming.front().map_or(next, |(at, _)| next.min(*at));
+        let wait = (until - clock.now().wall).min(LOOK).max(Span::ZERO).micros() / 1000 + 1;
+        let wait = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);
+        poll(&mut [PollFd::new(line.near.as_fd(), PollFlags::POLLIN)], wait)?;
     }
     Ok(())
 }
 
-/// What nobody takes is lost, as on a real line.
-fn say(line: &mut Line, bytes: &[u8]) -> io::Result<()> {
-    match line.near.write_all(bytes) {
+/// At another speed it is heard as noise; what nobody takes is lost, as on a real line.
+fn say(line: &mut Line, said: SaidBytes) -> io::Result<()> {
+    let speed = speed(line)?;
+    let fits = said.line.is_none_or(|spoken| spoken.baud == speed);
+    let bytes =
+        if fits { said.bytes } else { said.bytes.iter().map(|byte| byte.wrapping_mul(31) | 0x80).collect() };
+    match line.near.write_all(&bytes) {
         Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
         _ => Ok(()),
     }
+}
+
+/// The speed to which the reader has set the line; 0 where it is none that meters have.
+fn speed(line: &Line) -> io::Result<u32> {
+    const SPEEDS: [(BaudRate, u32); 9] = [
+        (BaudRate::B300, 300),
+        (BaudRate::B600, 600),
+        (BaudRate::B1200, 1200),
+        (BaudRate::B2400, 2400),
+        (BaudRate::B4800, 4800),
+        (BaudRate::B9600, 9600),
+        (BaudRate::B19200, 19_200),
+        (BaudRate::B38400, 38_400),
+        (BaudRate::B115200, 115_200),
+    ];
+    let set = cfgetospeed(&tcgetattr(&line.far)?);
+    Ok(SPEEDS.iter().find(|(rate, _)| *rate == set).map_or(0, |(_, baud)| *baud))
 }

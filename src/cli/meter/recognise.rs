@@ -25,7 +25,11 @@ fn best(
 ) -> anyhow::Result<(Score, ProtocolSettings)> {
     let mut best = None;
     for (_, protocol) in Protocol::WORDS {
-        let Some(settings) = settings(*protocol)? else { continue };
+        let Some(mut settings) = settings(*protocol)? else { continue };
+        // Nobody answers to a recording.
+        if let ProtocolSettings::Iec62056 { pull } = &mut settings {
+            *pull = None;
+        }
         let score = score(bytes, &settings);
         if best.as_ref().is_none_or(|(known, _)| score > *known) {
             best = Some((score, settings));

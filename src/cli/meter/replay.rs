@@ -17,7 +17,7 @@ const PIECE: usize = 4096;
 const LONGEST: u64 = 1 << 30;
 
 /// What both sides say in most recorded sessions.
-const SPOKEN: Protocol = Protocol::Dsmr;
+const SPOKEN: Protocol = Protocol::Iec62056;
 
 /// Prints what is in a recording; whether anything is good.
 pub(super) fn replay(file: &Path, arguments: &ProtocolArguments, json: bool) -> anyhow::Result<bool> {

@@ -7,16 +7,23 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::daemon::clock::Clock;
-use crate::metering::{ModbusSimulator, ObisCode, ProtocolSettings, Simulator};
+use crate::daemon::line_or;
+use crate::metering::{
+    IecSimulator, LineSettings, ModbusSimulator, ObisCode, ProtocolSettings, SaidBytes, SimulatedMode,
+    Simulator, SmlReading, sml_file,
+};
 use crate::mock_meter::{Player, Voice};
+use crate::openadr::message::Decimal;
 use crate::time::{Span, Timestamp};
 
-use super::ProtocolArguments;
+use super::{LineArguments, ProtocolArguments};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SimArguments {
     #[command(flatten)]
     protocol: ProtocolArguments,
+    #[command(flatten)]
+    line: LineArguments,
     /// How often it speaks, or its values change.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "1s")]
     pace: Duration,
@@ -34,7 +41,8 @@ pub(super) fn sim(arguments: &SimArguments) -> anyhow::Result<()> {
     let every = Span::from_std(arguments.pace).max(Span::from_millis(10));
     let start = Clock::start().now().wall.floor_to(every);
     crate::cli::log("warn");
-    let player = Player::start(voice(&settings, start), every, arguments.link.as_deref())?;
+    let line = line_or(settings.usual_line(), arguments.line.baud, arguments.line.framing);
+    let player = Player::start(voice(&settings, line, start), every, arguments.link.as_deref())?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", player.port().display())?;
     out.flush()?;
@@ -51,39 +59,85 @@ pub(super) fn sim(arguments: &SimArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn voice(settings: &ProtocolSettings, start: Timestamp) -> Box<dyn Voice> {
+/// The meter of that protocol, in a house with a solar roof.
+fn voice(settings: &ProtocolSettings, line: LineSettings, start: Timestamp) -> Box<dyn Voice> {
     let house = Simulator::v5(start);
     match settings {
-        ProtocolSettings::Dsmr { .. } => Box::new(P1Voice(house)),
+        ProtocolSettings::Dsmr { .. } => Box::new(Speaker { house, line, write: Simulator::telegram }),
+        ProtocolSettings::Sml => {
+            Box::new(Speaker { house, line, write: move |house: &mut Simulator, at| sml(house, start, at) })
+        }
+        ProtocolSettings::Iec62056 { pull } => {
+            let mode = if pull.is_some() { SimulatedMode::C } else { SimulatedMode::D };
+            Box::new(IecVoice(IecSimulator::new(mode, start)))
+        }
         ProtocolSettings::Modbus(settings) => {
-            let mut voice = ModbusVoice { house, meter: ModbusSimulator::new(settings.unit, &settings.map) };
+            let meter = ModbusSimulator::new(settings.unit, &settings.map);
+            let mut voice = ModbusVoice { house, meter, line };
             voice.speak(start);
             Box::new(voice)
         }
-        ProtocolSettings::S0 { .. } => Box::new(PulseVoice),
+        ProtocolSettings::S0 { .. } => {
+            Box::new(Speaker { house, line, write: |_: &mut Simulator, _| vec![0] })
+        }
     }
 }
 
-struct P1Voice(Simulator);
+/// A file of SML that says what the house does.
+fn sml(house: &mut Simulator, start: Timestamp, at: Timestamp) -> Vec<u8> {
+    house.telegram(at);
+    let reading = house.reading();
+    let tenths = |register: Option<Decimal>| {
+        let tenths = register.unwrap_or_default() * Decimal::from(10);
+        u64::try_from(tenths.trunc()).unwrap_or(0)
+    };
+    sml_file(SmlReading {
+        second: u32::try_from((at - start).seconds()).unwrap_or(0),
+        import: tenths(reading.import),
+        export: tenths(reading.export),
+        power: reading.net_power().and_then(|power| i32::try_from(power.trunc()).ok()).unwrap_or(0),
+    })
+}
 
-impl Voice for P1Voice {
-    fn speak(&mut self, at: Timestamp) -> Vec<u8> {
-        self.0.telegram(at)
+/// A meter that speaks by itself.
+struct Speaker<W> {
+    house: Simulator,
+    line: LineSettings,
+    write: W,
+}
+
+impl<W: FnMut(&mut Simulator, Timestamp) -> Vec<u8> + Send> Voice for Speaker<W> {
+    fn speak(&mut self, at: Timestamp) -> Vec<SaidBytes> {
+        let bytes = (self.write)(&mut self.house, at);
+        vec![SaidBytes { after: Span::ZERO, line: Some(self.line), bytes }]
     }
 
-    fn hear(&mut self, _bytes: &[u8]) -> Vec<u8> {
+    fn hear(&mut self, _bytes: &[u8], _baud: u32, _at: Timestamp) -> Vec<SaidBytes> {
         Vec::new()
     }
 }
 
-/// Speaks only when it is asked.
+struct IecVoice(IecSimulator);
+
+impl Voice for IecVoice {
+    fn speak(&mut self, at: Timestamp) -> Vec<SaidBytes> {
+        self.0.speak(at).into_iter().collect()
+    }
+
+    fn hear(&mut self, bytes: &[u8], baud: u32, at: Timestamp) -> Vec<SaidBytes> {
+        self.0.hear(bytes, baud, at)
+    }
+}
+
+/// Speaks only when it is asked, and hears only at its own speed.
 struct ModbusVoice {
     house: Simulator,
     meter: ModbusSimulator,
+    line: LineSettings,
 }
 
 impl Voice for ModbusVoice {
-    fn speak(&mut self, at: Timestamp) -> Vec<u8> {
+    fn speak(&mut self, at: Timestamp) -> Vec<SaidBytes> {
         self.house.telegram(at);
         self.meter.show(&self.house.reading());
         // Volts of each phase, and hertz, where its map has them.
@@ -93,20 +147,14 @@ impl Voice for ModbusVoice {
         Vec::new()
     }
 
-    fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
-        self.meter.hear(bytes)
-    }
-}
-
-/// An output that closes the receive line.
-struct PulseVoice;
-
-impl Voice for PulseVoice {
-    fn speak(&mut self, _at: Timestamp) -> Vec<u8> {
-        vec![0]
-    }
-
-    fn hear(&mut self, _bytes: &[u8]) -> Vec<u8> {
-        Vec::new()
+    fn hear(&mut self, bytes: &[u8], baud: u32, _at: Timestamp) -> Vec<SaidBytes> {
+        if baud != self.line.baud {
+            return Vec::new();
+        }
+        let bytes = self.meter.hear(bytes);
+        if bytes.is_empty() {
+            return Vec::new();
+        }
+        vec![SaidBytes { after: Span::ZERO, line: Some(self.line), bytes }]
     }
 }

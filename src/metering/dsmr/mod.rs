@@ -76,6 +76,11 @@ impl P1Decoder {
         }
     }
 
+    /// The frame counters of the telegrams that were encrypted, to be kept for the next run.
+    pub(crate) fn counters(&self) -> &CounterGuard {
+        self.opener.counters()
+    }
+
     /// The next telegram as it stands in the text, or what was no good one.
     pub(in crate::metering) fn next_p1(&mut self) -> Option<Result<P1Telegram, Refused>> {
         loop {
@@ -208,7 +213,7 @@ impl P1Decoder {
 
 impl Decoder for P1Decoder {
     fn counters(&self) -> Option<&CounterGuard> {
-        Some(self.opener.counters())
+        Some(self.counters())
     }
 
     /// Only so much is kept as is good for a few telegrams.

@@ -82,6 +82,8 @@ fn speakers() -> Vec<ProtocolSettings> {
         Protocol::Dsmr => {
             Some(ProtocolSettings::Dsmr { clock_base: Span::HOUR, sealing: Sealing::default() })
         }
+        Protocol::Sml => Some(ProtocolSettings::Sml),
+        Protocol::Iec62056 => Some(ProtocolSettings::Iec62056 { pull: None }),
         Protocol::Modbus | Protocol::S0 => None,
     };
     Protocol::WORDS.iter().filter_map(speaker).collect()
@@ -106,7 +108,10 @@ impl Ear {
 
     fn understood(&mut self, setting: LineSettings) -> Option<Verdict> {
         let word = self.settings.protocol().word();
-        let settings = vec![format!("protocol = \"{word}\"")];
+        let mut settings = vec![format!("protocol = \"{word}\"")];
+        if let ProtocolSettings::Iec62056 { .. } = self.settings {
+            settings.push("mode = \"push\"".to_owned());
+        }
         let framing = if self.seven { Framing::SevenEven } else { setting.framing };
         let line = LineSettings { framing, ..setting };
         while let Some(outcome) = self.decoder.next() {

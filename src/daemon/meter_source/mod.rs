@@ -9,6 +9,8 @@ mod backoff;
 mod exec;
 mod feed;
 mod serial;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use std::io;

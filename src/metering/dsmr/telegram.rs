@@ -57,6 +57,11 @@ impl P1Telegram {
         let mut lines: Vec<Line> = Vec::with_capacity(LINES);
         let mut start = 0;
         while start <= text.len() {
+            if let Some((code, values)) = object_line(&text, start) {
+                start = values.end + 1;
+                lines.push(Line { code, values });
+                continue;
+            }
             let rest = &text[start..];
             let line = &rest[..rest.bytes().position(is_line_end).unwrap_or(rest.len())];
             let end = start + line.len();
@@ -163,4 +168,21 @@ impl P1Telegram {
 
 const fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
+}
+
+/// The line that begins at this place, if it is a code and values in parentheses and nothing else, as nearly all are: where the values
+/// stand. Each byte is looked at once.
+fn object_line(text: &str, start: usize) -> Option<(ObisCode, Range<usize>)> {
+    let bytes = text.as_bytes();
+    let find = |from: usize, wanted: u8| {
+        let found = bytes.get(from..)?.iter().position(|byte| *byte == wanted || is_line_end(*byte))?;
+        (bytes[from + found] == wanted).then_some(from + found)
+    };
+    let open = find(start, b'(')?;
+    let code = ObisCode::parse(&text[start..open])?;
+    let mut end = open;
+    while bytes.get(end) == Some(&b'(') {
+        end = find(end + 1, b')')? + 1;
+    }
+    bytes.get(end).is_none_or(|byte| is_line_end(*byte)).then_some((code, open..end))
 }

@@ -14,7 +14,7 @@ mod reading;
 mod register;
 mod series;
 mod simulator;
-mod sml;
+pub(crate) mod sml;
 mod telegram;
 mod unit;
 

@@ -117,7 +117,7 @@ impl Frames {
                 }
                 Some(Event::End(escape)) => {
                     if let Some(start) = self.start.take() {
-                        return Some(self.check(start, escape).and_then(|payload| self.plain(payload)));
+                        return Some(self.check(start, escape).map(|payload| self.plain(payload)));
                     }
                 }
             }
@@ -193,17 +193,17 @@ impl Frames {
     }
 
     /// The payload without its doublings.
-    fn plain(&mut self, payload: Range<usize>) -> Result<&[u8], Why> {
+    fn plain(&mut self, payload: Range<usize>) -> &[u8] {
         let payload = &self.buffer[payload];
         if !self.doubled {
-            return Ok(payload);
+            return payload;
         }
         self.plain.clear();
         for stretch in payload.chunk_by(|one, next| (*one == ESCAPE) == (*next == ESCAPE)) {
             let escaped = if stretch[0] == ESCAPE { stretch.len() / MARK * FOUR } else { 0 };
             self.plain.extend_from_slice(&stretch[escaped..]);
         }
-        Ok(&self.plain)
+        &self.plain
     }
 
     /// The bytes of the last file or refusal.

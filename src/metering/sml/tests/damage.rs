@@ -115,7 +115,7 @@ fn a_whole_file_with_wrong_content_is_refused_with_the_place() {
     assert!(content(b"\x76\x51").contains("element of type 5 with 0 bytes"));
     assert!(content(b"\x76\x21").contains("element of type 2 with 0 bytes"));
     // Lists of lists: no recursion, and no more work than there are bytes.
-    assert!(content(&[&b"\x76"[..], &vec![0x8F; 2], &vec![0x7F; 5000]].concat()).contains("length"));
+    assert!(content(&[&b"\x76"[..], &[0x8F; 2], &vec![0x7F; 5000]].concat()).contains("length"));
     assert!(content(&[&b"\x76"[..], &vec![0x7F; 5000]].concat()).contains("ends too early"));
 }
 

@@ -7,7 +7,7 @@
 //! The bytes are those of a simulated meter, or recordings of real ones, many times over. Both find the files, check the checksums of
 //! files and messages, and add up all values; once on the entries as they stand in the buffer, and once on files as things of their
 //! own (our telegrams with exact decimals, sml-rs's `File`). They take turns, so that both see the same machine.
-#![allow(dead_code, unused_imports, reason = "most of the room is not measured here")]
+#![expect(dead_code, unused_imports, reason = "most of the room is not measured here")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -17,11 +17,11 @@ use sml_rs::parser::common::Value;
 use sml_rs::parser::complete::{File, MessageBody};
 use sml_rs::parser::streaming::{ParseEvent, Parser};
 
+#[path = "../../../src/metering/mod.rs"]
+pub mod metering;
 pub mod openadr;
 #[path = "../../../src/time.rs"]
 pub mod time;
-#[path = "../../../src/metering/mod.rs"]
-pub mod metering;
 
 use metering::sml::message::Part;
 use metering::sml::tree::Item;
@@ -72,7 +72,10 @@ fn compare(name: &str, stream: &[u8], ours: fn(&[u8]) -> Found, theirs: fn(&[u8]
     let rate = |files: u64, time: Duration| files as f64 / time.as_secs_f64();
     let show = |who, times: &[Duration], files| {
         let megabytes = stream.len() as f64 / 1e6 / times[TURNS / 2].as_secs_f64();
-        println!("  {who}: {:.0} files/s, {megabytes:.0} MB/s (median of {TURNS})", rate(files, times[TURNS / 2]));
+        println!(
+            "  {who}: {:.0} files/s, {megabytes:.0} MB/s (median of {TURNS})",
+            rate(files, times[TURNS / 2])
+        );
     };
     show("openadr-ven", &our_times, found[0].0);
     show("sml-rs     ", &their_times, found[1].0);
@@ -80,6 +83,7 @@ fn compare(name: &str, stream: &[u8], ours: fn(&[u8]) -> Found, theirs: fn(&[u8]
     println!("  ratio {:.2} (of the best turns {:.2})", ratio(TURNS / 2), ratio(0));
 }
 
+#[expect(clippy::disallowed_methods, reason = "it measures")]
 fn timed(stream: &[u8], read: fn(&[u8]) -> Found, found: &mut Found) -> Duration {
     let from = Instant::now();
     *found = black_box(read(black_box(stream)));

@@ -57,6 +57,12 @@ impl SmlDecoder {
     fn held(&self) -> usize {
         self.frames.held()
     }
+
+    /// Bytes that went into checksums.
+    #[cfg(test)]
+    fn work(&self) -> usize {
+        self.frames.work
+    }
 }
 
 impl Decoder for SmlDecoder {

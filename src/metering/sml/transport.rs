@@ -50,6 +50,9 @@ pub(super) struct Frames {
     last: Range<usize>,
     /// A payload without its doublings.
     plain: Vec<u8>,
+    /// Bytes that went into checksums.
+    #[cfg(test)]
+    pub(super) work: usize,
 }
 
 /// What a run of `1B` turned out to be.
@@ -183,6 +186,10 @@ impl Frames {
         let expected = crc(start);
         let right = (expected == found).then_some(start);
         let start = right.or_else(|| self.maybe.iter().copied().find(|maybe| crc(*maybe) == found));
+        #[cfg(test)]
+        {
+            self.work += (escape - self.last.start) * (1 + self.maybe.len());
+        }
         self.maybe.clear();
         let start = start.ok_or(Why::Crc { found, expected })?;
         self.scanned = end;

@@ -23,7 +23,7 @@ mod s0;
 mod series;
 mod session;
 mod simulator;
-mod sml;
+pub(crate) mod sml;
 mod telegram;
 mod unit;
 

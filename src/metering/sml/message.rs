@@ -12,7 +12,7 @@ const GET_LIST: u32 = 0x0701;
 
 /// What a list of values says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part<'a> {
+pub(crate) enum Part<'a> {
     /// The server id.
     Meter(&'a [u8]),
     /// The time of the list, or of the gateway that passes it on; only where it is one of a clock.
@@ -22,22 +22,22 @@ pub(super) enum Part<'a> {
 
 /// One value of a list, as it stands in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry<'a> {
-    pub(super) code: ObisCode,
+pub(crate) struct Entry<'a> {
+    pub(crate) code: ObisCode,
     /// The maker's own bits.
-    pub(super) status: Option<u64>,
+    pub(crate) status: Option<u64>,
     /// Where it is one of a clock.
-    pub(super) time: Option<Timestamp>,
+    pub(crate) time: Option<Timestamp>,
     /// By the numbers of DLMS.
-    pub(super) unit: Option<u8>,
+    pub(crate) unit: Option<u8>,
     /// The power of ten that the number is multiplied with; nothing is 0.
-    pub(super) scaler: i8,
-    pub(super) value: Item<'a>,
+    pub(crate) scaler: i8,
+    pub(crate) value: Item<'a>,
 }
 
 /// The checksums of a meter's messages.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Checksums {
+pub(crate) struct Checksums {
     /// The last right one was of KERMIT, as those of some Holley meters are, whose bytes are in the other order too.
     kermit: bool,
 }
@@ -57,7 +57,7 @@ impl Checksums {
 }
 
 /// Reads the payload of a file, and tells its parts as they come; they count only when all of it is right.
-pub(super) fn read<'a>(
+pub(crate) fn read<'a>(
     payload: &'a [u8],
     checksums: &mut Checksums,
     mut tell: impl FnMut(Part<'a>),
@@ -91,22 +91,20 @@ fn message<'a>(
         return elements.wrong("the checksum of a message is no number");
     };
     checksums.check(message, sent)?;
-    match elements.item()? {
-        Item::End => Ok(()),
-        other => elements.wrong(format!("{other:?} instead of the end of a message")),
-    }
+    let end = elements.item()?;
+    if end == Item::End { Ok(()) } else { elements.wrong(format!("{end:?} instead of the end of a message")) }
 }
 
 /// Client, server, name of the list, time, values, signature, time of the gateway.
 fn list<'a>(elements: &mut Elements<'a>, tell: &mut impl FnMut(Part<'a>)) -> Result<(), Why> {
     elements.list(7, "a list of values")?;
     elements.skip()?;
-    match elements.item()? {
-        Item::Octets(server) => tell(Part::Meter(server)),
-        other => return elements.wrong(format!("the server id is {other:?}")),
-    }
+    let Item::Octets(server) = elements.item()? else { return elements.wrong("the server id is no octets") };
+    tell(Part::Meter(server));
     elements.skip()?;
-    time(elements)?.map(|time| tell(Part::Time(time)));
+    if let Some(time) = time(elements)? {
+        tell(Part::Time(time));
+    }
     let Item::List(length) = elements.item()? else { return elements.wrong("the values are no list") };
     for _ in 0..length {
         if let Some(entry) = entry(elements)? {
@@ -114,16 +112,17 @@ fn list<'a>(elements: &mut Elements<'a>, tell: &mut impl FnMut(Part<'a>)) -> Res
         }
     }
     elements.skip()?;
-    time(elements)?.map(|time| tell(Part::Time(time)));
+    if let Some(time) = time(elements)? {
+        tell(Part::Time(time));
+    }
     Ok(())
 }
 
 /// Code, status, time, unit, power of ten, value, signature; nothing where the code or the value is absent, or no such thing.
 fn entry<'a>(elements: &mut Elements<'a>) -> Result<Option<Entry<'a>>, Why> {
     elements.list(7, "an entry")?;
-    let code = match elements.item()? {
-        Item::Octets(octets) => octets.try_into().ok().map(ObisCode),
-        other => return elements.wrong(format!("the code of an entry is {other:?}")),
+    let Item::Octets(code) = elements.item()? else {
+        return elements.wrong("the code of an entry is no octets");
     };
     let status = optional(elements)?.number();
     let time = time(elements)?;
@@ -133,7 +132,7 @@ fn entry<'a>(elements: &mut Elements<'a>) -> Result<Option<Entry<'a>>, Why> {
     let value = elements.item()?;
     elements.skip_rest(value)?;
     elements.skip()?;
-    let (Some(code), Some(scaler)) = (code, scaler) else { return Ok(None) };
+    let (Ok(code), Some(scaler)) = (code.try_into().map(ObisCode), scaler) else { return Ok(None) };
     let told = match value {
         Item::Boolean(_) | Item::Signed(..) | Item::Unsigned(..) => true,
         Item::Octets(octets) => !octets.is_empty(),

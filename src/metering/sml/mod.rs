@@ -4,12 +4,13 @@
 //! of meters), and recordings of meters for what they do otherwise.
 
 mod checksum;
-mod message;
+// Open for benches/against_sml_rs, which looks at entries where they stand.
+pub(crate) mod message;
 mod objects;
 mod signs;
 mod simulator;
 mod transport;
-mod tree;
+pub(crate) mod tree;
 mod writer;
 
 #[cfg(test)]
@@ -43,7 +44,7 @@ impl SmlDecoder {
     }
 
     /// Reads the next file and tells its parts as they stand in it; or says what was no good one. The parts count only when it was good.
-    fn next_file(&mut self, tell: impl FnMut(Part<'_>)) -> Option<Result<(), Refused>> {
+    pub(crate) fn next_file(&mut self, tell: impl FnMut(Part<'_>)) -> Option<Result<(), Refused>> {
         let read = match self.frames.next(self.ended)? {
             Ok(payload) => message::read(payload, &mut self.checksums, tell),
             Err(why) => Err(why),
@@ -55,6 +56,12 @@ impl SmlDecoder {
     #[cfg(test)]
     fn held(&self) -> usize {
         self.frames.held()
+    }
+
+    /// Bytes that went into checksums.
+    #[cfg(test)]
+    fn work(&self) -> usize {
+        self.frames.work
     }
 }
 

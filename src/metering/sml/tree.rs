@@ -4,7 +4,7 @@ use crate::metering::decoder::Why;
 
 /// One element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Item<'a> {
+pub(crate) enum Item<'a> {
     /// The end of a message.
     End,
     /// Without any where an optional element is absent.
@@ -20,12 +20,12 @@ pub(super) enum Item<'a> {
 
 impl Item<'_> {
     /// An optional element that is not there.
-    pub(super) const fn is_absent(self) -> bool {
+    pub(crate) const fn is_absent(self) -> bool {
         matches!(self, Self::Octets([]))
     }
 
     /// A number of either kind, if it is that small.
-    pub(super) fn number<N: TryFrom<i64> + TryFrom<u64>>(self) -> Option<N> {
+    pub(crate) fn number<N: TryFrom<i64> + TryFrom<u64>>(self) -> Option<N> {
         match self {
             Self::Signed(value, _) => N::try_from(value).ok(),
             Self::Unsigned(value, _) => N::try_from(value).ok(),
@@ -36,7 +36,7 @@ impl Item<'_> {
 
 /// Reads element by element.
 #[derive(Clone, Debug)]
-pub(super) struct Elements<'a> {
+pub(crate) struct Elements<'a> {
     bytes: &'a [u8],
     at: usize,
 }
@@ -45,27 +45,27 @@ pub(super) struct Elements<'a> {
 const LENGTH_BYTES: usize = 4;
 
 impl<'a> Elements<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
     /// Where the next element stands.
-    pub(super) const fn at(&self) -> usize {
+    pub(crate) const fn at(&self) -> usize {
         self.at
     }
 
     /// The bytes from that place to the next element.
-    pub(super) fn since(&self, start: usize) -> &'a [u8] {
+    pub(crate) fn since(&self, start: usize) -> &'a [u8] {
         self.bytes.get(start..self.at).unwrap_or_default()
     }
 
     /// Nothing but zeros follow, which fill a file up.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.bytes.get(self.at..).unwrap_or_default().iter().all(|byte| *byte == 0)
     }
 
     /// Something is wrong here.
-    pub(super) fn wrong<T>(&self, what: impl Into<String>) -> Result<T, Why> {
+    pub(crate) fn wrong<T>(&self, what: impl Into<String>) -> Result<T, Why> {
         Err(Why::Content { at: self.at, what: what.into() })
     }
 
@@ -76,7 +76,7 @@ impl<'a> Elements<'a> {
     }
 
     /// The next element.
-    pub(super) fn item(&mut self) -> Result<Item<'a>, Why> {
+    pub(crate) fn item(&mut self) -> Result<Item<'a>, Why> {
         let start = self.at;
         let first = self.byte()?;
         if first == 0 {
@@ -109,15 +109,16 @@ impl<'a> Elements<'a> {
     }
 
     /// A list of so many elements begins here.
-    pub(super) fn list(&mut self, length: usize, what: &str) -> Result<(), Why> {
-        match self.item()? {
-            Item::List(found) if found == length => Ok(()),
-            other => self.wrong(format!("{what} is {other:?} instead of a list of {length}")),
+    pub(crate) fn list(&mut self, length: usize, what: &str) -> Result<(), Why> {
+        let found = self.item()?;
+        if found == Item::List(length) {
+            return Ok(());
         }
+        self.wrong(format!("{what} is {found:?} instead of a list of {length}"))
     }
 
     /// Goes over the rest of an element, and of all elements inside it.
-    pub(super) fn skip_rest(&mut self, item: Item<'_>) -> Result<(), Why> {
+    pub(crate) fn skip_rest(&mut self, item: Item<'_>) -> Result<(), Why> {
         // Every element takes a byte at least, so that a length that lies ends with the bytes.
         let Item::List(mut left) = item else { return Ok(()) };
         while left > 0 {
@@ -130,7 +131,7 @@ impl<'a> Elements<'a> {
     }
 
     /// Goes over an element, and all elements inside it.
-    pub(super) fn skip(&mut self) -> Result<(), Why> {
+    pub(crate) fn skip(&mut self) -> Result<(), Why> {
         let item = self.item()?;
         self.skip_rest(item)
     }

@@ -115,7 +115,7 @@ fn a_whole_file_with_wrong_content_is_refused_with_the_place() {
     assert!(content(b"\x76\x51").contains("element of type 5 with 0 bytes"));
     assert!(content(b"\x76\x21").contains("element of type 2 with 0 bytes"));
     // Lists of lists: no recursion, and no more work than there are bytes.
-    assert!(content(&[&b"\x76"[..], &vec![0x8F; 2], &vec![0x7F; 5000]].concat()).contains("length"));
+    assert!(content(&[&b"\x76"[..], &[0x8F; 2], &vec![0x7F; 5000]].concat()).contains("length"));
     assert!(content(&[&b"\x76"[..], &vec![0x7F; 5000]].concat()).contains("ends too early"));
 }
 
@@ -127,25 +127,38 @@ fn a_file_may_say_nothing() {
     }
 }
 
-#[test]
-fn no_bytes_take_much_memory() {
-    let kilos = |bytes: &[u8]| bytes.repeat(256 * 1024 / bytes.len());
+/// Lines that are as much work and memory as can be.
+fn adversaries() -> Vec<Vec<u8>> {
     let start = [&[0x1B; 4][..], &[1; 4]].concat();
     let maybe = [&[0x1B; 8][..], &[1; 4]].concat();
-    for bytes in [
+    let end = b"\x1B\x1B\x1B\x1B\x1A\x03\x00\x00";
+    let kilos = |bytes: &[u8]| bytes.repeat(256 * 1024 / bytes.len());
+    vec![
         kilos(&[0x1B]),
         kilos(&start),
         kilos(&maybe),
-        kilos(&sample(1)),
+        kilos(&[&start[..], end].concat()),
+        kilos(&[&start[..], &end.repeat(900)].concat()),
+        kilos(&[&start[..], &maybe.repeat(600), end].concat()),
+        kilos(&[&start[..], &vec![0x55; LONGEST - 200], &maybe.repeat(16)].concat()),
         kilos(&[&start[..], &[0x1B; 900]].concat()),
-    ] {
-        for piece in [7, 4096, 1 << 20] {
+        kilos(&sample(1)),
+    ]
+}
+
+#[test]
+fn no_bytes_take_much_memory_or_work() {
+    for (number, bytes) in adversaries().iter().enumerate() {
+        for piece in [1, 7, 4096, 1 << 20] {
             let mut decoder = SmlDecoder::new();
+            let mut told = 0;
             for piece in bytes.chunks(piece) {
                 decoder.push(piece);
-                while decoder.next().is_some() {}
-                assert!(decoder.held() <= 64 * 1024, "{} bytes", decoder.held());
+                told += std::iter::from_fn(|| decoder.next()).count();
+                assert!(decoder.held() <= 64 * 1024, "{number}: {} bytes", decoder.held());
             }
+            assert!(decoder.work() <= 17 * bytes.len(), "{number}: {} bytes of work", decoder.work());
+            assert!(told <= bytes.len() / 8, "{number}: told {told} times");
         }
     }
 }

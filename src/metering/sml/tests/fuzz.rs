@@ -21,7 +21,7 @@ fn rounds(mut round: impl FnMut(&mut Dice)) {
 /// Good files: of the simulator, and one that holds escapes and starts.
 fn corpus() -> Vec<Vec<u8>> {
     let simulated =
-        |power| sml_file(SmlReading { second: 0x1B1B_1B1B, import: 0x1B1B_1B1B_1B, export: 5, power });
+        |power| sml_file(SmlReading { second: 0x1B1B_1B1B, import: 0x1B_1B1B_1B1B, export: 5, power });
     let octets = |octets: &[u8]| {
         let octets = octets.to_vec();
         entry(ObisCode::electricity(96, 1, 0), 0x1C_0104, 255, 0, move |writer| writer.octets(&octets))

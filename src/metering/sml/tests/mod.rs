@@ -1,5 +1,4 @@
 //! SML as a whole: samples, own files of every kind, and damage.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod damage;
 mod files;

@@ -91,7 +91,7 @@ fn is_value(object: &Object, value: &Json, wanted: &Json) -> bool {
         ObjectValue::Number(number, unit) => {
             let unit = unit.map(|unit| unit.to_string());
             let key = format!("{} {}", object.code, unit.as_deref().unwrap_or_default());
-            let right = wanted[&key].as_str().or(value["value"].as_str());
+            let right = wanted[&key].as_str().or_else(|| value["value"].as_str());
             let right = right.map_or_else(|| value["raw"].to_string(), str::to_owned);
             let exact = Decimal::from_str_exact(&right).unwrap();
             number.to_string() == right && *number == exact && unit.as_deref() == value["unit"].as_str()

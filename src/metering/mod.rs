@@ -23,7 +23,6 @@ mod s0;
 mod series;
 mod session;
 mod simulator;
-pub(crate) mod sml;
 mod telegram;
 mod unit;
 

@@ -2,8 +2,8 @@
 
 use super::super::frame::bcc;
 use super::{
-    HOUR, IecDecoder, IecSimulator, Line, Meter, PIECES, PullSettings, START, SimulatedMode, Why,
-    asking, simulated,
+    HOUR, IecDecoder, IecSimulator, Line, Meter, PIECES, PullSettings, START, SimulatedMode, Why, asking,
+    simulated,
 };
 use crate::metering::decoder::Decoder as _;
 use crate::metering::obis::ObisCode;
@@ -78,7 +78,10 @@ fn the_meter_is_asked_again_and_rests_between() {
         for pair in begins.windows(2) {
             let pause = pair[1] - pair[0];
             // A round lasts about two seconds, and then there are five.
-            assert!(pause == Span::from_seconds(gap) || gap == 0 && pause > Span::from_millis(6_500), "{pause}");
+            assert!(
+                pause == Span::from_seconds(gap) || gap == 0 && pause > Span::from_millis(6_500),
+                "{pause}"
+            );
             assert!(gap != 0 || pause < Span::from_seconds(10), "{pause}");
         }
     }
@@ -86,7 +89,8 @@ fn the_meter_is_asked_again_and_rests_between() {
 
 #[test]
 fn who_does_not_answer_is_asked_again_soon_and_then_rarely() {
-    let mut line = Line::new(asking(PullSettings::every(Span::MINUTE * 15)), 64, Box::new(|_, _, _| Vec::new()));
+    let mut line =
+        Line::new(asking(PullSettings::every(Span::MINUTE * 15)), 64, Box::new(|_, _, _| Vec::new()));
     line.until(HOUR);
     let seconds: Vec<i64> = line.sent.iter().map(|(at, ..)| at.seconds()).collect();
     assert_eq!(seconds, [0, 7, 14, 914, 1814, 2714]);
@@ -104,6 +108,18 @@ fn a_meter_that_stays_at_the_first_speed_is_read_there() {
     assert!(texts[5..].iter().all(|text| text != "\x06050\r\n"), "it is not tried again: {texts:?}");
     assert!(line.telegrams().len() >= 3, "{:?}", line.outcomes);
     assert!(line.sent.iter().all(|(_, baud, _)| *baud == 300));
+}
+
+#[test]
+fn a_meter_that_stays_at_the_first_speed_is_programmed_there() {
+    let mut meter = IecSimulator::new(SimulatedMode::C, START);
+    meter.slow = true;
+    let settings = PullSettings { read: vec!["1.8.0".into()], ..PullSettings::every(Span::MINUTE) };
+    let mut line = Line::new(asking(settings), 64, simulated(&mut meter));
+    line.until(Span::MINUTE);
+    let texts = line.texts();
+    assert_eq!(texts[..5], ["/?!\r\n", "\x06051\r\n", "\x01B0\x03q", "/?!\r\n", "\x06001\r\n"]);
+    assert_eq!(line.telegrams().len(), 1, "{texts:?} {:?}", line.outcomes);
 }
 
 #[test]
@@ -126,18 +142,25 @@ fn a_damaged_block_is_asked_for_three_times_and_then_everything_again() {
     assert_eq!(texts[..6], round, "{texts:?}");
     assert_eq!(line.sent[5].1, 300);
     assert_eq!(line.sent[4].1, 9_600, "a block is asked for at its own speed");
-    assert!(line.outcomes.iter().all(|outcome| matches!(outcome, Err(Why::Crc { .. }))), "{:?}", line.outcomes);
-    assert_eq!(line.outcomes.len(), texts.iter().filter(|text| *text == "\x15" || *text == "\x06050\r\n" || *text == "\x06000\r\n").count());
+    assert!(
+        line.outcomes.iter().all(|outcome| matches!(outcome, Err(Why::Crc { .. }))),
+        "{:?}",
+        line.outcomes
+    );
+    assert_eq!(
+        line.outcomes.len(),
+        texts
+            .iter()
+            .filter(|text| *text == "\x15" || *text == "\x06050\r\n" || *text == "\x06000\r\n")
+            .count()
+    );
 }
 
 #[test]
 fn a_block_that_breaks_off_is_asked_for_again() {
     let data = block("1.8.0(5*kWh)\r\n!\r\n");
-    let mut line = Line::new(
-        asking(PullSettings::every(HOUR)),
-        7,
-        script(&[b"/SYN\\X\r\n\x021.8.0(5*kW", &data]),
-    );
+    let mut line =
+        Line::new(asking(PullSettings::every(HOUR)), 7, script(&[b"/SYN\\X\r\n\x021.8.0(5*kW", &data]));
     line.until(Span::MINUTE);
     assert_eq!(line.texts(), ["/?!\r\n", "\x15"]);
     assert_eq!(line.outcomes[0], Err(Why::Cut));
@@ -177,17 +200,19 @@ fn a_value_without_its_address_is_that_of_the_request_and_silence_is_skipped() {
     let mut prompt = prompt;
     let end = prompt.len() - 1;
     prompt[end] = bcc(&prompt[1..end]);
-    let settings =
-        PullSettings { read: vec!["1.8.0".into(), "2.8.0".into()], ..PullSettings::every(HOUR) };
+    let settings = PullSettings { read: vec!["1.8.0".into(), "2.8.0".into()], ..PullSettings::every(HOUR) };
     let value = block("(5.5*kWh)");
     let answers: &[&[u8]] = &[b"/SYN0X\r\n", &prompt, b"", b"", &value, b"", b"", b"", b"", b""];
     let mut line = Line::new(asking(settings), 64, script(answers));
     line.until(Span::MINUTE);
     let texts = line.texts();
-    let count = |address: &str| texts.iter().filter(|text| text.contains(&format!("\x02{address}()"))).count();
+    let count =
+        |address: &str| texts.iter().filter(|text| text.contains(&format!("\x02{address}()"))).count();
     assert_eq!((count("1.8.0"), count("2.8.0")), (3, 4), "{texts:?}");
     assert_eq!(texts.last().unwrap(), "\x01B0\x03q");
-    let [Err(Why::Content { what, .. }), Ok(telegram)] = &line.outcomes[..] else { panic!("{:?}", line.outcomes) };
+    let [Err(Why::Content { what, .. }), Ok(telegram)] = &line.outcomes[..] else {
+        panic!("{:?}", line.outcomes)
+    };
     assert_eq!(what, "no answer to a request for 2.8.0");
     let ObjectValue::Number(value, Some(unit)) = &telegram.objects[0].value else { panic!("{telegram:?}") };
     assert_eq!((value.to_string(), unit.to_string()), ("5.5".into(), "kWh".into()));
@@ -226,11 +251,8 @@ fn a_small_third_letter_makes_the_host_fast() {
 #[test]
 fn a_fixed_speed_and_a_device_address_are_kept() {
     let data = block("1.8.0(5*kWh)\r\n!\r\n");
-    let settings = PullSettings {
-        fixed_baud: Some(2_400),
-        address: "007".into(),
-        ..PullSettings::every(HOUR)
-    };
+    let settings =
+        PullSettings { fixed_baud: Some(2_400), address: "007".into(), ..PullSettings::every(HOUR) };
     let mut line = Line::new(asking(settings), 64, script(&[b"/SYN5X\r\n", &data]));
     line.until(Span::MINUTE);
     assert_eq!(line.texts(), ["/?007!\r\n", "\x06050\r\n"]);
@@ -245,7 +267,8 @@ fn data_without_a_checksum_are_believed_until_one_has_come() {
     let settings = PullSettings::every(Span::from_seconds(20));
     let mut line = Line::new(asking(settings), 64, script(&[lines, lines, &checked, lines]));
     line.until(Span::from_seconds(70));
-    let qualities: Vec<_> = line.outcomes.iter().map(|outcome| outcome.as_ref().map(|t| t.quality.clone())).collect();
+    let qualities: Vec<_> =
+        line.outcomes.iter().map(|outcome| outcome.as_ref().map(|t| t.quality.clone())).collect();
     assert_eq!(
         qualities,
         [Ok(DataQuality::Uncertain), Ok(DataQuality::Good), Ok(DataQuality::Good), Err(&Why::CrcMissing)]

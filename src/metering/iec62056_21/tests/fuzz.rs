@@ -111,6 +111,8 @@ fn hurt(dice: &mut Dice, said: &mut Vec<Said>) {
     for said in said {
         if dice.one_in(2) {
             damage(dice, &mut said.bytes);
+            // At 300 baud these take 100 s.
+            said.bytes.truncate(3_000);
         }
         if dice.one_in(3) {
             said.after = Span::from_millis(i64::try_from(dice.below(4_000)).unwrap());

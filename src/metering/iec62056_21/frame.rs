@@ -300,7 +300,9 @@ impl Frames {
             self.done(until);
             return Some(Found::Block(Block { text, checked: false, doubtful, command: None }));
         }
-        if body.iter().all(u8::is_ascii_whitespace) {
+        // At a wrong speed there is nothing but noise.
+        let is_noise = self.patient && matches!(self.begun, Begun::Lines { .. }) && !body.contains(&b'(');
+        if is_noise || body.iter().all(u8::is_ascii_whitespace) {
             self.done(until);
             return None;
         }

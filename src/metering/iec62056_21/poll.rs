@@ -337,7 +337,7 @@ impl Poll {
             return Lapse::Again;
         }
         match awaited {
-            Awaited::Data if self.line != first_line(&self.settings) => {
+            Awaited::Data | Awaited::Prompt if self.line != first_line(&self.settings) => {
                 self.set(first_line(&self.settings));
                 self.await_answer(Awaited::Late);
                 Lapse::Again
@@ -358,7 +358,7 @@ impl Poll {
         let at_once = if self.settings.wake_up { 1 } else { AT_ONCE };
         self.finish(if self.failures < at_once { Span::ZERO } else { self.every() });
         self.failures = self.failures.saturating_add(1);
-        if awaited == Awaited::Prompt {
+        if awaited != Awaited::Identification && !self.settings.read.is_empty() {
             self.close();
         }
     }

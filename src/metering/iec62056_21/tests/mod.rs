@@ -63,7 +63,9 @@ impl<'a> Line<'a> {
         for Said { after, line, bytes } in said {
             let line = line.unwrap_or(self.set);
             at = at + after;
-            for piece in bytes.chunks(self.piece) {
+            // No system collects bytes for longer than a second.
+            let second = usize::try_from(line.baud / 10).unwrap();
+            for piece in bytes.chunks(self.piece.min(second)) {
                 at = at + time_of(line, piece.len());
                 self.coming.push_back((at, line.baud, piece.to_vec()));
             }

@@ -8,6 +8,7 @@
 
 mod ciphered;
 mod decoder;
+mod dlms;
 mod dsmr;
 mod obis;
 mod quantity;
@@ -22,6 +23,8 @@ mod unit;
 mod tests;
 
 pub(crate) use decoder::{Decoder, Framing, LineSettings};
+pub(crate) use ciphered::{BadKey, CounterGuard, Keys, Opener, SystemTitle};
+pub(crate) use dlms::{BadModels, DlmsDecoder, HanSimulator, ListModels};
 pub(crate) use dsmr::P1Decoder;
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;

@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
             0x14 => Data::Number(i64::from_be_bytes(self.array()?).into()),
             0x15 => Data::Number(u64::from_be_bytes(self.array()?).into()),
             0x16 => Data::Enum(u8::from_be_bytes(self.array()?)),
-            // The shortest decimal that is this number; what is none, or too large, is nothing.
+            // To the digits that it has for sure, 7 or 16; what is no number, or too large, is nothing.
             0x17 => Decimal::try_from(f32::from_be_bytes(self.array()?)).map_or(Data::Null, Data::Number),
             0x18 => Decimal::try_from(f64::from_be_bytes(self.array()?)).map_or(Data::Null, Data::Number),
             0x19 => Data::Octets(self.take(12)?),

@@ -82,8 +82,8 @@ fn crc(frame: &[u8], at: usize) -> Option<Result<(), Why>> {
 
 /// Writes a message as frames of HDLC, in segments with at most so many bytes of information each.
 pub(super) fn write(apdu: &[u8], most: usize) -> Vec<u8> {
-    // One byte of address each, control, two checksums.
-    let most = most.clamp(1, LONGEST - 9);
+    // Format, one byte of address each, control and two checksums are 9; the first segment has all of the LLC.
+    let most = most.clamp(LLC.len(), LONGEST - 9);
     let information = [&LLC, apdu].concat();
     let segments = information.chunks(most);
     let count = segments.len();

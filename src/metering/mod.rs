@@ -8,6 +8,7 @@
 
 mod ciphered;
 mod decoder;
+mod dlms;
 mod dsmr;
 mod iec62056_21;
 mod mbus_channels;

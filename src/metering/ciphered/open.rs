@@ -48,6 +48,12 @@ impl Opener {
         &self.guard
     }
 
+    /// What is not in a frame at all may be taken: as with frames without a tag, only where no key could prove what the meter sends.
+    pub(in crate::metering) fn takes_plain(&self) -> bool {
+        let authentication = self.keys.as_ref().map(|keys| keys.authentication().is_some());
+        authentication.is_none_or(|has_key| self.unauthenticated && !has_key)
+    }
+
     /// Opens a frame.
     ///
     /// | frame | authentication key | taken |

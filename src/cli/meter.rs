@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use crate::config::MapSource;
-use crate::daemon::register_map;
+use crate::daemon::{list_models, register_map};
 use crate::metering::{
     Framing, Keys, ModbusSettings, Protocol, ProtocolSettings, PullSettings, PulseFlow, PulseForm,
     PulseSettings, Sealing,
@@ -81,6 +81,12 @@ pub(super) struct ProtocolArguments {
     /// What the meter's clock is ahead of UTC in winter, as 1h; where it does not say so.
     #[arg(long, value_parser = humantime::parse_duration)]
     clock_base: Option<Duration>,
+    /// What lists of DLMS mean: a file instead of what the program knows.
+    #[arg(long, value_name = "FILE")]
+    models: Option<PathBuf>,
+    /// The model of the meter among these.
+    #[arg(long)]
+    model: Option<String>,
     /// A meter of IEC 62056-21 that speaks by itself (mode D).
     #[arg(long)]
     push: bool,
@@ -132,6 +138,11 @@ impl ProtocolArguments {
         Ok(Some(match protocol {
             Protocol::Dsmr => ProtocolSettings::Dsmr { clock_base, sealing: self.sealing()? },
             Protocol::Sml => ProtocolSettings::Sml,
+            Protocol::Dlms => {
+                let models = list_models(self.models.as_deref(), self.model.as_deref());
+                let models = models.map_err(anyhow::Error::msg)?;
+                ProtocolSettings::Dlms { clock_base, sealing: self.sealing()?, models }
+            }
             Protocol::Iec62056 => {
                 let every = self.every.map_or(ASKED_EVERY, Span::from_std);
                 let usual = PullSettings::every(every);

@@ -42,6 +42,10 @@ pub(crate) struct MeterSection {
     pub(crate) unit: u8,
     /// Where it has what; for Modbus.
     pub(crate) map: Option<MapSource>,
+    /// What its lists mean, in a file; `None`: what the program knows; for DLMS.
+    pub(crate) models: Option<PathBuf>,
+    /// The one of these models that it is; `None`: as its lists look.
+    pub(crate) model: Option<String>,
     /// Pulses of an S0 output for one kWh.
     pub(crate) pulses_per_kwh: u32,
 }
@@ -141,6 +145,8 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
     let invert = or(section.boolean("invert"), false);
     let unit = or(section.whole("unit", 1..=247), 1);
     let map = map(&section, protocol, folder);
+    let models = section.text("models").map(|found| folder.join(found.value));
+    let model = section.text("model").map(|found| found.value);
     let pulses_per_kwh = pulses(&section, protocol);
     section.end();
     Some(MeterSection {
@@ -160,6 +166,8 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
         invert,
         unit,
         map,
+        models,
+        model,
         pulses_per_kwh,
     })
 }
@@ -179,10 +187,10 @@ fn pulses(section: &Section<'_, '_>, protocol: Protocol) -> u32 {
 
 /// Settings that only some protocols have, and which.
 const ONLY_FOR: &[(&str, &[Protocol])] = &[
-    ("key", &[Protocol::Dsmr]),
-    ("authentication_key", &[Protocol::Dsmr]),
-    ("unauthenticated", &[Protocol::Dsmr]),
-    ("clock_base", &[Protocol::Dsmr]),
+    ("key", &[Protocol::Dsmr, Protocol::Dlms]),
+    ("authentication_key", &[Protocol::Dsmr, Protocol::Dlms]),
+    ("unauthenticated", &[Protocol::Dsmr, Protocol::Dlms]),
+    ("clock_base", &[Protocol::Dsmr, Protocol::Dlms]),
     ("mode", &[Protocol::Iec62056]),
     ("address", &[Protocol::Iec62056]),
     ("wake_up", &[Protocol::Iec62056]),
@@ -190,6 +198,8 @@ const ONLY_FOR: &[(&str, &[Protocol])] = &[
     ("invert", &[Protocol::Modbus, Protocol::S0]),
     ("pulses_per_kwh", &[Protocol::S0]),
     ("unit", &[Protocol::Modbus]),
+    ("models", &[Protocol::Dlms]),
+    ("model", &[Protocol::Dlms]),
     ("map", &[Protocol::Modbus]),
 ];
 
@@ -212,7 +222,9 @@ fn map(section: &Section<'_, '_>, protocol: Protocol, folder: &Path) -> Option<M
                           ends in .toml";
             section.required("map", &format!("{advice}; known are {}", known.join(", ")))?
         }
-        Protocol::Dsmr | Protocol::Sml | Protocol::Iec62056 | Protocol::S0 => section.text("map")?,
+        Protocol::Dsmr | Protocol::Sml | Protocol::Dlms | Protocol::Iec62056 | Protocol::S0 => {
+            section.text("map")?
+        }
     };
     let map = MapSource::parse(&found.value, folder);
     if let MapSource::BuiltIn(name) = &map

@@ -115,6 +115,7 @@ impl MeterTask {
         let of_meter = match settings.protocol {
             ProtocolSettings::Dsmr { clock_base, .. } => Some(MeterClock::new(clock_base)),
             ProtocolSettings::Sml
+            | ProtocolSettings::Dlms { .. }
             | ProtocolSettings::Iec62056 { .. }
             | ProtocolSettings::Modbus(_)
             | ProtocolSettings::S0 { .. } => None,

@@ -35,5 +35,5 @@ mod writer;
 
 pub(crate) use examine::{Finding, examine};
 pub(crate) use handler_seat::DynHandler;
-pub(crate) use prepare::{Prepared, line_or, meter_settings, register_map};
+pub(crate) use prepare::{Prepared, line_or, list_models, meter_settings, register_map};
 pub use ven::{StartError, Ven, VenBuilder, VenHandle};

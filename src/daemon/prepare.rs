@@ -25,8 +25,8 @@ use super::meter_task::MeterSettings;
 use super::refused;
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
 use crate::metering::{
-    Framing, Keys, LineSettings, ModbusSettings, Protocol, ProtocolSettings, PullSettings, PulseFlow,
-    PulseForm, PulseSettings, RegisterMap, Sealing,
+    Framing, Keys, LIST_MODELS, LineSettings, ListModels, ModbusSettings, Protocol, ProtocolSettings,
+    PullSettings, PulseFlow, PulseForm, PulseSettings, RegisterMap, Sealing,
 };
 use crate::time::Span;
 
@@ -421,6 +421,15 @@ fn protocol(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Optio
             ProtocolSettings::Dsmr { clock_base: section.clock_base, sealing: sealing(faults, at, section)? }
         }
         Protocol::Sml => ProtocolSettings::Sml,
+        Protocol::Dlms => {
+            let models = list_models(section.models.as_deref(), section.model.as_deref());
+            let key = if section.models.is_some() { "models" } else { "model" };
+            ProtocolSettings::Dlms {
+                clock_base: section.clock_base,
+                sealing: sealing(faults, at, section)?,
+                models: faults.check(&format!("meter[{at}].{key}"), None, models)?,
+            }
+        }
         Protocol::Iec62056 => {
             let pull = section.asked.then(|| pull(section));
             let settings = ProtocolSettings::Iec62056 { pull };
@@ -484,6 +493,19 @@ fn meter_key(faults: &mut Faults<'_>, setting: &str, source: &SecretSource) -> O
         faults.warn_of_readers(setting, path);
     }
     faults.check(setting, None, source.text())
+}
+
+/// What the lists of DLMS mean, by that file or by what the program knows; `model`: the one that it is.
+pub(crate) fn list_models(file: Option<&Path>, model: Option<&str>) -> Result<ListModels, String> {
+    let named = |path: &Path, what: String| format!("{}: {what}", path.display());
+    let models = match file {
+        None => ListModels::parse(LIST_MODELS).map_err(|error| error.to_string())?,
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| named(path, error.to_string()))?;
+            ListModels::parse(&text).map_err(|error| named(path, error.to_string()))?
+        }
+    };
+    model.map_or(Ok(models.clone()), |model| models.named(model)).map_err(|error| error.to_string())
 }
 
 /// The map of that name, or in that file.

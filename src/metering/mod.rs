@@ -24,19 +24,19 @@ mod s0;
 mod series;
 mod session;
 mod simulator;
+mod sml;
 mod telegram;
 mod unit;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ciphered::{CounterGuard, Keys};
+pub(crate) use ciphered::{CounterGuard, Keys, SystemTitle};
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
+pub(crate) use dlms::{BUILT_IN as LIST_MODELS, HanSimulator, ListModels};
 pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode};
 pub(crate) use meter_clock::MeterClock;
-pub(crate) use modbus::{
-    BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, likeness,
-};
+pub(crate) use modbus::{BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, likeness};
 pub(crate) use obis::ObisCode;
 pub(crate) use protocol::{Protocol, ProtocolSettings, Sealing};
 pub(crate) use pulses::PulseForm;

@@ -7,6 +7,7 @@ use crate::time::Span;
 
 use super::ciphered::{CounterGuard, Keys, Opener};
 use super::decoder::{Decoder, Framing, LineSettings};
+use super::dlms::{DlmsDecoder, ListModels};
 use super::dsmr::{LUXEMBOURG_AUTHENTICATION_KEY, P1Decoder};
 use super::iec62056_21::{BadPull, IecDecoder, PullSettings};
 use super::modbus::{ModbusDecoder, ModbusSettings};
@@ -22,6 +23,8 @@ pub(crate) enum Protocol {
     Dsmr,
     /// The Smart Message Language of German meters.
     Sml,
+    /// What meters push by DLMS/COSEM through their HAN ports.
+    Dlms,
     /// IEC 62056-21, asked (modes A to C) or not (mode D).
     Iec62056,
     /// Modbus RTU.
@@ -75,6 +78,13 @@ pub(crate) enum ProtocolSettings {
         sealing: Sealing,
     },
     Sml,
+    Dlms {
+        /// As above.
+        clock_base: Span,
+        sealing: Sealing,
+        /// What lists mean that do not say it themselves.
+        models: ListModels,
+    },
     Iec62056 {
         /// How the meter is asked; `None`: it speaks by itself.
         pull: Option<PullSettings>,
@@ -93,6 +103,7 @@ impl ProtocolSettings {
         match self {
             Self::Dsmr { .. } => Protocol::Dsmr,
             Self::Sml => Protocol::Sml,
+            Self::Dlms { .. } => Protocol::Dlms,
             Self::Iec62056 { .. } => Protocol::Iec62056,
             Self::Modbus(_) => Protocol::Modbus,
             Self::S0 { .. } => Protocol::S0,
@@ -109,7 +120,7 @@ impl ProtocolSettings {
             Self::Iec62056 { pull } => {
                 iec_decoder(pull.as_ref()).map(|_| ()).map_err(|error| error.to_string())
             }
-            Self::Dsmr { .. } | Self::Sml | Self::Modbus(_) | Self::S0 { .. } => Ok(()),
+            Self::Dsmr { .. } | Self::Sml | Self::Dlms { .. } | Self::Modbus(_) | Self::S0 { .. } => Ok(()),
         }
     }
 
@@ -121,6 +132,9 @@ impl ProtocolSettings {
                 sealing.opener(Some(LUXEMBOURG_AUTHENTICATION_KEY)),
             )),
             Self::Sml => Box::new(SmlDecoder::new()),
+            Self::Dlms { clock_base, sealing, models } => {
+                Box::new(DlmsDecoder::new(*clock_base, sealing.opener(None), models.clone()))
+            }
             Self::Iec62056 { pull } => {
                 Box::new(iec_decoder(pull.as_ref()).unwrap_or_else(|_| IecDecoder::listening()))
             }
@@ -132,7 +146,7 @@ impl ProtocolSettings {
     /// What it takes to open what the meter encrypts, where it may.
     pub(crate) const fn sealing(&mut self) -> Option<&mut Sealing> {
         match self {
-            Self::Dsmr { sealing, .. } => Some(sealing),
+            Self::Dsmr { sealing, .. } | Self::Dlms { sealing, .. } => Some(sealing),
             Self::Sml | Self::Iec62056 { .. } | Self::Modbus(_) | Self::S0 { .. } => None,
         }
     }
@@ -153,6 +167,7 @@ impl ProtocolSettings {
     pub(crate) fn usual_line(&self) -> LineSettings {
         match self {
             Self::Dsmr { .. } => LineSettings { baud: 115_200, framing: Framing::EightNone },
+            Self::Dlms { .. } => LineSettings { baud: 2400, framing: Framing::EightEven },
             Self::Sml => LineSettings { baud: 9600, framing: Framing::EightNone },
             Self::Iec62056 { pull: None } => LineSettings { baud: 9600, framing: Framing::SevenEven },
             Self::Iec62056 { pull: Some(pull) } => pull.line(),
@@ -166,7 +181,7 @@ impl ProtocolSettings {
     pub(crate) fn patience(&self) -> Span {
         const LEAST: Span = Span::from_seconds(30);
         match self {
-            Self::Dsmr { .. } | Self::Sml | Self::Iec62056 { pull: None } => LEAST,
+            Self::Dsmr { .. } | Self::Sml | Self::Dlms { .. } | Self::Iec62056 { pull: None } => LEAST,
             // A readout at 300 bits per second takes minutes.
             Self::Iec62056 { pull: Some(pull) } => (Span::MINUTE * 5).max(pull.every * 3),
             Self::Modbus(settings) => LEAST.max(settings.interval * 3),

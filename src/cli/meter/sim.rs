@@ -9,8 +9,8 @@ use clap::Args;
 use crate::daemon::clock::Clock;
 use crate::daemon::line_or;
 use crate::metering::{
-    IecSimulator, LineSettings, ModbusSimulator, ObisCode, ProtocolSettings, SaidBytes, SimulatedMode,
-    Simulator, SmlReading, sml_file,
+    HanSimulator, IecSimulator, LineSettings, ModbusSimulator, ObisCode, ProtocolSettings, SaidBytes,
+    SimulatedMode, Simulator, SmlReading, SystemTitle, sml_file,
 };
 use crate::mock_meter::{Player, Voice};
 use crate::openadr::message::Decimal;
@@ -66,6 +66,22 @@ fn voice(settings: &ProtocolSettings, line: LineSettings, start: Timestamp) -> B
         ProtocolSettings::Dsmr { .. } => Box::new(Speaker { house, line, write: Simulator::telegram }),
         ProtocolSettings::Sml => {
             Box::new(Speaker { house, line, write: move |house: &mut Simulator, at| sml(house, start, at) })
+        }
+        ProtocolSettings::Dlms { sealing, .. } => {
+            let mut meter = match &sealing.keys {
+                None => HanSimulator::default(),
+                // A meter that has counted since it was put in.
+                Some(keys) => HanSimulator::encrypted(
+                    keys.clone(),
+                    SystemTitle(*b"OVNSIMUL"),
+                    u32::try_from(start.seconds()).unwrap_or(0),
+                ),
+            };
+            let write = move |house: &mut Simulator, at| {
+                house.telegram(at);
+                meter.frames(&house.reading())
+            };
+            Box::new(Speaker { house, line, write })
         }
         ProtocolSettings::Iec62056 { pull } => {
             let mode = if pull.is_some() { SimulatedMode::C } else { SimulatedMode::D };

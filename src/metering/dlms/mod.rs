@@ -130,6 +130,10 @@ impl DlmsDecoder {
 }
 
 impl Decoder for DlmsDecoder {
+    fn counters(&self) -> Option<&CounterGuard> {
+        Some(self.counters())
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         self.ended = false;
         self.frames.push(bytes);

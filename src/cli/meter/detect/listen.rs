@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::daemon::list_models;
 use crate::metering::{Decoder, Framing, LineSettings, Protocol, ProtocolSettings, Sealing, Why};
 use crate::time::Span;
 
@@ -83,6 +84,11 @@ fn speakers() -> Vec<ProtocolSettings> {
             Some(ProtocolSettings::Dsmr { clock_base: Span::HOUR, sealing: Sealing::default() })
         }
         Protocol::Sml => Some(ProtocolSettings::Sml),
+        Protocol::Dlms => Some(ProtocolSettings::Dlms {
+            clock_base: Span::HOUR,
+            sealing: Sealing::default(),
+            models: list_models(None, None).ok()?,
+        }),
         Protocol::Iec62056 => Some(ProtocolSettings::Iec62056 { pull: None }),
         Protocol::Modbus | Protocol::S0 => None,
     };

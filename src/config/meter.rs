@@ -135,7 +135,7 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
     let authentication_key = secret(&section, "authentication_key", "a key", folder);
     let unauthenticated = or(section.boolean("unauthenticated"), false);
     if authentication_key.is_some() && !section.has("key") {
-        section.fault("authentication_key", "needs key beside it");
+        section.fault_at("authentication_key", "needs key beside it");
     }
     let clock_base = or(section.span("clock_base"), Span::HOUR);
     let asked = or(section.choice("mode", &[("pull", true), ("push", false)]), true);
@@ -209,7 +209,7 @@ fn strangers(section: &Section<'_, '_>, protocol: Protocol) {
         if !protocols.contains(&protocol) {
             let words: Vec<_> = protocols.iter().map(|protocol| protocol.word()).collect();
             let what = format!("is for protocol = \"{}\" only", words.join("\" or \""));
-            section.fault(name, what);
+            section.fault_at(name, what);
         }
     }
 }

@@ -150,6 +150,13 @@ impl<'r, 't> Section<'r, 't> {
         self.reader.fault(self.line, &self.key(name), what);
     }
 
+    /// A fault of a setting that stands here, or in the environment.
+    pub(super) fn fault_at(&self, name: &str, what: impl Into<String>) {
+        let value = self.table.and_then(|table| table.get(name));
+        let line = value.map(|value| self.reader.line(value.span().start));
+        self.reader.fault(line, &self.key(name), what);
+    }
+
     pub(super) fn text(&self, name: &'static str) -> Option<Found<String>> {
         self.scalar(name, "a text in quotes", |value| value.as_str().map(str::to_owned))
     }

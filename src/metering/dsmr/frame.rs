@@ -31,7 +31,7 @@ pub(super) struct Frame {
 }
 
 /// Bytes that are not decided yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Frames {
     buffer: Vec<u8>,
     /// What stands before this is done with.
@@ -57,6 +57,21 @@ const fn plain(byte: u8) -> u8 {
 }
 
 impl Frames {
+    /// With room for all that is ever held.
+    pub(super) fn new() -> Self {
+        Self {
+            buffer: Vec::with_capacity(MOST),
+            head: 0,
+            scanned: 0,
+            told: 0,
+            inside: None,
+            tried: 0,
+            candidate: None,
+            #[cfg(test)]
+            work: 0,
+        }
+    }
+
     /// Takes more bytes, and gives how many were taken out before them: those that are done with, or too many.
     pub(super) fn push(&mut self, bytes: &[u8]) -> usize {
         let bytes = &bytes[bytes.len().saturating_sub(MOST)..];
@@ -335,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_candidate_waits_for_its_digits() {
-        let mut frames = Frames::default();
+        let mut frames = Frames::new();
         frames.push(TINY);
         for piece in [&b"4"[..], b"E", b"F"] {
             assert_eq!(frames.candidate(usize::MAX, false), None);
@@ -349,7 +364,7 @@ mod tests {
 
     #[test]
     fn silence_ends_what_has_begun() {
-        let mut frames = Frames::default();
+        let mut frames = Frames::new();
         frames.push(TINY);
         frames.push(b"4ef1");
         assert!(frames.candidate(usize::MAX, true).unwrap().unwrap().checked);
@@ -362,7 +377,7 @@ mod tests {
 
     #[test]
     fn what_never_ends_is_given_up() {
-        let mut frames = Frames::default();
+        let mut frames = Frames::new();
         frames.push(b"/ABC5");
         frames.push(&[b'x'; 17_000]);
         assert_eq!(frames.candidate(usize::MAX, false), Some(Err(Why::TooLong(LONGEST))));

@@ -65,7 +65,7 @@ impl P1Decoder {
     /// For a meter that encrypts, or may.
     pub(crate) fn encrypted(clock_base: Span, opener: Opener) -> Self {
         Self {
-            frames: Frames::default(),
+            frames: Frames::new(),
             sealed: Sealed::default(),
             opener,
             opened: None,

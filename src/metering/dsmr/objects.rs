@@ -3,6 +3,10 @@
 //! A line that is not understood is kept as its text. What a device behind the meter says without a possible time is no value (the
 //! meter writes `632525252525W` or a date of 1970 for a device that is silent or was taken away): it becomes its text, so that nobody
 //! takes it for a number, of quality `Bad` and without a time.
+//!
+//! A row of a table (a failure of power, the peak of a month, the gas of an hour) is an object of its own, with the time at which it was,
+//! the newest first. Group F numbers the rows as OBIS numbers the last periods, so that none is taken for the value of now; the newest
+//! gas is that of now. The line of a table of failures or of months is kept as text before its rows.
 
 use crate::metering::obis::{NOW, ObisCode};
 use crate::metering::telegram::{Object, ObjectValue};

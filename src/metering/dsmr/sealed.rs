@@ -219,6 +219,19 @@ mod tests {
     }
 
     #[test]
+    fn what_looks_like_a_beginning_at_the_end_of_a_frame_delays_nothing() {
+        for at in 101..=113 {
+            let mut bytes = frame(100);
+            bytes.truncate(at);
+            bytes.extend([0xDB, 8]);
+            bytes.resize(113.max(at + 2), 0xAA);
+            for length in [113, bytes.len()] {
+                assert_eq!(Sealed::default().whole(&bytes[..length], false), Some(0..113), "{at}");
+            }
+        }
+    }
+
+    #[test]
     fn what_ends_in_silence_is_given_up() {
         let mut sealed = Sealed::default();
         let bytes = [&frame(100)[..50], &frame(100)[..60], b"\xDB\x08"].concat();

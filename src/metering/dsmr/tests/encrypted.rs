@@ -90,6 +90,18 @@ fn a_frame_is_read_as_soon_as_it_is_whole() {
 }
 
 #[test]
+fn a_short_checksum_ends_where_a_frame_begins() {
+    // The first telegram whose checksum has three digits, and nothing behind it.
+    let short =
+        |number: &u32| text(*number).strip_suffix(b"\r\n").is_some_and(|text| text[text.len() - 4] == b'0');
+    let number = (1_000..).find(short).unwrap();
+    let mut text = text(number);
+    text.truncate(text.len() - 2);
+    text.remove(text.len() - 4);
+    assert_eq!(said(decoder, &[text, sealed(1)].concat()), [Ok(number), Ok(1)]);
+}
+
+#[test]
 fn a_wrong_key_a_damaged_frame_and_a_replay_are_told_apart() {
     let other = || decoder_with(Keys::new([7; 16], Some(LUXEMBOURG_AUTHENTICATION_KEY)), false);
     assert_eq!(said(other, &[sealed(1), sealed(2)].concat()), [Err(Why::WrongKey), Err(Why::WrongKey)]);

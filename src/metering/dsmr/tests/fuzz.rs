@@ -11,7 +11,7 @@ use crate::metering::dsmr::{P1Decoder, P1Telegram, crc16_arc};
 use crate::time::Span;
 
 /// No meter's undecided bytes take more.
-const MEMORY: usize = 64 * 1024;
+const MEMORY: usize = 32 * 1024;
 
 /// What breaks readers.
 const WORDS: &[&[u8]] = &[

@@ -9,7 +9,7 @@ use crate::metering::{Quantity, Series, Simulator};
 use crate::time::Span;
 
 /// No meter's undecided bytes take more.
-const MEMORY: usize = 64 * 1024;
+const MEMORY: usize = 32 * 1024;
 
 /// Scraps of telegrams, so that much of what is drawn gets far.
 fn scrap() -> impl Strategy<Value = Vec<u8>> {

@@ -192,7 +192,6 @@ impl Frames {
         }
         self.maybe.clear();
         let start = start.ok_or(Why::Crc { found, expected })?;
-        self.scanned = end;
         self.last = start..end;
         let stop = escape.checked_sub(filling.into()).filter(|stop| filling < 4 && *stop >= start + MARK);
         let what = || format!("{filling} filling bytes at the end");

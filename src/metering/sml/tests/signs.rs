@@ -120,4 +120,6 @@ fn a_meter_without_its_pin_is_told_of() {
         decoder.push(&file(OTHER, &[register(IMPORT, -1, tenths)]));
         assert_eq!(decoder.next().unwrap().unwrap().quality, DataQuality::Good, "{tenths}");
     }
+    decoder.push(&file(OTHER, &[register(IMPORT, 3, 13_024)]));
+    assert_eq!(decoder.next().unwrap().unwrap().quality, PIN_MISSING, "the PIN was taken back");
 }

@@ -182,7 +182,6 @@ impl Frames {
     fn done(&mut self, until: usize) {
         self.begun = Begun::Nothing;
         (self.scanned, self.line) = (until, until);
-        self.forget(until);
     }
 
     /// Gives up what has begun; another may begin from this place on.
@@ -257,14 +256,14 @@ impl Frames {
                 return self.broken_off(line + start);
             }
             self.done(at + 1);
-            self.begun = Begun::Lines { from: 0 };
+            self.begun = Begun::Lines { from: at + 1 };
             return Some(Found::Identification(identification));
         }
         let Begun::Lines { from } = self.begun else { return None };
         if self.buffer.get(line) == Some(&ACK) {
             // The echo of our own acknowledgement.
             self.begun = Begun::Lines { from: at + 1 };
-        } else if !self.patient && is_over(&self.buffer[from..at]) {
+        } else if !self.patient && self.buffer[from..at].ends_with(b"!") && is_over(&self.buffer[from..at]) {
             return self.broken_off(at + 1);
         }
         None
@@ -407,6 +406,21 @@ mod tests {
         );
         assert_eq!(told(b"/ABC5X\r\n\x06050\r\n1.8.0(5)\r\n!\r\n"), ["C(53, 9600)", "?1.8.0(5)\r\n!"]);
         assert_eq!(told(b"\x021.8.0(5)\r\n!\r\n"), ["?1.8.0(5)\r\n!"], "neither ETX nor checksum");
+    }
+
+    #[test]
+    fn the_time_it_takes_is_that_of_the_bytes() {
+        let hostile: [&[u8]; 6] = [b"\x02\x03x", b"/ABC5\r\n(", b"\r", b"!\r", b"/ABC", b"\x01"];
+        for pattern in hostile {
+            let mut frames = Frames::default();
+            // Every byte is looked at a few times; were it every byte for every byte, this would take minutes.
+            for _ in 0..100 {
+                frames.push(b"/ABC5\r\n");
+                frames.push(&pattern.repeat(LONGEST / pattern.len()));
+                while frames.next().is_some() {}
+                assert!(frames.held() <= MOST);
+            }
+        }
     }
 
     #[test]

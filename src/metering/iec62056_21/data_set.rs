@@ -36,8 +36,7 @@ impl<'a> DataSet<'a> {
 /// of an unreadable line is left out otherwise. In any case where there is no set at all.
 pub(super) fn data_sets(text: &str, strict: bool) -> Result<Vec<DataSet<'_>>, Why> {
     let mut sets: Vec<DataSet<'_>> = Vec::new();
-    let mut number = 1;
-    for line in text.split('\n') {
+    for (number, line) in (1..).zip(text.split('\n')) {
         let mut rest = line.trim();
         while !rest.is_empty() && !rest.starts_with('!') {
             let Some((set, behind)) = next(rest, sets.last().map(|set| set.address)) else {
@@ -52,7 +51,6 @@ pub(super) fn data_sets(text: &str, strict: bool) -> Result<Vec<DataSet<'_>>, Wh
         if rest.starts_with('!') {
             break;
         }
-        number += 1;
     }
     if sets.is_empty() { Err(Why::Cut) } else { Ok(sets) }
 }

@@ -11,13 +11,12 @@
 
 use crate::metering::decoder::{Refused, Why};
 
+use super::identification::{IDENTIFICATION, Identification, identification};
+
 /// No block is longer.
 pub(super) const LONGEST: usize = 20 * 1024;
 /// Undecided bytes beyond this are dropped, oldest first.
 const MOST: usize = 2 * LONGEST;
-/// No identification is longer; the standard has 16 characters behind the slash and four.
-const IDENTIFICATION: usize = 80;
-
 const SOH: u8 = 0x01;
 const STX: u8 = 0x02;
 const ETX: u8 = 0x03;
@@ -29,25 +28,6 @@ pub(super) enum Found {
     Identification(Identification),
     Block(Block),
     Refused(Refused),
-}
-
-/// A meter's first line: `/XXXZ` and its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identification {
-    /// The third letter of its maker is small: it answers after 20 ms already.
-    pub(super) fast: bool,
-    pub(super) mode: Mode,
-}
-
-/// What the character behind the maker's letters says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// Data follow at the same speed.
-    A,
-    /// Data follow at this speed.
-    B(u32),
-    /// Data follow at this speed, which the character names, after an acknowledgement.
-    C(u8, u32),
 }
 
 /// Data of a meter.
@@ -202,7 +182,6 @@ impl Frames {
     fn done(&mut self, until: usize) {
         self.begun = Begun::Nothing;
         (self.scanned, self.line) = (until, until);
-        self.forget(until);
     }
 
     /// Gives up what has begun; another may begin from this place on.
@@ -277,14 +256,14 @@ impl Frames {
                 return self.broken_off(line + start);
             }
             self.done(at + 1);
-            self.begun = Begun::Lines { from: 0 };
+            self.begun = Begun::Lines { from: at + 1 };
             return Some(Found::Identification(identification));
         }
         let Begun::Lines { from } = self.begun else { return None };
         if self.buffer.get(line) == Some(&ACK) {
             // The echo of our own acknowledgement.
             self.begun = Begun::Lines { from: at + 1 };
-        } else if !self.patient && is_over(&self.buffer[from..at]) {
+        } else if !self.patient && self.buffer[from..at].ends_with(b"!") && is_over(&self.buffer[from..at]) {
             return self.broken_off(at + 1);
         }
         None
@@ -330,34 +309,9 @@ pub(super) fn bcc(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |bcc, byte| bcc ^ byte)
 }
 
-/// The last identification that such a line ends with, and where it begins.
-fn identification(line: &[u8]) -> Option<(usize, Identification)> {
-    let starts = line.iter().enumerate().rev().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-    starts.filter_map(|at| Some((at, Identification::parse(&line[at..])?))).next()
-}
-
-impl Identification {
-    fn parse(line: &[u8]) -> Option<Self> {
-        let [b'/', a, b, c, rest @ ..] = line else { return None };
-        let is_name = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'(' | b')' | b'!');
-        if ![a, b, c].iter().all(|letter| letter.is_ascii_alphabetic()) || !rest.iter().all(is_name) {
-            return None;
-        }
-        const BAUD: [u32; 7] = [300, 600, 1200, 2400, 4800, 9600, 19_200];
-        let baud = |first: u8| BAUD.get(usize::from(rest.first()?.checked_sub(first)?)).copied();
-        let letter = rest.first().filter(|byte| matches!(byte, b'A'..=b'F'));
-        let mode = match (letter.and_then(|_| baud(b'A' - 1)), rest.first().zip(baud(b'0'))) {
-            (Some(baud), _) => Mode::B(baud),
-            (None, Some((character, baud))) => Mode::C(*character, baud),
-            (None, None) => Mode::A,
-        };
-        Some(Self { fast: c.is_ascii_lowercase(), mode })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Block, Found, Frames, Identification, LONGEST, MOST, Mode, Why, bcc};
+    use super::{Block, Found, Frames, LONGEST, MOST, Why, bcc};
 
     fn all(bytes: &[u8], piece: usize, patient: bool) -> Vec<Found> {
         let mut frames = Frames { patient, ..Frames::default() };
@@ -389,27 +343,6 @@ mod tests {
         let mut body = [text.as_bytes(), b"\x03"].concat();
         body.push(bcc(&body));
         [b"\x02", &body[..]].concat()
-    }
-
-    #[test]
-    fn the_character_behind_the_maker_says_the_mode() {
-        for (line, fast, mode) in [
-            (&b"/LGZ5\\2ZMD4104407.B31"[..], false, Mode::C(b'5', 9600)),
-            (b"/LGz6X", true, Mode::C(b'6', 19_200)),
-            (b"/ACE0\\3k260V01.18", false, Mode::C(b'0', 300)),
-            (b"/SIEC2WR5", false, Mode::B(2400)),
-            (b"/SYNA", false, Mode::B(600)),
-            (b"/SYNF", false, Mode::B(19_200)),
-            (b"/SYNG", false, Mode::A),
-            (b"/SYN7", false, Mode::A),
-            (b"/SYN", false, Mode::A),
-            (b"/SYN\\2x", false, Mode::A),
-        ] {
-            assert_eq!(Identification::parse(line), Some(Identification { fast, mode }), "{line:?}");
-        }
-        for line in [&b"/?!"[..], b"/AB", b"/A1C5", b"/ABC5(", b"/ABC5\x01", b"ABC5"] {
-            assert_eq!(Identification::parse(line), None, "{line:?}");
-        }
     }
 
     #[test]
@@ -473,6 +406,21 @@ mod tests {
         );
         assert_eq!(told(b"/ABC5X\r\n\x06050\r\n1.8.0(5)\r\n!\r\n"), ["C(53, 9600)", "?1.8.0(5)\r\n!"]);
         assert_eq!(told(b"\x021.8.0(5)\r\n!\r\n"), ["?1.8.0(5)\r\n!"], "neither ETX nor checksum");
+    }
+
+    #[test]
+    fn the_time_it_takes_is_that_of_the_bytes() {
+        let hostile: [&[u8]; 6] = [b"\x02\x03x", b"/ABC5\r\n(", b"\r", b"!\r", b"/ABC", b"\x01"];
+        for pattern in hostile {
+            let mut frames = Frames::default();
+            // Every byte is looked at a few times; were it every byte for every byte, this would take minutes.
+            for _ in 0..100 {
+                frames.push(b"/ABC5\r\n");
+                frames.push(&pattern.repeat(LONGEST / pattern.len()));
+                while frames.next().is_some() {}
+                assert!(frames.held() <= MOST);
+            }
+        }
     }
 
     #[test]

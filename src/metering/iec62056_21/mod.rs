@@ -4,6 +4,7 @@
 
 mod data_set;
 mod frame;
+mod identification;
 mod objects;
 mod poll;
 mod simulator;

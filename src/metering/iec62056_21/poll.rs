@@ -13,7 +13,8 @@ use crate::metering::decoder::{Act, Framing, LineSettings};
 use crate::time::Span;
 
 use super::PullSettings;
-use super::frame::{Identification, LONGEST, Mode, bcc};
+use super::frame::{LONGEST, bcc};
+use super::identification::{Identification, Mode};
 
 /// An answer begins within 1500 ms, and this for slow adapters.
 const FIRST: Span = Span::from_millis(2_000);

@@ -93,7 +93,7 @@ impl<'a> Line<'a> {
                     continue;
                 }
                 Act::Send(bytes) => {
-                    self.send(bytes);
+                    self.send(&bytes);
                     continue;
                 }
             };
@@ -110,13 +110,13 @@ impl<'a> Line<'a> {
         self.take();
     }
 
-    fn send(&mut self, bytes: Vec<u8>) {
-        self.sent.push((self.now, self.set.baud, bytes.clone()));
+    fn send(&mut self, bytes: &[u8]) {
+        self.sent.push((self.now, self.set.baud, bytes.to_vec()));
         self.now = self.now + time_of(self.set, bytes.len());
         if self.echoes {
-            self.coming.push_back((self.now, self.set.baud, bytes.clone()));
+            self.coming.push_back((self.now, self.set.baud, bytes.to_vec()));
         }
-        let said = (self.meter)(&bytes, self.set.baud, START + self.now);
+        let said = (self.meter)(bytes, self.set.baud, START + self.now);
         self.say(said);
     }
 

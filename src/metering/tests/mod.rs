@@ -1,5 +1,6 @@
 //! The room as a whole: real telegrams, noisy lines, and what reports are made of.
 
+pub(in crate::metering) mod fuzzing;
 mod hostile;
 mod lines;
 mod samples;

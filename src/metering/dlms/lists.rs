@@ -58,13 +58,11 @@ impl List {
         let single = std::slice::from_ref(body);
         let values = if let Data::List(values) = body { values.as_slice() } else { single };
         let (entries, model) = entries(values, models)?;
-        let octets = |entry: &Entry<'_, '_>| match entry.value {
-            Data::Octets(octets) if CLOCKS.contains(&entry.code) => {
-                <[u8; clock::LENGTH]>::try_from(*octets).ok()
-            }
-            _ => None,
+        let octets = |entry: &Entry<'_, '_>| {
+            let Data::Octets(octets) = entry.value else { return None };
+            <[u8; clock::LENGTH]>::try_from(*octets).ok()
         };
-        let clock = entries.iter().find_map(octets);
+        let clock = entries.iter().filter(|entry| CLOCKS.contains(&entry.code)).find_map(octets);
         Ok(Self { objects: entries.iter().filter_map(|entry| object(entry, model)).collect(), clock })
     }
 }

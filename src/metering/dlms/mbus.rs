@@ -53,18 +53,3 @@ pub(super) fn begins(bytes: &[u8]) -> Begins {
     let frame = Frame::Mbus { sequence: control & 0x0F, last: control & LAST != 0, data: data.to_vec() };
     Begins::Whole { length: whole, frame }
 }
-
-/// Writes a message in parts of at most so many bytes.
-#[cfg(test)]
-pub(super) fn write(apdu: &[u8], most: usize) -> Vec<Vec<u8>> {
-    let parts = apdu.chunks(most);
-    let count = parts.len();
-    let frame = |(number, part): (usize, &[u8])| {
-        let length = u8::try_from(BEFORE + part.len()).unwrap();
-        let control = u8::try_from(number).unwrap() | if number + 1 == count { LAST } else { 0 };
-        let content = [&[0x53, 0xFF, control, 0x01, 0x67], part].concat();
-        let sum = content.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
-        [&[START, length, length, START], content.as_slice(), &[sum, STOP]].concat()
-    };
-    parts.enumerate().map(frame).collect()
-}

@@ -2,12 +2,12 @@
 
 use super::super::CipheredFrame;
 use super::{AUTHENTICATION, PLAIN, opener, sealed};
-use crate::dice::fuzz;
+use crate::metering::tests::fuzzing::rounds;
 
 #[test]
 fn fuzz_nothing_is_opened_that_was_not_sealed() {
     let key = Some(AUTHENTICATION);
-    fuzz(|dice| {
+    rounds(|dice| {
         let security = dice.one_of(&[0x30, 0x20, 0x10, 0x00, 0x31]);
         let mut bytes = sealed(dice.one_of(&[key, None]), security, u32::from(dice.octet()));
         for _ in 0..dice.below(4) {

@@ -28,7 +28,7 @@ fn sealed(authentication: Option<[u8; 16]>, security: u8, counter: u32) -> Vec<u
 }
 
 fn open(opener: &mut Opener, bytes: &[u8]) -> Result<Opened, Why> {
-    let frame = CipheredFrame::parse(bytes).unwrap().unwrap();
+    let frame = CipheredFrame::parse(bytes)?.ok_or(Why::Cut)?;
     assert_eq!(frame.length, bytes.len());
     opener.open(&frame, &|plain| plain.starts_with(b"/what"))
 }

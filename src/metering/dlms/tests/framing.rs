@@ -1,7 +1,6 @@
 //! HDLC, M-Bus and blocks: what is joined, and what is told of the rest.
 
 use super::super::hdlc::{self, x25};
-use super::super::mbus;
 use super::*;
 
 /// A message of our own; every one is another.
@@ -97,11 +96,11 @@ fn a_good_frame_is_found_inside_and_behind_a_damaged_one() {
 
 #[test]
 fn parts_of_m_bus_are_joined_by_their_numbers() {
-    let parts = |second| mbus::write(&message(second), 40);
+    let parts = |second| mbus_parts(&message(second), 40);
     let (one, two) = (parts(1), parts(2));
     assert!(one.len() >= 4);
     assert_eq!(read(&[one.concat(), two.concat()].concat()), (vec![reading(1), reading(2)], vec![]));
-    assert_eq!(read(&mbus::write(&message(3), 249).concat()), (vec![reading(3)], vec![]));
+    assert_eq!(read(&mbus_parts(&message(3), 249).concat()), (vec![reading(3)], vec![]));
     for missing in 0..one.len() {
         let mut some = one.clone();
         some.remove(missing);
@@ -121,11 +120,11 @@ fn parts_of_m_bus_are_joined_by_their_numbers() {
 
 #[test]
 fn damaged_frames_of_m_bus_are_told() {
-    let frame = mbus::write(&message(1), 249).concat();
+    let frame = mbus_parts(&message(1), 249).concat();
     let with = |at: usize, byte: u8| {
         let mut frame = frame.clone();
         frame[at] = byte;
-        read(&[frame, mbus::write(&message(2), 249).concat()].concat())
+        read(&[frame, mbus_parts(&message(2), 249).concat()].concat())
     };
     let last = frame.len() - 1;
     assert_eq!(
@@ -133,8 +132,8 @@ fn damaged_frames_of_m_bus_are_told() {
         [Why::Content { at: last, what: "the frame ends with 17, not with 16".into() }]
     );
     assert!(matches!(with(30, 0xAA).1[..], [Why::Crc { .. }]));
-    for at in 0..frame.len() {
-        assert_eq!(with(at, frame[at] ^ 1).0, vec![reading(2)], "damaged at {at}");
+    for (at, byte) in frame.iter().enumerate() {
+        assert_eq!(with(at, byte ^ 1).0, vec![reading(2)], "damaged at {at}");
     }
     // Another application, with a sum that fits.
     let mut other = frame.clone();

@@ -1,8 +1,9 @@
 //! Damaged lines of every framing: nothing panics or grows, and the good message behind the damage is found.
 
-use super::super::{hdlc, mbus};
+use super::super::hdlc;
 use super::*;
-use crate::dice::{Dice, fuzz};
+use crate::dice::Dice;
+use crate::metering::tests::fuzzing::rounds;
 
 /// Frames of a good message of that second, in one of the framings.
 fn good(dice: &mut Dice, meter: &mut HanSimulator, second: i64) -> Vec<u8> {
@@ -10,7 +11,7 @@ fn good(dice: &mut Dice, meter: &mut HanSimulator, second: i64) -> Vec<u8> {
     match dice.below(3) {
         0 => hdlc::write(&message, 2000),
         1 => hdlc::write(&message, 10 + dice.place(200)),
-        _ => mbus::write(&message, 30 + dice.place(200)).concat(),
+        _ => mbus_parts(&message, 30 + dice.place(200)).concat(),
     }
 }
 
@@ -53,7 +54,7 @@ fn hear(dice: &mut Dice, decoder: &mut DlmsDecoder, bytes: &[u8]) -> Vec<Telegra
 
 #[test]
 fn fuzz_a_good_message_is_found_behind_every_damage() {
-    fuzz(|dice| {
+    rounds(|dice| {
         let encrypted = dice.one_in(2);
         let (mut meter, mut decoder) = if encrypted {
             (HanSimulator::encrypted(keys(), TITLE, 0), decoder_with(keys(), false))
@@ -77,7 +78,7 @@ fn fuzz_a_good_message_is_found_behind_every_damage() {
 
 #[test]
 fn fuzz_messages_of_any_bytes_are_read_or_refused() {
-    fuzz(|dice| {
+    rounds(|dice| {
         let mut message = HanSimulator::default().message(&reading(1));
         damage(dice, &mut message);
         message.truncate(2000);

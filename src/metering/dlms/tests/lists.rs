@@ -22,7 +22,7 @@ fn axdr_text(text: &str) -> String {
 
 /// What an object says, its unit included.
 fn said(telegram: &Telegram, code: &str) -> String {
-    match &telegram.object(ObisCode::parse(code).unwrap()).unwrap().value {
+    match &telegram.object(obis(code)).unwrap().value {
         ObjectValue::Number(value, Some(unit)) => format!("{value} {unit}"),
         ObjectValue::Number(value, None) => value.to_string(),
         ObjectValue::Text(text) => text.clone(),

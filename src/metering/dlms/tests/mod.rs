@@ -88,14 +88,32 @@ fn reading(second: i64) -> Reading {
     }
 }
 
+/// Frames of M-Bus with the parts of a message, of at most so many bytes each.
+fn mbus_parts(apdu: &[u8], most: usize) -> Vec<Vec<u8>> {
+    let parts = apdu.chunks(most);
+    let count = parts.len();
+    let frame = |(number, part): (usize, &[u8])| {
+        let length = u8::try_from(5 + part.len()).unwrap();
+        let control = u8::try_from(number).unwrap() | if number + 1 == count { 0x10 } else { 0 };
+        let content = [&[0x53, 0xFF, control, 0x01, 0x67], part].concat();
+        let sum = content.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        [&[0x68, length, length, 0x68], content.as_slice(), &[sum, 0x16]].concat()
+    };
+    parts.enumerate().map(frame).collect()
+}
+
 /// What a telegram counts, as the reports take it.
 fn counted(telegram: &Telegram) -> Reading {
     Reading::of(telegram, telegram.clock.unwrap())
 }
 
+fn obis(code: &str) -> ObisCode {
+    ObisCode::parse(code).unwrap()
+}
+
 /// The text of an object.
 fn text(telegram: &Telegram, code: &str) -> Option<String> {
-    match &telegram.object(ObisCode::parse(code).unwrap())?.value {
+    match &telegram.object(obis(code))?.value {
         ObjectValue::Text(text) => Some(text.clone()),
         ObjectValue::Number(value, _) => Some(value.to_string()),
     }

@@ -1,12 +1,6 @@
 //! What reports are made of: readings in, values of intervals out.
 
-<<<<<<< HEAD
-=======
 pub(in crate::metering) mod fuzzing;
-mod hostile;
-mod lines;
-mod samples;
->>>>>>> m-dlms
 mod series;
 mod series_gaps;
 mod series_model;

@@ -22,17 +22,38 @@ pub(super) struct Heard {
     pub(super) verdict: Option<Verdict>,
 }
 
-/// A decoder, and whether it is given characters of seven bits.
+/// A decoder of a protocol.
 struct Ear {
     settings: ProtocolSettings,
     decoder: Box<dyn Decoder>,
-    seven: bool,
+}
+
+/// Whether what looks like characters of eight bits are those of seven, with the parity where the eighth bit is; decoders of text do not
+/// mind.
+#[derive(Debug, Default)]
+struct Parity {
+    odd: bool,
+    high: bool,
+}
+
+impl Parity {
+    fn hear(&mut self, piece: &[u8]) {
+        self.odd |= piece.iter().any(|byte| byte.count_ones() % 2 == 1);
+        self.high |= piece.iter().any(|byte| *byte >= 0x80);
+    }
+
+    /// How the line is better set.
+    const fn right(&self, setting: LineSettings) -> LineSettings {
+        let seven = self.high && !self.odd && matches!(setting.framing, Framing::EightNone);
+        LineSettings { framing: if seven { Framing::SevenEven } else { setting.framing }, ..setting }
+    }
 }
 
 /// Listens until something is understood, or somebody has said something whole that nobody understands.
 pub(super) async fn listen(line: &mut impl Line, setting: LineSettings, within: Span) -> io::Result<Heard> {
     let (began, until) = (line.now(), line.now() + within);
-    let mut ears = ears(setting);
+    let mut ears: Vec<_> = speakers().into_iter().map(Ear::new).collect();
+    let mut parity = Parity::default();
     let mut bytes = 0;
     // Since when it has been spoken without a pause, and whether its beginning was heard.
     let mut speech: Option<(Span, bool)> = None;
@@ -52,29 +73,17 @@ pub(super) async fn listen(line: &mut impl Line, setting: LineSettings, within: 
             continue;
         }
         bytes += piece.len();
+        parity.hear(&piece);
         let (since, _) = *speech.get_or_insert((now, bytes > piece.len() || now - began > BEGAN_BEFORE));
-        if let Some(verdict) = ears.iter_mut().find_map(|ear| ear.hear(&piece, setting)) {
+        if let Some(verdict) = ears.iter_mut().find_map(|ear| ear.hear(&piece, parity.right(setting))) {
             return Ok(Heard { bytes, verdict: Some(verdict) });
         }
         if now - since > LONGEST {
             break;
         }
     }
-    let verdict = ears.iter_mut().find_map(|ear| ear.end(setting));
+    let verdict = ears.iter_mut().find_map(|ear| ear.end(parity.right(setting)));
     Ok(Heard { bytes, verdict })
-}
-
-fn ears(setting: LineSettings) -> Vec<Ear> {
-    let mut ears = Vec::new();
-    for seven in [false, true] {
-        if seven && setting.framing != Framing::EightNone {
-            continue;
-        }
-        for settings in speakers() {
-            ears.push(Ear { decoder: settings.decoder(), settings, seven });
-        }
-    }
-    ears
 }
 
 /// Everything that speaks by itself.
@@ -96,30 +105,27 @@ fn speakers() -> Vec<ProtocolSettings> {
 }
 
 impl Ear {
-    fn hear(&mut self, piece: &[u8], setting: LineSettings) -> Option<Verdict> {
-        if self.seven {
-            let stripped: Vec<u8> = piece.iter().map(|byte| byte & 0x7F).collect();
-            self.decoder.push(&stripped);
-        } else {
-            self.decoder.push(piece);
-        }
-        self.understood(setting)
+    fn new(settings: ProtocolSettings) -> Self {
+        Self { decoder: settings.decoder(), settings }
+    }
+
+    fn hear(&mut self, piece: &[u8], line: LineSettings) -> Option<Verdict> {
+        self.decoder.push(piece);
+        self.understood(line)
     }
 
     /// Nothing more comes.
-    fn end(&mut self, setting: LineSettings) -> Option<Verdict> {
+    fn end(&mut self, line: LineSettings) -> Option<Verdict> {
         self.decoder.quiet();
-        self.understood(setting)
+        self.understood(line)
     }
 
-    fn understood(&mut self, setting: LineSettings) -> Option<Verdict> {
+    fn understood(&mut self, line: LineSettings) -> Option<Verdict> {
         let word = self.settings.protocol().word();
         let mut settings = vec![format!("protocol = \"{word}\"")];
         if let ProtocolSettings::Iec62056 { .. } = self.settings {
             settings.push("mode = \"push\"".to_owned());
         }
-        let framing = if self.seven { Framing::SevenEven } else { setting.framing };
-        let line = LineSettings { framing, ..setting };
         while let Some(outcome) = self.decoder.next() {
             match outcome {
                 Ok(telegram) => {

@@ -25,6 +25,7 @@ pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
 mod prepare;
+mod prepare_meters;
 pub(crate) mod refused;
 mod scribe;
 mod store;
@@ -35,5 +36,6 @@ mod writer;
 
 pub(crate) use examine::{Finding, examine};
 pub(crate) use handler_seat::DynHandler;
-pub(crate) use prepare::{Prepared, line_or, list_models, meter_settings, register_map};
+pub(crate) use prepare::Prepared;
+pub(crate) use prepare_meters::{line_or, list_models, meter_settings, register_map};
 pub use ven::{StartError, Ven, VenBuilder, VenHandle};

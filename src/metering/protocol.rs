@@ -63,8 +63,10 @@ impl Sealing {
     /// `usual`: the authentication key of those who are given none.
     fn opener(&self, usual: Option<[u8; 16]>) -> Opener {
         let usual = usual.filter(|_| !self.unauthenticated);
-        let keys = self.keys.clone();
-        let keys = keys.map(|keys| usual.map_or(keys.clone(), |usual| keys.or_authenticated_by(usual)));
+        let keys = self.keys.clone().map(|keys| match usual {
+            Some(usual) => keys.or_authenticated_by(usual),
+            None => keys,
+        });
         Opener::new(keys, self.unauthenticated, self.counters.clone())
     }
 }

@@ -93,8 +93,10 @@ fn play(mut line: Line, mut voice: Box<dyn Voice>, every: Span, stopped: &Atomic
             let at = coming.back().map_or(now, |(at, _)| now.max(*at)) + said.after;
             coming.push_back((at, said));
         }
-        while let Some((_, said)) = coming.pop_front_if(|(at, _)| *at <= now) {
-            say(&mut line, said)?;
+        while coming.front().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, said)) = coming.pop_front() {
+                say(&mut line, said)?;
+            }
         }
         let until = coming.front().map_or(next, |(at, _)| next.min(*at));
         let wait = (until - clock.now().wall).min(LOOK).max(Span::ZERO).micros() / 1000 + 1;

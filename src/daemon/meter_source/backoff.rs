@@ -34,9 +34,8 @@ impl Backoff {
     pub(super) async fn wait(&mut self, port: Option<&Path>) {
         // Without random numbers the pauses are all the same.
         let pause = self.pause(entropy::seed().unwrap_or(20));
-        let until = tokio::time::Instant::now() + pause;
-        let Some(port) = port else { return tokio::time::sleep_until(until).await };
-        let mut missing = false;
+        let Some(port) = port else { return tokio::time::sleep(pause).await };
+        let (mut left, mut missing) = (pause, false);
         loop {
             let there = std::fs::exists(port).unwrap_or(false);
             if there && missing {
@@ -44,12 +43,13 @@ impl Backoff {
                 self.next = FIRST;
                 return;
             }
-            missing = !there;
-            let now = tokio::time::Instant::now();
-            if now >= until {
+            if left.is_zero() {
                 return;
             }
-            tokio::time::sleep_until(until.min(now + LOOK)).await;
+            missing = !there;
+            let step = left.min(LOOK);
+            tokio::time::sleep(step).await;
+            left -= step;
         }
     }
 }
@@ -57,6 +57,8 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::{Backoff, Duration};
+    use crate::daemon::clock::Clock;
+    use crate::time::Span;
 
     #[test]
     fn pauses_grow_to_half_a_minute_and_begin_anew_after_success() {
@@ -74,12 +76,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let port = folder.path().join("port");
         let mut backoff = Backoff { next: Duration::from_secs(30) };
-        let started = tokio::time::Instant::now();
+        let clock = Clock::start();
         let plug = async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             std::fs::write(&port, "").unwrap();
         };
         tokio::join!(backoff.wait(Some(&port)), plug);
-        assert!(started.elapsed() < Duration::from_secs(3));
+        assert!(clock.now().since_start < Span::from_seconds(3));
     }
 }

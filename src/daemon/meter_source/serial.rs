@@ -41,12 +41,12 @@ impl SerialLine {
     /// Sends bytes and waits until the last has left: what comes next may be another speed.
     pub(super) async fn send(&mut self, bytes: &[u8], line: LineSettings) -> io::Result<()> {
         // The system knows of its own buffer only; what the adapter still holds is reckoned.
-        let out_at = tokio::time::Instant::now() + line.time_of(bytes.len()).to_std();
+        let mut out = std::pin::pin!(tokio::time::sleep(line.time_of(bytes.len()).to_std()));
         self.stream.write_all(bytes).await?;
         while self.stream.bytes_to_write()? > 0 {
             tokio::time::sleep(LOOK).await;
         }
-        tokio::time::sleep_until(out_at).await;
+        out.as_mut().await;
         Ok(())
     }
 

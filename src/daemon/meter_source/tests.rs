@@ -117,20 +117,23 @@ async fn what_a_command_has_started_ends_with_it() {
     let file = folder.path().join("id");
     let command = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
     let fed = fed(MeterSource::Exec(command), LONG);
-    let until = tokio::time::Instant::now() + PATIENCE;
-    let id = loop {
-        if let Ok(id) = std::fs::read_to_string(&file) {
-            break id.trim().to_owned();
+    let id = async {
+        loop {
+            if let Ok(id) = std::fs::read_to_string(&file) {
+                return id.trim().to_owned();
+            }
+            tokio::task::yield_now().await;
         }
-        assert!(tokio::time::Instant::now() < until, "it was started");
-        tokio::task::yield_now().await;
     };
+    let id = tokio::time::timeout(PATIENCE, id).await.unwrap();
     assert!(!is_dead(&id));
     drop(fed);
-    while !is_dead(&id) {
-        assert!(tokio::time::Instant::now() < until, "{id} lives");
-        tokio::task::yield_now().await;
-    }
+    let dead = async {
+        while !is_dead(&id) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, dead).await.unwrap();
 }
 
 /// What a feed says of a host that sends this each time it is connected.

@@ -54,10 +54,10 @@ impl Heard {
     }
 
     pub(super) fn refused(&mut self, refused: &Refused) {
-        match refused.why {
-            Why::NoAnswer => self.unanswered += 1,
-            Why::TooLong(_) | Why::Cut => {}
-            _ => self.frames += 1,
+        if refused.why == Why::NoAnswer {
+            self.unanswered += 1;
+        } else if !matches!(refused.why, Why::TooLong(_) | Why::Cut) {
+            self.frames += 1;
         }
         self.last = Some(refused.why.clone());
     }

@@ -74,7 +74,8 @@ pub(super) async fn listen(line: &mut impl Line, setting: LineSettings, within: 
         }
         bytes += piece.len();
         parity.hear(&piece);
-        let (since, _) = *speech.get_or_insert((now, bytes > piece.len() || now - began > BEGAN_BEFORE));
+        let (since, _) =
+            *speech.get_or_insert_with(|| (now, bytes > piece.len() || now - began > BEGAN_BEFORE));
         if let Some(verdict) = ears.iter_mut().find_map(|ear| ear.hear(&piece, parity.right(setting))) {
             return Ok(Heard { bytes, verdict: Some(verdict) });
         }

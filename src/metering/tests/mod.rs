@@ -1,5 +1,6 @@
 //! What reports are made of: readings in, values of intervals out.
 
+pub(in crate::metering) mod fuzzing;
 mod series;
 mod series_gaps;
 mod series_model;

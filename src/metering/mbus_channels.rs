@@ -279,6 +279,18 @@ mod tests {
     }
 
     #[test]
+    fn of_two_values_of_a_device_the_newer_counts() {
+        let lines = [
+            "0-1:24.1.0(003)",
+            "0-1:24.2.1(220206140000W)(00001.000*m3)",
+            "0-1:24.2.3(220206145500W)(00002.000*m3)",
+            "0-1:24.3.0(220206130000)(00)(60)(1)(0-1:24.2.1)(m3)",
+            "(00000.500)",
+        ];
+        assert_eq!(shown(&lines), ["*Gas 1 - 2.000 m3 2022-02-06T13:55:00Z"]);
+    }
+
+    #[test]
     fn what_has_no_type_and_no_channel_is_known_by_what_it_is() {
         assert_eq!(
             shown(&[

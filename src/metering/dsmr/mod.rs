@@ -147,10 +147,7 @@ impl P1Decoder {
                 self.opened = Some(Opened { start: frame.start, end: frame.end, telegram });
                 broken.map(|broken| self.refused(Why::Cut, broken))
             }
-            Err(why) => {
-                self.frames.told(frame.end);
-                self.sealed.refuse(&frame).then(|| self.refused(why, frame))
-            }
+            Err(why) => self.sealed.refuse(&frame).then(|| self.refused(why, frame)),
         }
     }
 

@@ -45,7 +45,8 @@ impl Lines {
             into.push(single(code, first));
             return;
         }
-        let groups: Vec<&str> = groups(text).collect();
+        // Where not all is in parentheses, nothing of it is taken for a value.
+        let groups: Vec<&str> = if has_groups(text) { groups(text).collect() } else { Vec::new() };
         let [_, _, c, d, ..] = code.0;
         let count = into.len();
         match groups[..] {

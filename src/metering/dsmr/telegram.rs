@@ -65,8 +65,10 @@ impl P1Telegram {
             let rest = &text[start..];
             let line = &rest[..rest.bytes().position(is_line_end).unwrap_or(rest.len())];
             let end = start + line.len();
-            let values = line.bytes().position(|byte| byte == b'(').filter(|open| has_groups(&line[*open..]));
+            let values = line.bytes().position(|byte| byte == b'(');
             let code = values.and_then(|open| ObisCode::parse(line[..open].trim_ascii()));
+            // What a checked telegram has behind a code is what the meter has written, whatever it is.
+            let values = values.filter(|open| code.is_some() && checked || has_groups(&line[*open..]));
             match (code, values, lines.last_mut()) {
                 (Some(code), Some(open), _) => lines.push(Line { code, values: start + open..end }),
                 // DSMR 3 writes the value of a gas meter on a line of its own.

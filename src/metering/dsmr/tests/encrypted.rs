@@ -4,13 +4,14 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::fuzz::{damage, fuzz, the_same_in_any_pieces};
+use super::fuzz::{damage, the_same_in_any_pieces};
 use super::samples::{expected, objects_that_differ};
 use super::{PIECES, t, told};
 use crate::metering::Simulator;
 use crate::metering::ciphered::{CounterGuard, Keys, Opener, Security, SystemTitle, seal};
 use crate::metering::decoder::{Decoder as _, Why};
 use crate::metering::dsmr::{LUXEMBOURG_AUTHENTICATION_KEY, P1Decoder, P1Telegram};
+use crate::metering::tests::fuzzing::rounds;
 use crate::openadr::message::DataQuality;
 use crate::test_support::samples;
 use crate::time::Span;
@@ -205,6 +206,14 @@ fn what_is_in_a_frame_must_be_a_telegram() {
 }
 
 #[test]
+fn nothing_in_a_replayed_frame_is_read() {
+    // What is authenticated and not encrypted stands in the frame as it is.
+    let open = seal(&text(2), &keys(), TITLE, Security(0x10), 2).unwrap();
+    let replayed = Err(Why::Replayed { counter: 2, last: 2 });
+    assert_eq!(said(decoder, &[&open[..], &open, &sealed(3)].concat()), [Ok(2), replayed, Ok(3)]);
+}
+
+#[test]
 fn counters_are_kept_from_run_to_run() {
     let mut first = decoder();
     super::outcomes(&mut first, &sealed(5), 64);
@@ -281,7 +290,7 @@ fn fuzz_encrypted_telegrams() {
     let start = t("2026-01-15T07:00:00Z");
     let meter = Simulator::v5(start).telegram(start + Span::MINUTE);
     let mut found = 0_u32;
-    fuzz(|dice| {
+    rounds(|dice| {
         let mut bytes = Vec::new();
         for number in 1..=1 + u32::try_from(dice.below(3)).unwrap() {
             let mut frame = match dice.below(6) {

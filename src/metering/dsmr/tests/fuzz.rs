@@ -1,13 +1,11 @@
 //! Damaged lines: no panic, little memory, the same in pieces of any size, and the good telegram behind the damage is found.
-#![expect(clippy::print_stderr, reason = "how often it was tried is told")]
-
-use std::time::{Duration, Instant};
 
 use super::{decoder, objects, t, told};
 use crate::dice::Dice;
 use crate::metering::Simulator;
 use crate::metering::decoder::{Decoder as _, Why};
 use crate::metering::dsmr::{P1Decoder, P1Telegram, crc16_arc};
+use crate::metering::tests::fuzzing::rounds;
 use crate::time::Span;
 
 /// No meter's undecided bytes take more.
@@ -38,20 +36,6 @@ const WORDS: &[&[u8]] = &[
     b"\xDB\x08",
     b"\xDB\x08SAGg\x00\x00\x00\x01\x82\x40\x00\x30",
 ];
-
-/// Fuzzes for `VEN_FUZZ_SECONDS`, or for a second. `VEN_SEED`, which is printed, repeats them.
-#[expect(clippy::disallowed_methods, reason = "a fuzzer stops by the clock, and a test asks who started it")]
-pub(super) fn fuzz(mut round: impl FnMut(&mut Dice)) {
-    let seconds = std::env::var("VEN_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    let (from, long) = (Instant::now(), Duration::from_secs(seconds.unwrap_or(1)));
-    let mut dice = Dice::seeded();
-    let mut rounds = 0_u64;
-    while from.elapsed() < long {
-        round(&mut dice);
-        rounds += 1;
-    }
-    eprintln!("{rounds} rounds");
-}
 
 /// Damages bytes in some places.
 pub(super) fn damage(dice: &mut Dice, bytes: &mut Vec<u8>) {
@@ -136,8 +120,8 @@ fn fuzz_plain_telegrams() {
         let at = start + Span::from_seconds(10 * number);
         corpus.extend([Simulator::v5(start).telegram(at), Simulator::v2(start).telegram(at)]);
     }
-    let (mut found, mut refused, mut rounds, mut by_chance) = (0_u32, 0_u32, 0_u32, 0_u32);
-    fuzz(|dice| {
+    let (mut found, mut refused, mut tried, mut by_chance) = (0_u32, 0_u32, 0_u32, 0_u32);
+    rounds(|dice| {
         let mut bytes = Vec::new();
         for _ in 0..=dice.below(3) {
             let mut telegram = dice.one_of(&corpus);
@@ -155,12 +139,12 @@ fn fuzz_plain_telegrams() {
             }
         }
         let last = outcomes.iter().flatten().next_back().and_then(P1Telegram::clock);
-        rounds += 1;
+        tried += 1;
         by_chance += u32::from(last != Some(start + Span::from_seconds(100)));
     });
     assert!(found > refused / 10 && refused > found / 10, "{found} found and {refused} refused");
     // A checksum of 16 bits fits the good telegram and what was cut before it once in 65,536 times.
-    assert!(by_chance <= 1 + rounds / 10_000, "{by_chance} of {rounds} good telegrams were lost");
+    assert!(by_chance <= 1 + tried / 10_000, "{by_chance} of {tried} good telegrams were lost");
 }
 
 /// Lines of any shape: what is read of them is what stands there, and nothing breaks.
@@ -171,7 +155,7 @@ fn fuzz_lines_of_a_telegram() {
     let has_clock = |line: &&[u8]| line.starts_with(b"0-0:1.0.0");
     let lines: Vec<&[u8]> =
         whole.split(|byte| *byte == b'\n').skip(2).filter(|line| !has_clock(line)).collect();
-    fuzz(|dice| {
+    rounds(|dice| {
         let mut line = dice.one_of(&lines).to_vec();
         damage(dice, &mut line);
         let text: String =

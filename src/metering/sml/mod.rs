@@ -45,11 +45,19 @@ impl SmlDecoder {
 
     /// Reads the next file and tells its parts as they stand in it; or says what was no good one. The parts count only when it was good.
     pub(crate) fn next_file(&mut self, tell: impl FnMut(Part<'_>)) -> Option<Result<(), Refused>> {
-        let read = match self.frames.next(self.ended)? {
-            Ok(payload) => message::read(payload, &mut self.checksums, tell),
-            Err(why) => Err(why),
+        let (read, framed) = match self.frames.next(self.ended)? {
+            Ok(payload) => (message::read(payload, &mut self.checksums, tell), true),
+            Err(why) => (Err(why), false),
         };
-        Some(read.map_err(|why| Refused::new(why, self.frames.last_bytes())))
+        let why = match read {
+            Ok(()) => return Some(Ok(())),
+            Err(why) => why,
+        };
+        let refused = Refused::new(why, self.frames.last_bytes());
+        if framed {
+            self.frames.refuse();
+        }
+        Some(Err(refused))
     }
 
     /// Bytes of memory that undecided bytes take.

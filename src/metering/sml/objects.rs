@@ -13,7 +13,7 @@ use super::tree::Item;
 /// The quality of a telegram whose meter says whole kilowatt hours only, and no power, because nobody has typed in its PIN.
 pub(crate) const PIN_MISSING: DataQuality = DataQuality::UncertainSensor;
 
-/// The value of a telegram's number, in its unit, without a sign.
+/// What a negative power is if its bytes have no sign.
 #[derive(Clone, Copy, Debug)]
 struct Unsigned {
     /// The place of the object.
@@ -89,6 +89,8 @@ impl Collector {
     /// The telegram; `fine`: this meter has said parts of a kilowatt hour before, or does so now.
     pub(super) fn telegram(mut self, fine: &mut bool) -> Telegram {
         *fine |= self.fine;
+        // A meter of DZG says a negative power of 16.7.0 (or of a phase) in one to three bytes, while its status word, of the form
+        // `status & 0xFFE001FF == 0x104`, has the bit of export clear: the bytes have no sign, whatever their type says.
         for Unsigned { index, value } in std::mem::take(&mut self.unsigned) {
             if let Some(object) = self.objects.get_mut(index)
                 && is_false_negative(&self.server, object.code, self.status)

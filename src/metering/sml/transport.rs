@@ -46,6 +46,8 @@ pub(super) struct Frames {
     maybe: Vec<usize>,
     /// There is something doubled in the file.
     doubled: bool,
+    /// Other starts of a file are tried of which a refusal was told.
+    told: bool,
     /// The bytes of the last file or refusal.
     last: Range<usize>,
     /// A payload without its doublings.
@@ -85,6 +87,9 @@ impl Frames {
 
     /// The payload of the next file whose checksum is right, or why there is none; `ended`: nothing more will come of what has begun.
     pub(super) fn next(&mut self, ended: bool) -> Option<Result<&[u8], Why>> {
+        if self.start.is_none() {
+            self.maybe.clear();
+        }
         loop {
             let event = self.event();
             let reached = match &event {
@@ -119,8 +124,11 @@ impl Frames {
                     }
                 }
                 Some(Event::End(escape)) => {
-                    if let Some(start) = self.start.take() {
-                        return Some(self.check(start, escape).map(|payload| self.plain(payload)));
+                    let Some(start) = self.start.take() else { continue };
+                    let told = std::mem::take(&mut self.told);
+                    match self.check(start, escape) {
+                        Err(_) if told => {}
+                        checked => return Some(checked.map(|payload| self.plain(payload))),
                     }
                 }
             }
@@ -190,7 +198,7 @@ impl Frames {
         {
             self.work += (escape - self.last.start) * (1 + self.maybe.len());
         }
-        self.maybe.clear();
+        self.maybe.retain(|maybe| start.is_some_and(|start| *maybe > start));
         let start = start.ok_or(Why::Crc { found, expected })?;
         self.last = start..end;
         let stop = escape.checked_sub(filling.into()).filter(|stop| filling < 4 && *stop >= start + MARK);
@@ -210,6 +218,16 @@ impl Frames {
             self.plain.extend_from_slice(&stretch[escaped..]);
         }
         &self.plain
+    }
+
+    /// The content of the last file was none: of 65,536 wrong starts one fits the checksum. The starts behind it are tried next.
+    pub(super) fn refuse(&mut self) {
+        let escape = self.last.end.saturating_sub(MARK);
+        self.give_up(self.last.clone());
+        self.told = self.start.is_some();
+        if self.told {
+            self.undo(Some(&Event::End(escape)));
+        }
     }
 
     /// The bytes of the last file or refusal.

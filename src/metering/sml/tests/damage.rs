@@ -1,5 +1,6 @@
 //! Damaged lines: no good file is lost with a bad one, and what is wrong is said.
 
+use super::super::checksum::x25;
 use super::super::transport::LONGEST;
 use super::super::{SmlDecoder, SmlReading, sml_file};
 use super::{PIECES, Writer, decoded, list, message, telegrams, transport, usual};
@@ -125,6 +126,23 @@ fn a_file_may_say_nothing() {
         let telegrams = telegrams(&transport(payload));
         assert_eq!((telegrams.len(), telegrams[0].objects.len()), (1, 0));
     }
+}
+
+#[test]
+fn a_wrong_start_that_fits_the_checksum_hides_nothing() {
+    // The broken file in front is one whose checksum is that of nothing: whatever follows, the checksum fits from there too.
+    let good = sample(1);
+    let start = [&[0x1B; 4][..], &[1; 4], &[0x55; 3]].concat();
+    let (filler, bytes) = (0..=u16::MAX)
+        .map(|filler| {
+            let front = [&start[..], &filler.to_be_bytes(), &[0x1B; 4]].concat();
+            (front.clone(), [&front[..], &good].concat())
+        })
+        .find(|(front, _)| x25(front) == x25(b""))
+        .unwrap();
+    let (whys, count) = told(&bytes);
+    assert!(matches!(&whys[..], [Why::Content { .. }]), "{filler:02X?}: {whys:?}");
+    assert_eq!(count, 1);
 }
 
 /// Lines that are as much work and memory as can be.

@@ -6,7 +6,6 @@ use crate::dice::{Dice, fuzz};
 const ROUNDS: u32 = 1500;
 
 /// `round` after `round`: for `VEN_FUZZ_SECONDS`, or a few. `VEN_SEED`, which is printed, repeats them.
-#[expect(clippy::disallowed_methods, reason = "a test asks who started it")]
 pub(in crate::metering) fn rounds(mut round: impl FnMut(&mut Dice)) {
     if std::env::var_os("VEN_FUZZ_SECONDS").is_some() {
         return fuzz(round);

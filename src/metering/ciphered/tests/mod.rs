@@ -1,5 +1,4 @@
 //! Frames of our own and of the samples, with right keys, wrong ones and none.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod fuzz;
 mod keys;

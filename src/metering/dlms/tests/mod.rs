@@ -1,5 +1,4 @@
 //! Lists of every maker, in every framing, in pieces of every size; damaged lines.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod clock;
 mod framing;

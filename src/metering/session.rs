@@ -24,6 +24,13 @@ pub(crate) struct Session {
     pub(crate) steps: Vec<Step>,
 }
 
+impl Session {
+    /// Whether the meter speaks first, without being asked.
+    pub(crate) fn is_pushed(&self) -> bool {
+        matches!(self.steps.first(), Some(Step::Said { from: Side::Meter, .. }))
+    }
+}
+
 /// One step of a session; bytes are hexadecimal digits.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::termios::{BaudRate, cfgetospeed, tcgetattr};
 
 use super::{Line, plain_line};
 use crate::daemon::clock::Clock;
@@ -118,19 +117,7 @@ fn say(line: &mut Line, said: SaidBytes) -> io::Result<()> {
     }
 }
 
-/// The speed to which the reader has set the line; 0 where it is none that meters have.
+/// The speed to which the reader has set the line.
 fn speed(line: &Line) -> io::Result<u32> {
-    const SPEEDS: [(BaudRate, u32); 9] = [
-        (BaudRate::B300, 300),
-        (BaudRate::B600, 600),
-        (BaudRate::B1200, 1200),
-        (BaudRate::B2400, 2400),
-        (BaudRate::B4800, 4800),
-        (BaudRate::B9600, 9600),
-        (BaudRate::B19200, 19_200),
-        (BaudRate::B38400, 38_400),
-        (BaudRate::B115200, 115_200),
-    ];
-    let set = cfgetospeed(&tcgetattr(&line.far)?);
-    Ok(SPEEDS.iter().find(|(rate, _)| *rate == set).map_or(0, |(_, baud)| *baud))
+    Ok(rustix::termios::tcgetattr(&line.far)?.output_speed())
 }

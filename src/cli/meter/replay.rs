@@ -9,7 +9,7 @@ use super::ProtocolArguments;
 use super::print::Printer;
 use super::recognise::recognise;
 use super::session::{Recorded, play, play_modbus};
-use crate::metering::Protocol;
+use crate::metering::{Protocol, ProtocolSettings};
 
 /// So much is decoded at once.
 const PIECE: usize = 4096;
@@ -32,7 +32,12 @@ pub(super) fn replay(file: &Path, arguments: &ProtocolArguments, json: bool) -> 
             return Ok(printer.finish()?);
         }
         Some(Recorded::Said(session)) => {
-            let protocol = arguments.named(arguments.protocol.unwrap_or(SPOKEN))?;
+            let mut protocol = arguments.named(arguments.protocol.unwrap_or(SPOKEN))?;
+            if let ProtocolSettings::Iec62056 { pull } = &mut protocol
+                && session.is_pushed()
+            {
+                *pull = None;
+            }
             play(&session, &protocol, &mut printer)?;
             return Ok(printer.finish()?);
         }

@@ -36,16 +36,24 @@ pub(crate) enum Protocol {
 impl Protocol {
     /// Every protocol by the word of the configuration.
     pub(crate) const WORDS: &[(&'static str, Self)] = &[
-        ("dsmr", Self::Dsmr),
-        ("sml", Self::Sml),
-        ("iec62056-21", Self::Iec62056),
-        ("modbus", Self::Modbus),
-        ("s0", Self::S0),
+        (Self::Dsmr.word(), Self::Dsmr),
+        (Self::Sml.word(), Self::Sml),
+        (Self::Dlms.word(), Self::Dlms),
+        (Self::Iec62056.word(), Self::Iec62056),
+        (Self::Modbus.word(), Self::Modbus),
+        (Self::S0.word(), Self::S0),
     ];
 
     /// The word of the configuration.
-    pub(crate) fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, protocol)| *protocol == self).map_or("", |(word, _)| word)
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Dsmr => "dsmr",
+            Self::Sml => "sml",
+            Self::Dlms => "dlms",
+            Self::Iec62056 => "iec62056-21",
+            Self::Modbus => "modbus",
+            Self::S0 => "s0",
+        }
     }
 }
 
@@ -240,9 +248,10 @@ mod tests {
 
     #[test]
     fn every_protocol_and_framing_has_a_word_of_its_own() {
-        for (word, protocol) in Protocol::WORDS {
-            assert_eq!(protocol.word(), *word);
+        for (at, (_, protocol)) in Protocol::WORDS.iter().enumerate() {
+            assert_eq!(*protocol as usize, at);
         }
+        assert_eq!(Protocol::WORDS.len(), Protocol::S0 as usize + 1, "it is the last");
         for (word, framing) in Framing::WORDS {
             assert_eq!(framing.to_string(), *word);
         }

@@ -136,7 +136,11 @@ impl Frames {
         {
             self.work += end - start;
         }
-        Some(check(&self.buffer[start..=end], &after[..digits]))
+        let outcome = check(&self.buffer[start..=end], &after[..digits]);
+        // A short one that runs into something else has lost its end, and would fit by chance too often.
+        let broken = (1..DIGITS).contains(&digits)
+            && after.get(digits).is_some_and(|next| !matches!(plain(*next), b'\r' | b'\n' | 0));
+        Some(if broken { outcome.and(Err(Why::CrcMissing)) } else { outcome })
     }
 
     /// A slash and the maker's letters, as far as they have come.
@@ -360,6 +364,21 @@ mod tests {
         assert!(frames.candidate(usize::MAX, false).unwrap().unwrap().checked);
         frames.accept();
         assert_eq!(frames.candidate(usize::MAX, false), None);
+    }
+
+    #[test]
+    fn a_short_checksum_stands_before_the_end_of_a_line() {
+        // The first of many telegrams whose checksum has three digits.
+        let telegram = |number: u32| format!("/ABC5X\r\n\r\n1-0:1.8.0({number}*kWh)\r\n!").into_bytes();
+        let short = |body: &Vec<u8>| (0x100..0x1000).contains(&crc16_arc(body));
+        let body = (0..).map(telegram).find(short).unwrap();
+        let crc = format!("{:X}", crc16_arc(&body));
+        for (next, good) in [("\r\n", true), ("\n", true), ("\0", true), ("/ABC", false), ("x", false)] {
+            let mut frames = Frames::new();
+            frames.push(&[&body[..], crc.as_bytes(), next.as_bytes()].concat());
+            let outcome = frames.candidate(usize::MAX, false).unwrap();
+            assert_eq!(outcome.as_ref().err(), Some(&Why::CrcMissing).filter(|_| !good), "{next:?}");
+        }
     }
 
     #[test]

@@ -193,7 +193,7 @@ const fn is_stamped(code: ObisCode) -> bool {
 /// switches (96.3), and the ratios and constants of the meter (0.3, 0.4).
 const fn is_text(code: ObisCode) -> bool {
     match code.0 {
-        [0, _, 1, 0, ..] | [_, _, 42 | 97, ..] => true,
+        [0, _, 1, 0, ..] | [0, _, 42, ..] | [_, _, 97, ..] => true,
         [_, _, 0, d, ..] => !matches!(d, 3 | 4),
         [_, _, 96, d, ..] => !matches!(d, 3 | 7),
         _ => false,

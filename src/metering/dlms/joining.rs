@@ -46,11 +46,13 @@ impl Parts {
             // A frame that says nothing is none of a message.
             Frame::Hdlc { information, .. } if information.is_empty() => return Joined::default(),
             Frame::Hdlc { more, mut information } => {
-                let first = information.starts_with(&LLC);
-                if first {
+                let has_llc = information.starts_with(&LLC);
+                if has_llc {
                     information.drain(..LLC.len());
                 }
-                (information, first, !more, Next::Segment, Next::Segment)
+                // Landis+Gyr sends the second block and those behind it without.
+                let block = self.next == Next::First && information.starts_with(&[BLOCK]);
+                (information, has_llc || block, !more, Next::Segment, Next::Segment)
             }
             Frame::Mbus { sequence, last, data } => {
                 (data, sequence == 0, last, Next::Part(sequence), Next::Part(sequence + 1))

@@ -188,12 +188,8 @@ fn object(entry: &Entry<'_, '_>, model: Option<&Model>) -> Option<Object> {
     let mut quality = DataQuality::Good;
     let value = match entry.value {
         Data::Null | Data::List(_) => return None,
-        Data::Octets(octets) if octets.iter().any(|octet| !matches!(octet, b' '..=b'~')) => {
-            ObjectValue::Text(octets.iter().map(|octet| format!("{octet:02X}")).collect())
-        }
-        Data::Octets(text) | Data::Text(text) => {
-            ObjectValue::Text(String::from_utf8_lossy(text).into_owned())
-        }
+        Data::Octets(octets) => ObjectValue::Text(shown(octets, octets.is_ascii())),
+        Data::Text(text) => ObjectValue::Text(shown(text, true)),
         Data::Enum(number) => ObjectValue::Number((*number).into(), None),
         Data::Number(number) => match (entry.scaler_unit, kind(code)) {
             (Some((power, number_of_unit)), _) => match times_ten_to(*number, power) {
@@ -211,6 +207,12 @@ fn object(entry: &Entry<'_, '_>, model: Option<&Model>) -> Option<Object> {
         },
     };
     Some(Object { code, value, at: None, quality })
+}
+
+/// As text, if it may be one and nothing in it controls a screen; else as hexadecimal digits.
+fn shown(octets: &[u8], may_be_text: bool) -> String {
+    let text = str::from_utf8(octets).ok().filter(|text| may_be_text && !text.chars().any(char::is_control));
+    text.map_or_else(|| octets.iter().map(|octet| format!("{octet:02X}")).collect(), str::to_owned)
 }
 
 /// Kamstrup and Swiss meters name their own values by channel 1, all others by 0: both mean the meter itself.

@@ -129,9 +129,14 @@ impl ListModels {
     }
 }
 
-/// Where a quantity must stand, a number does, or nothing where a phase is missing.
+/// Where a quantity must stand, a number does, or nothing where a phase is missing; where a name or a clock must, none does.
 fn may_be(code: ObisCode, value: &Data<'_>) -> bool {
-    kind(code).is_none() || matches!(value, Data::Number(_) | Data::Null)
+    let is_number = matches!(value, Data::Number(_));
+    match code {
+        code if kind(code).is_some() => is_number || *value == Data::Null,
+        ObisCode([0, _, 1 | 42, 0, ..] | [0, _, 96, 1, ..] | [_, _, 0, 2, ..]) => !is_number,
+        _ => true,
+    }
 }
 
 impl Model {

@@ -180,6 +180,21 @@ fn blocks_are_joined_once_each_and_without_gaps() {
         matches!(&refused[..], [Why::Content { at: 6, what }] if what == "the block has 30 bytes, and says 31"),
         "{refused:?}"
     );
+    // Only the first has the three bytes of the logical link control.
+    let bare = |frame: &Vec<u8>| {
+        let mut frame = frame.clone();
+        frame.drain(8..11);
+        frame[2] -= 3;
+        for (from, to) in [(1, 6), (1, frame.len() - 3)] {
+            let crc = x25(&frame[from..to]).to_le_bytes();
+            frame[to..to + 2].copy_from_slice(&crc);
+        }
+        frame
+    };
+    let mixed = |blocks: &[Vec<u8>]| {
+        [vec![blocks[0].clone()], blocks[1..].iter().map(bare).collect()].concat().concat()
+    };
+    assert_eq!(read(&[mixed(&one), mixed(&two)].concat()), (vec![reading(1), reading(2)], vec![]));
     let mut sealed = HanSimulator::encrypted(keys(), TITLE, 4);
     let bytes = blocks(&sealed.message(&reading(5)), 100).concat();
     assert_eq!(counted(&only(|| decoder_with(keys(), false), &bytes)), reading(5));

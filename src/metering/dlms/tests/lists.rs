@@ -63,6 +63,24 @@ fn what_a_meter_leaves_out_is_not_said() {
 }
 
 #[test]
+fn octets_are_shown_as_text_where_they_are_one() {
+    for (value, expected) in [
+        ("0904 31323334", "1234"),
+        ("0904 3132330A", "3132330A"),
+        ("0902 C3A4", "C3A4"),
+        ("0900", ""),
+        ("0A02 C3A4", "ä"),
+        ("0A02 A4C3", "A4C3"),
+        ("0A03 1B5B4A", "1B5B4A"),
+        ("0301", "1"),
+        ("1602", "2"),
+    ] {
+        let telegram = telegram(&format!("0202 0906 0000600100FF {value}"));
+        assert_eq!(said(&telegram, "0-0:96.1.0"), expected, "{value}");
+    }
+}
+
+#[test]
 fn lists_of_codes_and_values_are_scaled_by_the_maker() {
     let list = |version: &str, kind: &str| {
         telegram(&format!(
@@ -116,7 +134,9 @@ fn values_alone_are_known_by_their_number_and_places() {
         }
     }
     let refused = |body: &str| decoded(decoder(), &framed(body), 64);
-    for body in ["0202 06000016DC 06000016DC", "0201 0904 31323334", "0200", "00"] {
+    // As many as one of the lists has, but otherwise.
+    let other = format!("0209 090C 07E40119060A0000FF800000 {}", "0600000001".repeat(8));
+    for body in [other.as_str(), "0202 06000016DC 06000016DC", "0201 0904 31323334", "0200", "00"] {
         let found = refused(body);
         assert!(
             matches!(&found[..], [Err(Why::Content { what, .. })] if what.contains("says nothing of what they are")),

@@ -124,7 +124,11 @@ fn pull(section: &MeterSection) -> PullSettings {
     PullSettings {
         address: section.address.clone(),
         wake_up: section.wake_up,
-        fixed_baud: if is_port { section.baud } else { Some(usual.start_baud) },
+        fixed_baud: if is_port {
+            section.baud.filter(|baud| *baud != usual.start_baud)
+        } else {
+            Some(usual.start_baud)
+        },
         ..usual
     }
 }

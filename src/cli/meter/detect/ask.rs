@@ -163,12 +163,16 @@ async fn round(line: &mut impl Line, unit: u8, map: RegisterMap) -> io::Result<u
             }
             Act::Set(_) => continue,
             Act::Listen => until,
-            Act::ListenUntil(at) => at.min(until),
+            Act::ListenUntil(at) => at,
         };
         if let Some(fits) = told(decoder.as_mut()) {
             return Ok(fits);
         }
-        let piece = line.read(wait - line.now()).await?;
+        if wait > line.now() + ROUND_WITHIN {
+            // It rests until the next round, and nothing good has come.
+            return Ok(0);
+        }
+        let piece = line.read(wait.min(until) - line.now()).await?;
         decoder.push(&piece);
         if let Some(fits) = told(decoder.as_mut()) {
             return Ok(fits);

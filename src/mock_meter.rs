@@ -1,5 +1,7 @@
 //! A smart meter to test against: DSMR P1 on a pseudo-terminal.
 
+mod player;
+
 use std::fs::File;
 use std::io::{self, Write as _};
 #[cfg(target_os = "linux")]
@@ -15,6 +17,8 @@ use crate::daemon::clock::Clock;
 use crate::metering::Simulator;
 use crate::openadr::message::Decimal;
 use crate::time::{Span, Timestamp};
+
+pub(crate) use player::{Player, Voice};
 
 /// A meter that sends telegrams until it is dropped.
 ///
@@ -36,7 +40,7 @@ struct Shared {
 #[derive(Debug)]
 struct Line {
     near: File,
-    _far: File,
+    far: File,
 }
 
 /// What a telegram said.
@@ -125,16 +129,22 @@ impl Drop for MockMeter {
     }
 }
 
-fn plug_in(path: &Path) -> io::Result<Line> {
+/// A pseudo-terminal that is a plain line, and the path of its far end.
+fn plain_line() -> io::Result<(Line, PathBuf)> {
     let (near, far, target) = pseudo_terminal()?;
     // Otherwise the system would echo, and turn line ends, until somebody opens it as a serial port.
     let mut settings = tcgetattr(&far)?;
     cfmakeraw(&mut settings);
     tcsetattr(&far, SetArg::TCSANOW, &settings)?;
+    Ok((Line { near, far }, target))
+}
+
+fn plug_in(path: &Path) -> io::Result<Line> {
+    let (line, target) = plain_line()?;
     // What an earlier meter left behind.
     drop(std::fs::remove_file(path));
     std::os::unix::fs::symlink(target, path)?;
-    Ok(Line { near, _far: far })
+    Ok(line)
 }
 
 /// Both ends and the path of the far one. They are closed in programs that are started meanwhile, which else would keep the line alive

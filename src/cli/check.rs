@@ -39,7 +39,7 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         writeln!(out, "certificate  {}, valid until {}", certificate.path.display(), certificate.until)?;
     }
     for meter in &config.meters {
-        writeln!(out, "meter        {} on {}", meter.name, meter.port.display())?;
+        writeln!(out, "meter        {} on {}, {}", meter.name, meter.source, meter.protocol.word())?;
     }
     for report in &config.reports {
         let points: Vec<&str> = report.points.iter().map(|point| point.r_id.as_str()).collect();

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod fingerprint;
 mod journal;
+mod meter;
 mod mock_vtn;
 mod opt;
 mod run;
@@ -77,6 +78,11 @@ enum Command {
         #[arg(long, short, global = true, default_value = "ven.toml")]
         config: PathBuf,
     },
+    /// Try a meter, find out what it speaks, decode what was recorded, play one.
+    Meter {
+        #[command(subcommand)]
+        command: meter::MeterCommand,
+    },
     /// See it all happen: certificates, a VTN, a meter and a VEN, made on the spot.
     Demo {
         /// End after this time, as 30s; without it, go on until Ctrl-C.
@@ -136,6 +142,7 @@ fn with(handler: Option<Arc<dyn DynHandler>>) -> ExitCode {
         // Its exit codes are a contract of their own.
         Command::Xml { command } => return xml::xml(command),
         Command::Journal { command, config } => journal::journal(&config, &command),
+        Command::Meter { command } => return meter::meter(command),
         Command::Demo { lasting } => demo::demo(lasting, handler),
     };
     exit_code(outcome)

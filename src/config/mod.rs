@@ -1,6 +1,7 @@
 //! Reads the TOML file: every fault at once, each with its line and what to do about it.
 
 mod fault;
+mod meter;
 mod opt_schedule;
 mod read;
 mod reader;
@@ -14,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigError, ConfigFault};
+pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use secret::SecretSource;
 
 use crate::metering::Quantity;
@@ -159,18 +161,6 @@ pub(crate) struct JournalSection {
     pub(crate) keep: Span,
     /// Octets of all of it.
     pub(crate) max_size: u64,
-}
-
-/// `[[meter]]`: a meter on a serial line.
-#[derive(Clone, Debug)]
-pub(crate) struct MeterSection {
-    pub(crate) name: String,
-    pub(crate) port: PathBuf,
-    pub(crate) baud: u32,
-    /// 7E1 instead of 8N1.
-    pub(crate) seven_even: bool,
-    /// What its clock is ahead of UTC in winter.
-    pub(crate) clock_base: Span,
 }
 
 /// `[[report]]`: what can be reported.

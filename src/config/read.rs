@@ -1,7 +1,7 @@
 //! Reads each section of the file.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::de::DeTable;
 
@@ -14,6 +14,7 @@ use crate::rules::{Condition, Rule};
 use crate::time::Span;
 
 use super::fault::ConfigFault;
+use super::meter::meter;
 use super::opt_schedule::opt_schedules;
 use super::reader::{Found, Reader, Section};
 use super::secret::SecretSource;
@@ -51,7 +52,8 @@ pub(super) fn config(
     let handler = handler(root.section("handler"));
     let opt_when_full = store(root.section("store"));
     let journal = journal(root.section("journal"));
-    let meters: Vec<_> = root.sections("meter").into_iter().filter_map(meter).collect();
+    let meters: Vec<_> =
+        root.sections("meter").into_iter().filter_map(|section| meter(section, &folder)).collect();
     let reports = reports(root.sections("report"), &meters);
     check_names(&root, &meters, &reports);
     let opt_schedules = opt_schedules(&root, ven.as_ref().map(|ven| ven.resources.as_slice()));
@@ -198,12 +200,24 @@ fn backend(section: &Section<'_, '_>) -> TlsBackend {
 }
 
 fn passphrase(section: &Section<'_, '_>, folder: &Path) -> Option<SecretSource> {
-    let found = section.text("passphrase")?;
+    secret(section, "passphrase", "a passphrase", folder)
+}
+
+/// Where a secret stands, which is not here; `thing`: what it is.
+pub(super) fn secret(
+    section: &Section<'_, '_>,
+    name: &'static str,
+    thing: &str,
+    folder: &Path,
+) -> Option<SecretSource> {
+    let found = section.text(name)?;
     let source = SecretSource::parse(&found.value, folder);
     if source.is_none() {
-        // What stands there may be the passphrase, and faults are printed.
-        let what = "expected \"${env:NAME}\" or \"${file:/path}\"; a passphrase itself does not belong in this file: put it into a \
-                    file that only the VEN's user can read";
+        // What stands there may be the secret, and faults are printed.
+        let what = format!(
+            "expected \"${{env:NAME}}\" or \"${{file:/path}}\"; {thing} itself does not belong in this file: put it into a file \
+             that only the VEN's user can read"
+        );
         section.reader.fault(found.line, &found.key, what);
     }
     source
@@ -318,25 +332,6 @@ fn journal(section: Section<'_, '_>) -> JournalSection {
     JournalSection { enabled, keep, max_size }
 }
 
-fn meter(section: Section<'_, '_>) -> Option<MeterSection> {
-    let name = section.required("name", "give the meter a name of your choice, as name = \"main\"");
-    let source = section.required("source", "name its port, as source = \"serial:/dev/ttyUSB0\"");
-    section.choice("protocol", &[("dsmr", ())]);
-    let baud = or(section.number("baud"), 115_200);
-    let seven_even = or(section.choice("line", &[("8N1", false), ("7E1", true)]), false);
-    let clock_base = or(section.span("clock_base"), Span::HOUR);
-    let port = source.and_then(|found| {
-        let path = found.value.strip_prefix("serial:").filter(|path| !path.is_empty()).map(PathBuf::from);
-        if path.is_none() {
-            let what = format!("expected \"serial:/dev/...\", found \"{}\"", found.value);
-            section.reader.fault(found.line, &found.key, what);
-        }
-        path
-    });
-    section.end();
-    Some(MeterSection { name: name?.value, port: port?, baud, seven_even, clock_base })
-}
-
 /// The reports of the file; where it names none, every meter's energy and power.
 fn reports(sections: Vec<Section<'_, '_>>, meters: &[MeterSection]) -> Vec<ReportSection> {
     if !sections.is_empty() || meters.is_empty() {
@@ -423,7 +418,7 @@ fn check_names(root: &Section<'_, '_>, meters: &[MeterSection], reports: &[Repor
         if meters[..at].iter().any(|other| other.name == meter.name) {
             fault(format!("meter[{at}].name"), format!("\"{}\" stands twice", meter.name));
         }
-        if meters[..at].iter().any(|other| other.port == meter.port) {
+        if meters[..at].iter().any(|other| other.source == meter.source) {
             fault(format!("meter[{at}].source"), "is read by another meter already".into());
         }
     }

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -149,6 +150,13 @@ impl<'r, 't> Section<'r, 't> {
         self.reader.fault(self.line, &self.key(name), what);
     }
 
+    /// A fault of a setting that stands here, or in the environment.
+    pub(super) fn fault_at(&self, name: &str, what: impl Into<String>) {
+        let value = self.table.and_then(|table| table.get(name));
+        let line = value.map(|value| self.reader.line(value.span().start));
+        self.reader.fault(line, &self.key(name), what);
+    }
+
     pub(super) fn text(&self, name: &'static str) -> Option<Found<String>> {
         self.scalar(name, "a text in quotes", |value| value.as_str().map(str::to_owned))
     }
@@ -179,6 +187,17 @@ impl<'r, 't> Section<'r, 't> {
         let found =
             self.scalar(name, kind, |value| value.as_integer().map(|value| value.as_str().to_owned()))?;
         self.parsed(found, kind, |text| text.replace('_', "").parse().ok())
+    }
+
+    /// A whole number in a range.
+    pub(super) fn whole(&self, name: &'static str, range: RangeInclusive<u8>) -> Option<Found<u8>> {
+        let found = self.number(name)?;
+        let value = u8::try_from(found.value).ok().filter(|value| range.contains(value));
+        if value.is_none() {
+            let what = format!("expected {} to {}, found {}", range.start(), range.end(), found.value);
+            self.reader.fault(found.line, &found.key, what);
+        }
+        found.map(|_| value).transpose()
     }
 
     /// A length of time, as `15s`, `5min`, `1h 30m`.

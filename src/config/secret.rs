@@ -33,6 +33,15 @@ impl SecretSource {
     ///
     /// Says why there is none, and never what was found.
     pub(crate) fn read(&self) -> Result<Passphrase, String> {
+        self.text().map(Passphrase::new)
+    }
+
+    /// The same as text, wiped when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretSource::read`].
+    pub(crate) fn text(&self) -> Result<Zeroizing<String>, String> {
         let (text, place) = match self {
             Self::Env(name) => {
                 let text = std::env::var_os(name).ok_or_else(|| format!("${name} is not set"))?;
@@ -50,6 +59,6 @@ impl SecretSource {
         if secret.is_empty() {
             return Err(format!("{place} is empty"));
         }
-        Ok(Passphrase::new(secret.to_owned().into()))
+        Ok(Zeroizing::new(secret.to_owned()))
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Config, SecretSource, TrustSection, Verify};
+use super::{Config, MapSource, MeterSource, SecretSource, TrustSection, Verify};
+use crate::metering::{Framing, Protocol};
 use crate::openadr::message::OptType;
 use crate::time::Span;
 
@@ -49,7 +50,7 @@ fn a_meter_alone_makes_a_report() {
     assert_eq!(points, ["main.import_energy", "main.export_energy", "main.net_power"]);
     let status = &config.reports[1];
     assert_eq!((status.name.as_str(), status.points[0].r_id.as_str()), ("TELEMETRY_STATUS", "main.status"));
-    assert_eq!(config.meters[0].baud, 115_200);
+    assert_eq!((config.meters[0].baud, config.meters[0].framing), (None, None), "as is usual");
 }
 
 #[test]
@@ -61,7 +62,7 @@ tls = { ca = "system", cert = "c", key = "k", server_name = "allow-cn" }
 signature = { sign = false, verify = "if-present", ca = "signers.pem", vtn_name = "vtn.example.org", window = "1min" }
 store = { when_full = "silent" }
 journal = { enabled = false, keep = "1day", max_size = "512KiB" }
-meter = [ { name = "old", source = "serial:/dev/old", baud = 9_600, line = "7E1", protocol = "dsmr" } ]
+meter = [ { name = "old", source = "serial:/dev/old", baud = 9_600, framing = "7E1", protocol = "dsmr" } ]
 handler = { kind = "rules", default = "optIn", timeout = "500ms", rule = [ { when = "price > 0.5", opt = "optOut" } ] }
 [[report]]
 specifier = "mine"
@@ -77,7 +78,7 @@ points = [ { quantity = "net_energy", meter = "old", id = "r1" } ]
     assert_eq!((config.opt_when_full, config.handler.rules.len()), (None, 1));
     assert_eq!((config.journal.keep, config.journal.max_size), (Span::DAY, 512 * 1024));
     assert!(!config.journal.enabled);
-    assert!(config.meters[0].seven_even && config.meters[0].baud == 9600);
+    assert_eq!((config.meters[0].baud, config.meters[0].framing), (Some(9600), Some(Framing::SevenEven)));
     assert_eq!(config.reports[0].points[0].r_id.as_str(), "r1");
 }
 
@@ -125,7 +126,7 @@ points = [ { quantity = "energy", meter = "main" }, { quantity = "net_power", me
         "ven.toml:13: signature.vtn_fingerprint: \"AA:BB\" is not a fingerprint",
         "ven.toml:15: handler.rule[0].when: speaks of \"levle\"",
         "ven.toml:15: handler.rule[0].opt: expected one of \"optIn\", \"optOut\", found \"in\"",
-        "ven.toml:18: meter[0].source: expected \"serial:/dev/...\", found \"usb\"",
+        "ven.toml:18: meter[0].source: expected \"serial:/dev/...\", \"tcp://host:port\"",
         "ven.toml:20: report[0].points[0].quantity: expected one of \"import_energy\"",
         "ven.toml:21: colour: is not known",
     ] {
@@ -317,4 +318,96 @@ fn what_a_vtn_does_otherwise_is_tolerated_by_name() {
     assert_eq!((tolerance.enveloped, tolerance.no_replay_protect), (true, false));
     let error = with("[\"no-replay-protect\", \"sha1\"]").unwrap_err();
     assert!(error.contains("expected enveloped or no-replay-protect, found \"sha1\""), "{error}");
+}
+
+fn meter(lines: &str) -> Result<super::MeterSection, String> {
+    let text = format!("{SMALLEST}\n[[meter]]\nname = \"m\"\n{lines}");
+    Ok(read(&text)?.meters.remove(0))
+}
+
+#[test]
+fn a_meter_comes_from_anywhere() {
+    let source = |source: &str| meter(&format!("source = \"{source}\"")).map(|meter| meter.source);
+    assert_eq!(source("serial:/dev/ttyUSB0"), Ok(MeterSource::Serial("/dev/ttyUSB0".into())));
+    assert_eq!(source("tcp://[::1]:2000"), Ok(MeterSource::Tcp("[::1]:2000".into())));
+    assert_eq!(source("file:old.bin"), Ok(MeterSource::File("/etc/ven/old.bin".into())));
+    assert_eq!(
+        source("exec:ssh pi cat /dev/ttyUSB0"),
+        Ok(MeterSource::Exec("ssh pi cat /dev/ttyUSB0".into()))
+    );
+    for (wrong, what) in [
+        ("seriall:/dev/x", "did you mean \"serial:\"?"),
+        ("tcp://host", "found \"tcp://host\""),
+        ("tcp://host:0", "found \"tcp://host:0\""),
+        ("tcp:host:1", "found \"tcp:host:1\""),
+        ("serial:", "found \"serial:\""),
+        ("exec: ", "found \"exec: \""),
+        ("api", "the local API that takes readings is not there yet"),
+    ] {
+        let fault = source(wrong).unwrap_err();
+        assert!(fault.contains("meter[0].source: ") && fault.contains(what), "{fault}");
+    }
+}
+
+#[test]
+fn every_protocol_has_its_settings_and_no_others() {
+    let found = meter(
+        "source = \"serial:/dev/x\"\nprotocol = \"modbus\"\nunit = 247\nmap = \"abb-b-series\"\nevery = \"1s\"\ninvert = true",
+    );
+    let found = found.unwrap();
+    assert_eq!(
+        (found.protocol, found.unit, found.every, found.invert),
+        (Protocol::Modbus, 247, Some(Span::SECOND), true)
+    );
+    assert_eq!(found.map, Some(MapSource::BuiltIn("abb-b-series".into())));
+    let own = meter("source = \"tcp://h:1\"\nprotocol = \"modbus\"\nmap = \"mine.toml\"").unwrap();
+    assert_eq!(own.map, Some(MapSource::File("/etc/ven/mine.toml".into())));
+    let keys = "source = \"serial:/dev/x\"\nprotocol = \"dlms\"\nkey = \"${file:k}\"\nauthentication_key = \"${env:A}\"";
+    let keys = meter(keys).unwrap();
+    assert_eq!(keys.key, Some(SecretSource::File("/etc/ven/k".into())));
+    assert_eq!(keys.authentication_key, Some(SecretSource::Env("A".into())));
+    for (lines, what) in [
+        ("protocol = \"modbuss\"", "meter[0].protocol: expected one of \"dsmr\", \"sml\""),
+        ("protocol = \"modbus\"", "meter[0].map: is missing; say where the meter has what"),
+        (
+            "protocol = \"modbus\"\nmap = \"eastron-sdm63\"",
+            "there is no map \"eastron-sdm63\"; did you mean \"eastron-sdm630\"?",
+        ),
+        (
+            "protocol = \"modbus\"\nmap = \"x.toml\"\nunit = 248",
+            "meter[0].unit: expected 1 to 247, found 248",
+        ),
+        ("protocol = \"sml\"\nunit = 1", "meter[0].unit: is for protocol = \"modbus\" only"),
+        (
+            "protocol = \"sml\"\nkey = \"${env:K}\"",
+            "meter[0].key: is for protocol = \"dsmr\" or \"dlms\" only",
+        ),
+        ("protocol = \"s0\"", "meter[0].pulses_per_kwh: is missing; it stands on the meter"),
+        ("protocol = \"s0\"\npulses_per_kwh = 0", "meter[0].pulses_per_kwh: expected 1 to 1000000, found 0"),
+        ("authentication_key = \"${env:A}\"", "meter[0].authentication_key: needs key beside it"),
+        ("baud = 9601", "meter[0].baud: expected one of 300, 600"),
+        ("framing = \"7N1\"", "meter[0].framing: expected one of \"8N1\""),
+        ("port = \"/dev/x\"", "meter[0].port: is not known"),
+        ("line = \"7E1\"", "meter[0].line: is not known"),
+    ] {
+        let fault = meter(&format!("source = \"serial:/dev/x\"\n{lines}")).unwrap_err();
+        assert!(fault.contains(what), "{what}\nis not in\n{fault}");
+    }
+    let fault = meter("source = \"tcp://h:1\"\nbaud = 9600").unwrap_err();
+    assert!(fault.contains("meter[0].baud: is for source = \"serial:...\" only"), "{fault}");
+    let fault =
+        read(&format!("{SMALLEST}\n[[meter]]\nname = \"a/b\"\nsource = \"serial:/dev/x\"")).unwrap_err();
+    assert!(fault.contains("meter[0].name: expected a name without \"/\""), "{fault}");
+}
+
+#[test]
+fn a_key_that_stands_in_the_file_is_refused_and_not_shown() {
+    let fault = meter("source = \"serial:/dev/x\"\nkey = \"00112233445566778899AABBCCDDEEFF\"").unwrap_err();
+    assert!(
+        fault.contains(
+            "meter[0].key: expected \"${env:NAME}\" or \"${file:/path}\"; a key itself does not belong"
+        ),
+        "{fault}"
+    );
+    assert!(!fault.contains("0011"), "{fault}");
 }

@@ -1,18 +1,24 @@
 //! Owns what one meter says: from bytes on its line to a series of readings, and answers from it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::path::PathBuf;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
-use crate::metering::{P1Decoder, Quantity, Reading, Series, Value};
+use crate::metering::{
+    CounterGuard, LineSettings, MeterClock, ProtocolSettings, Quantity, Reading, Refused, Series, Value,
+};
 use crate::notice::Notice;
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
 use crate::time::{Span, Timestamp};
 
 use super::clock::Clock;
-use super::meter_port::{MeterPort, PortSettings};
+use super::counters;
+use super::meter_health::{Health, Told};
+use super::meter_source::{Fed, FeedSettings, feed};
+use super::refused::RefusedRing;
 use super::store::StoreHandle;
 use super::ven_task::tell;
 
@@ -22,10 +28,10 @@ const FLUSH_EVERY: Span = Span::from_seconds(300);
 const RETRY_AFTER: Span = Span::from_seconds(5);
 /// Readings that wait for a store that fails: a day of one a second, and some.
 const MOST_UNSAVED: usize = 100_000;
-/// A pause after which a telegram that has begun will not go on.
-const QUIET: Duration = Duration::from_secs(5);
-/// A line on which nothing good was heard for so long is dead.
-const SILENCE: Span = Span::from_seconds(30);
+/// The loop looks after itself this often.
+const LOOK: Span = Span::from_seconds(30);
+/// What comes from a meter and waits for us.
+const FED: usize = 64;
 
 /// Something a meter task is asked.
 #[derive(Debug)]
@@ -52,9 +58,13 @@ pub(crate) struct Collect {
 #[derive(Debug)]
 pub(crate) struct MeterSettings {
     pub(crate) name: String,
-    pub(crate) port: PortSettings,
-    /// What the meter's clock is ahead of UTC in winter.
-    pub(crate) clock_base: Span,
+    pub(crate) source: MeterSource,
+    pub(crate) line: LineSettings,
+    pub(crate) protocol: ProtocolSettings,
+    /// Where the last telegrams that were refused are kept.
+    pub(crate) refused: PathBuf,
+    /// Where its frame counters are kept.
+    pub(crate) counters: PathBuf,
     /// How long readings are kept.
     pub(crate) keep: Span,
 }
@@ -65,7 +75,6 @@ pub(crate) struct MeterTask {
     clock: Clock,
     store: StoreHandle,
     notices: broadcast::Sender<Notice>,
-    decoder: P1Decoder,
     series: Series,
     /// Read and not stored.
     unsaved: Vec<Reading>,
@@ -75,32 +84,44 @@ pub(crate) struct MeterTask {
     steps: BTreeSet<Span>,
     waiting: Vec<(Collect, Span)>,
     health: Health,
-}
-
-/// Whether the line delivers, and since when not.
-#[derive(Debug)]
-struct Health {
-    online: Option<bool>,
-    heard_at: Span,
-    bytes: u64,
+    refused: RefusedRing,
+    /// The meter's clock, where its telegrams do not say what it is ahead of UTC.
+    of_meter: Option<MeterClock>,
+    /// Frame counters that are not kept yet, and when some were.
+    counters: Option<CounterGuard>,
+    counters_kept_at: Span,
 }
 
 impl MeterTask {
     /// Goes on with the readings that were stored.
     pub(crate) fn new(
-        settings: MeterSettings,
+        mut settings: MeterSettings,
         clock: Clock,
         store: StoreHandle,
         stored: Vec<Reading>,
         notices: broadcast::Sender<Notice>,
     ) -> Self {
+        if let Some(last) = stored.last() {
+            settings.protocol.resume(last);
+        }
         let mut series = Series::new(settings.keep);
         for reading in stored {
             series.push(reading);
         }
+        if let Some(sealing) = settings.protocol.sealing() {
+            sealing.counters = counters::load(&settings.counters);
+        }
         let now = clock.now();
+        let of_meter = match settings.protocol {
+            ProtocolSettings::Dsmr { clock_base, .. } => Some(MeterClock::new(clock_base)),
+            ProtocolSettings::Sml
+            | ProtocolSettings::Dlms { .. }
+            | ProtocolSettings::Iec62056 { .. }
+            | ProtocolSettings::Modbus(_)
+            | ProtocolSettings::S0 { .. } => None,
+        };
         Self {
-            decoder: P1Decoder::new(settings.clock_base),
+            refused: RefusedRing::new(settings.refused.clone(), now.since_start),
             settings,
             clock,
             store,
@@ -111,39 +132,26 @@ impl MeterTask {
             retry_at: None,
             steps: BTreeSet::new(),
             waiting: Vec::new(),
-            health: Health { online: None, heard_at: now.since_start, bytes: 0 },
+            health: Health::default(),
+            of_meter,
+            counters: None,
+            counters_kept_at: now.since_start,
         }
     }
 
     /// Runs until it is told to finish, or nobody can tell it any more.
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        let mut port = MeterPort::new(self.settings.port.clone());
+        let (sender, mut fed) = mpsc::channel(FED);
+        tokio::spawn(feed(self.feed_settings(), self.settings.protocol.decoder(), self.clock, false, sender));
         loop {
             let wake = self.clock.instant(self.wake_at());
             let event = tokio::select! {
                 order = orders.recv() => Event::Order(order),
-                bytes = tokio::time::timeout(QUIET, port.read()) => match bytes {
-                    Ok(Ok(bytes)) => {
-                        self.health.bytes += bytes.len() as u64;
-                        self.decoder.push(bytes);
-                        Event::Bytes
-                    }
-                    Ok(Err(error)) => Event::Broken(error),
-                    Err(_) => Event::Quiet,
-                },
+                Some(fed) = fed.recv() => Event::Fed(fed),
                 () = tokio::time::sleep_until(wake) => Event::Wake,
             };
             match event {
-                Event::Bytes => self.telegrams().await,
-                Event::Quiet => {
-                    self.decoder.quiet();
-                    self.telegrams().await;
-                }
-                Event::Broken(error) => {
-                    self.decoder.quiet();
-                    self.telegrams().await;
-                    self.offline(&error.to_string());
-                }
+                Event::Fed(fed) => self.fed(fed).await,
                 Event::Order(Some(Order::Collect(collect))) => {
                     let until = self.clock.now().since_start + collect.patience;
                     self.waiting.push((collect, until));
@@ -154,6 +162,7 @@ impl MeterTask {
                 Event::Order(Some(Order::Finish(done))) => {
                     self.retry_at = None;
                     self.flush().await;
+                    self.keep_counters().await;
                     // Whoever wanted to know may be gone.
                     done.send(()).ok();
                     return;
@@ -162,36 +171,75 @@ impl MeterTask {
                 Event::Wake => {}
             }
             self.answer();
-            self.check_silence();
             if self.retry_at.is_some() || self.clock.now().wall - self.saved_at >= FLUSH_EVERY {
                 self.flush().await;
             }
+            if self.clock.now().since_start - self.counters_kept_at >= FLUSH_EVERY {
+                self.keep_counters().await;
+            }
+        }
+    }
+
+    /// Keeps the frame counters for the next run. That they cannot be kept is no reason to stop.
+    async fn keep_counters(&mut self) {
+        self.counters_kept_at = self.clock.now().since_start;
+        let Some(counters) = self.counters.take() else { return };
+        let file = self.settings.counters.clone();
+        let kept = tokio::task::spawn_blocking(move || counters::save(&file, &counters)).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!("{}: {error}", self.settings.counters.display());
         }
     }
 
     fn wake_at(&self) -> Span {
         let patience = self.waiting.iter().map(|(_, until)| *until);
-        let regular = self.clock.now().since_start + SILENCE;
+        let regular = self.clock.now().since_start + LOOK;
         patience.chain(self.retry_at).chain([regular]).min().unwrap_or(regular)
     }
 
-    /// Takes every telegram that is complete.
-    async fn telegrams(&mut self) {
-        while let Some(outcome) = self.decoder.next() {
-            match outcome {
-                Ok(telegram) => {
-                    let now = self.clock.now();
-                    self.health.heard_at = now.since_start;
-                    if self.health.online.replace(true) != Some(true) {
-                        tell(&self.notices, Notice::MeterOnline { meter: self.settings.name.clone() });
-                    }
-                    self.take(telegram.reading(now.wall)).await;
+    fn feed_settings(&self) -> FeedSettings {
+        FeedSettings {
+            source: self.settings.source.clone(),
+            line: self.settings.line,
+            patience: self.settings.protocol.patience(),
+        }
+    }
+
+    async fn fed(&mut self, fed: Fed) {
+        let meter = self.settings.name.clone();
+        match fed {
+            Fed::Telegram { mut telegram, received } => {
+                if let Some(of_meter) = &mut self.of_meter {
+                    of_meter.correct(&mut telegram, Some(received));
                 }
-                Err(why) => {
-                    let (meter, why) = (self.settings.name.clone(), why.to_string());
-                    tell(&self.notices, Notice::MeterRejected { meter, why });
+                if self.health.good() {
+                    tell(&self.notices, Notice::MeterOnline { meter });
+                }
+                self.take(Reading::of(&telegram, received)).await;
+            }
+            Fed::Refused(refused) => self.refused(&refused),
+            Fed::Trouble(trouble) => {
+                if self.health.bad(&trouble, self.clock.now().since_start) {
+                    tell(&self.notices, Notice::MeterOffline { meter, why: trouble.to_string() });
                 }
             }
+            Fed::Counters(counters) => self.counters = Some(counters),
+            Fed::Raw(_) => {}
+        }
+    }
+
+    /// Tells the first of its kind, and later how many there were; noise must not flood the log.
+    fn refused(&mut self, refused: &Refused) {
+        let now = self.clock.now();
+        self.refused.keep(now, refused);
+        let (meter, why) = (self.settings.name.clone(), &refused.why);
+        match self.health.refused(why, now.since_start) {
+            Told::First => tell(&self.notices, Notice::MeterRejected { meter, why: why.to_string() }),
+            Told::Again(count) => {
+                let why = format!("{why}; {count} like this since it was last told");
+                tell(&self.notices, Notice::MeterRejected { meter, why });
+            }
+            Told::Not => {}
         }
     }
 
@@ -237,28 +285,6 @@ impl MeterTask {
                 }
             }
         }
-    }
-
-    fn offline(&mut self, why: &str) {
-        if self.health.online.replace(false) != Some(false) {
-            let (meter, why) = (self.settings.name.clone(), why.to_owned());
-            tell(&self.notices, Notice::MeterOffline { meter, why });
-        }
-    }
-
-    fn check_silence(&mut self) {
-        if self.clock.now().since_start - self.health.heard_at < SILENCE {
-            return;
-        }
-        let why = match std::mem::take(&mut self.health.bytes) {
-            0 => format!("nothing was heard for {SILENCE}; is the cable plugged in?"),
-            bytes => format!(
-                "{bytes} bytes came in {SILENCE}, but no good telegram; are baud and parity right ({} {:?})?",
-                self.settings.port.baud, self.settings.port.framing
-            ),
-        };
-        self.health.heard_at = self.clock.now().since_start;
-        self.offline(&why);
     }
 
     /// Answers what can be answered, or has waited long enough.
@@ -317,9 +343,7 @@ impl MeterTask {
 
 enum Event {
     Order(Option<Order>),
-    Bytes,
-    Quiet,
-    Broken(std::io::Error),
+    Fed(Fed),
     Wake,
 }
 

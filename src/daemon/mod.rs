@@ -1,10 +1,10 @@
 //! Touches the world: clocks, dice, files, sockets, the serial port, the user's handler.
 //!
 //! ```text
-//! meter_port -> meter_task ┐                    ┌-> courier -> transport -> VTN
-//!                          ├-> ven_task (engine) ├-> handler_seat -> EventHandler
-//! VTN -> courier, server --┘        |            └-> notices
-//! ven opt -> control ------┘     writer -> store
+//! meter_source -> meter_task ┐                    ┌-> courier -> transport -> VTN
+//!                            ├-> ven_task (engine) ├-> handler_seat -> EventHandler
+//! VTN -> courier, server ----┘        |            └-> notices
+//! ven opt -> control --------┘     writer -> store
 //! ```
 //!
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
@@ -13,16 +13,20 @@
 mod certificates;
 pub(crate) mod clock;
 pub(crate) mod control;
+mod counters;
 mod courier;
 pub(crate) mod entropy;
 mod examine;
 mod examine_push;
 mod handler_seat;
 pub(crate) mod journal;
-mod meter_port;
+mod meter_health;
+pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
 mod prepare;
+mod prepare_meters;
+pub(crate) mod refused;
 mod scribe;
 mod store;
 pub(crate) mod transport;
@@ -33,4 +37,5 @@ mod writer;
 pub(crate) use examine::{Finding, examine};
 pub(crate) use handler_seat::DynHandler;
 pub(crate) use prepare::Prepared;
+pub(crate) use prepare_meters::{line_or, list_models, meter_settings, register_map};
 pub use ven::{StartError, Ven, VenBuilder, VenHandle};

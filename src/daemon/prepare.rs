@@ -17,8 +17,8 @@ use crate::openadr::xml::Limits;
 use super::certificates::{Credentials, OwnCertificate};
 use super::clock::Clock;
 use super::entropy;
-use super::meter_port::{Framing, PortSettings};
 use super::meter_task::MeterSettings;
+use super::prepare_meters::meters;
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
 
 /// A configuration whose files are loaded and fit together.
@@ -49,20 +49,20 @@ pub(crate) struct PreparedPush {
 }
 
 /// The faults found so far.
-struct Faults<'c> {
-    config: &'c Config,
-    found: Vec<ConfigFault>,
-    warnings: Vec<String>,
+pub(super) struct Faults<'c> {
+    pub(super) config: &'c Config,
+    pub(super) found: Vec<ConfigFault>,
+    pub(super) warnings: Vec<String>,
     certificates: Vec<OwnCertificate>,
 }
 
 impl<'c> Faults<'c> {
-    const fn new(config: &'c Config) -> Self {
+    pub(super) const fn new(config: &'c Config) -> Self {
         Self { config, found: Vec::new(), warnings: Vec::new(), certificates: Vec::new() }
     }
 
     /// The value, or a note of what is wrong with that setting.
-    fn check<T, E: std::fmt::Display>(
+    pub(super) fn check<T, E: std::fmt::Display>(
         &mut self,
         key: &str,
         path: Option<&Path>,
@@ -119,13 +119,13 @@ impl<'c> Faults<'c> {
     }
 
     /// Whoever reads the key can speak in our name.
-    fn warn_of_readers(&mut self, key: &str, path: &Path) {
+    pub(super) fn warn_of_readers(&mut self, key: &str, path: &Path) {
         use std::os::unix::fs::PermissionsExt as _;
         const OTHERS_READ: u32 = 0o044;
         let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode());
         if mode & OTHERS_READ != 0 {
             let path = path.display();
-            let what = format!("others than its owner can read this private key; run: chmod 600 {path}");
+            let what = format!("others than its owner can read this key; run: chmod 600 {path}");
             self.warnings.push(self.config.fault(key, what).in_file(&self.config.file));
         }
     }
@@ -165,23 +165,26 @@ impl Prepared {
             let fault = config.fault("signature.tolerate", what.to_owned());
             faults.warnings.push(fault.in_file(&config.file));
         }
-        match (root, tls, key, policy) {
-            (Some(root), Some(tls), Some(key), Some(policy)) if faults.found.is_empty() => Ok(Self {
-                root,
-                push,
-                gate: Gate::new(policy.clone(), config.signature.window, Limits::VEN)
-                    .tolerating(config.signature.tolerance),
-                settings: settings(config, key.is_some()),
-                credentials: Credentials {
-                    tls,
-                    server: server.flatten(),
-                    key,
-                    policy,
-                    certificates: faults.certificates,
-                },
-                meters: meters(config),
-                warnings: faults.warnings,
-            }),
+        let meters = meters(&mut faults);
+        match (root, tls, key, policy, meters) {
+            (Some(root), Some(tls), Some(key), Some(policy), Some(meters)) if faults.found.is_empty() => {
+                Ok(Self {
+                    root,
+                    push,
+                    gate: Gate::new(policy.clone(), config.signature.window, Limits::VEN)
+                        .tolerating(config.signature.tolerance),
+                    settings: settings(config, key.is_some()),
+                    credentials: Credentials {
+                        tls,
+                        server: server.flatten(),
+                        key,
+                        policy,
+                        certificates: faults.certificates,
+                    },
+                    meters,
+                    warnings: faults.warnings,
+                })
+            }
             _ => Err(ConfigError { file: config.file.clone(), faults: faults.found }),
         }
     }
@@ -353,19 +356,4 @@ fn offer(report: &ReportSection) -> ReportOffer {
         max_period: report.max_period,
         kept: report.kept,
     }
-}
-
-fn meters(config: &Config) -> Vec<MeterSettings> {
-    let keep = config.reports.iter().map(|report| report.kept).max().unwrap_or(crate::time::Span::DAY);
-    let meter = |meter: &crate::config::MeterSection| MeterSettings {
-        name: meter.name.clone(),
-        port: PortSettings {
-            path: meter.port.clone(),
-            baud: meter.baud,
-            framing: if meter.seven_even { Framing::SevenEven } else { Framing::EightNone },
-        },
-        clock_base: meter.clock_base,
-        keep,
-    };
-    config.meters.iter().map(meter).collect()
 }

@@ -1,24 +1,50 @@
 //! Knows what smart meters say, and turns it into values for reports.
 //!
 //! ```text
-//! bytes -> frame -> Telegram -> Reading -> Series -> Value (of a report's interval)
+//! bytes -> Decoder -> Telegram -> Reading -> Series -> Value (of a report's interval)
 //! ```
 //!
 //! Everything here is pure. Numbers are exact decimals from the first byte to the last.
 
+mod ciphered;
+mod decoder;
+mod dlms;
 mod dsmr;
+mod iec62056_21;
+mod mbus_channels;
+mod meter_clock;
+mod modbus;
 mod obis;
+mod protocol;
+mod pulses;
 mod quantity;
 mod reading;
 mod register;
+mod s0;
 mod series;
+mod session;
 mod simulator;
+mod sml;
+mod telegram;
+mod unit;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dsmr::P1Decoder;
+pub(crate) use ciphered::{CounterGuard, Keys, SystemTitle};
+pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
+pub(crate) use dlms::{BUILT_IN as LIST_MODELS, HanSimulator, ListModels};
+pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode};
+pub(crate) use meter_clock::MeterClock;
+pub(crate) use modbus::{BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, likeness};
+pub(crate) use obis::ObisCode;
+pub(crate) use protocol::{Protocol, ProtocolSettings, Sealing};
+pub(crate) use pulses::PulseForm;
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;
+pub(crate) use s0::{PulseFlow, PulseSettings};
 pub(crate) use series::{Series, Value};
+pub(crate) use session::{Player as SessionPlayer, Said as SaidBytes, Session};
 pub(crate) use simulator::Simulator;
+pub(crate) use sml::{SmlReading, sml_file};
+pub(crate) use telegram::{Object, ObjectValue, Telegram};

@@ -109,7 +109,7 @@ impl Simulator {
             "!".into(),
         ];
         let mut telegram = lines.join("\r\n").into_bytes();
-        let crc = crc16_arc(telegram.iter().copied());
+        let crc = crc16_arc(&telegram);
         telegram.extend(format!("{crc:04X}\r\n").bytes());
         telegram
     }

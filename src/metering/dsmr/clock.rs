@@ -10,28 +10,25 @@ use crate::time::{Span, Timestamp};
 ///
 /// Nothing where it is no date: `632525252525S` means "no value".
 pub(super) fn utc(text: &str, base: Span) -> Option<Timestamp> {
-    let (digits, flag) = match text.as_bytes() {
-        [.., flag @ (b'S' | b'W')] => (&text[..text.len() - 1], Some(*flag)),
-        _ => (text, None),
+    let (text, flag) = match text.as_bytes() {
+        [text @ .., flag @ (b'S' | b'W')] => (text, Some(*flag)),
+        text => (text, None),
     };
-    let digits: String = digits.chars().filter(|c| !matches!(c, '-' | ':' | ' ' | 'T')).collect();
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+    let mut digits = [0_u8; 14];
+    let mut count = 0;
+    for byte in text.iter().filter(|byte| !matches!(byte, b'-' | b':' | b' ' | b'T')) {
+        *digits.get_mut(count)? = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        count += 1;
     }
-    let (year, rest) = match digits.len() {
-        12 => {
-            let year = digits[..2].parse::<i32>().ok()?;
-            // A clock that was never set may begin in 1970.
-            (if year < 70 { 2000 } else { 1900 } + year, &digits[2..])
-        }
-        14 => (digits[..4].parse().ok()?, &digits[4..]),
+    let two = |at: usize| u32::from(digits[at]) * 10 + u32::from(digits[at + 1]);
+    let (year, at) = match count {
+        // A clock that was never set may begin in 1970.
+        12 => (if two(0) < 70 { 2000 } else { 1900 } + two(0), 2),
+        14 => (two(0) * 100 + two(2), 4),
         _ => return None,
     };
-    let mut parts = [0; 5];
-    for (part, at) in parts.iter_mut().zip((0..10).step_by(2)) {
-        *part = rest[at..at + 2].parse::<u32>().ok()?;
-    }
-    let [month, day, hour, minute, second] = parts;
+    let year = i32::try_from(year).ok()?;
+    let [month, day, hour, minute, second] = [0, 2, 4, 6, 8].map(|part| two(at + part));
     let local = Timestamp::from_calendar((year, month, day), (hour, minute, second))?;
     let winter = local - base;
     let summer = match flag {
@@ -42,7 +39,7 @@ pub(super) fn utc(text: &str, base: Span) -> Option<Timestamp> {
 }
 
 /// From the last Sunday of March to that of October, each at 01:00 UTC (directive 2000/84/EC).
-fn is_summer(at: Timestamp, year: i32) -> Option<bool> {
+pub(in crate::metering) fn is_summer(at: Timestamp, year: i32) -> Option<bool> {
     let change = |month| {
         let last = Timestamp::from_calendar((year, month, 31), (1, 0, 0))?;
         // 1970-01-01 was a Thursday.

@@ -1,9 +1,14 @@
 //! Reads numbers with their units, exactly.
 
+use crate::metering::obis::ObisCode;
+use crate::metering::telegram::ObjectValue;
+use crate::metering::unit::{Measure, MeterUnit};
 use crate::openadr::message::Decimal;
 
+use super::objects::assumed_unit;
+
 /// No meter writes longer numbers; what can be calculated from shorter ones never overflows.
-const LONGEST: usize = 20;
+const LONGEST: usize = 19;
 
 /// A number and the unit behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,33 +21,71 @@ pub(in crate::metering) struct Measured<'a> {
 impl<'a> Measured<'a> {
     /// Reads `000123.456*kWh`, also with the unit glued on, padded, or without any.
     pub(in crate::metering) fn parse(text: &'a str) -> Option<Self> {
-        let text = text.trim();
-        let (number, unit) = text.split_once('*').unwrap_or_else(|| {
-            let end = text
-                .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | '+'))
-                .unwrap_or(text.len());
-            text.split_at(end)
-        });
-        let number = number.trim();
-        if number.len() > LONGEST || !number.bytes().any(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let value = Decimal::from_str_exact(number).ok()?;
-        Some(Self { value, unit: unit.trim() })
+        let text = text.trim_ascii();
+        let number = text.bytes().position(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+'));
+        let (number, unit) = text.split_at(number.unwrap_or(text.len()));
+        let (number, unit) = match unit.strip_prefix('*') {
+            Some(unit) => (number, unit),
+            // Blanks before the star.
+            None => match unit.split_once('*') {
+                Some((blanks, _)) if !blanks.trim_ascii().is_empty() => return None,
+                Some((_, unit)) => (number, unit),
+                None => (number, unit),
+            },
+        };
+        Some(Self { value: decimal(number)?, unit: unit.trim_ascii() })
     }
 
     /// In Wh, W, V, A, m3...; without a unit, an energy with decimals is in kWh, as those are.
     pub(in crate::metering) fn in_base_unit(&self, energy: bool) -> Option<Decimal> {
-        let factor = match self.unit.to_ascii_lowercase().as_str() {
-            "" if energy && self.value.scale() > 0 => 1_000,
-            "" | "wh" | "w" | "var" | "varh" | "va" | "vah" | "v" | "a" | "hz" | "s" | "m3" => 1,
-            "kwh" | "kw" | "kvar" | "kvarh" | "kva" | "kvah" => 1_000,
-            // Prefixes differ in nothing but their case, and no meter measures in milliwatts.
-            "mwh" | "mw" => 1_000_000,
-            _ => return None,
-        };
-        self.value.checked_mul(Decimal::from(factor)).map(|value| value.normalize())
+        match self.unit {
+            "" if energy && self.value.scale() > 0 => {
+                MeterUnit::kilo(Measure::ActiveEnergy).in_base(self.value)
+            }
+            "" => Some(self.value.normalize()),
+            unit => MeterUnit::parse(unit)?.in_base(self.value),
+        }
     }
+
+    /// The number of an object, and whether its unit is assumed; `None` where its unit is none that is known.
+    pub(super) fn number(&self, code: ObisCode) -> Option<(ObjectValue, bool)> {
+        let (unit, assumed) = match self.unit {
+            "" => {
+                let assumed = assumed_unit(code, self.value.scale() > 0);
+                (assumed, assumed.is_some())
+            }
+            unit => (Some(MeterUnit::parse(unit)?), false),
+        };
+        Some((ObjectValue::Number(self.value, unit), assumed))
+    }
+}
+
+/// Reads digits with at most one point, and a sign before them.
+fn decimal(text: &str) -> Option<Decimal> {
+    let (digits, negative) = match text.as_bytes() {
+        [b'-', digits @ ..] => (digits, true),
+        [b'+', digits @ ..] => (digits, false),
+        digits => (digits, false),
+    };
+    if digits.len() > LONGEST {
+        return None;
+    }
+    let (mut value, mut count, mut point) = (0_u64, 0_u32, None);
+    for byte in digits {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + u64::from(byte - b'0');
+                count += 1;
+            }
+            b'.' if point.is_none() => point = Some(count),
+            _ => return None,
+        }
+    }
+    let mut number = Decimal::from(value);
+    // No more than there are digits, which is far below the most that a decimal has.
+    number.set_scale(count - point.unwrap_or(count)).ok()?;
+    number.set_sign_negative(negative && value != 0);
+    (count > 0).then_some(number)
 }
 
 #[cfg(test)]
@@ -61,11 +104,28 @@ mod tests {
             ("-063*A", "-63"),
             ("1.5*MWh", "1500000"),
             ("000747*varh", "747"),
+            ("+12.0 * kWh", "12000"),
+            ("9999999999999999999*Wh", "9999999999999999999"),
+            ("-0.0*kWh", "0"),
+            (".5*kWh", "500"),
+            ("5.*kWh", "5000"),
         ] {
             let base_unit = Measured::parse(text).unwrap().in_base_unit(true).unwrap();
             assert_eq!(base_unit.to_string(), base, "{text}");
         }
-        for text in ["", "*kWh", "abc", "1.2.3*kWh", "-", "1e5*kWh5", "7922816251426433759354*Wh"] {
+        for text in [
+            "",
+            "*kWh",
+            "abc",
+            "1.2.3*kWh",
+            "-",
+            "--1",
+            "1-2",
+            "1 2*kWh",
+            "10000000000000000000*Wh",
+            "1e5*kWh5",
+            "7922816251426433759354*Wh",
+        ] {
             assert!(Measured::parse(text).is_none_or(|m| m.in_base_unit(true).is_none()), "{text}");
         }
     }

@@ -2,25 +2,31 @@
 
 use std::ops::Range;
 
-use crate::metering::obis::ObisCode;
-use crate::metering::reading::Reading;
+use crate::metering::decoder::Why;
+use crate::metering::obis::{NOW, ObisCode};
+use crate::metering::telegram::Telegram;
 use crate::openadr::message::{DataQuality, Decimal};
 use crate::time::{Span, Timestamp};
 
 use super::clock;
-use super::frame::{Frame, Refused};
+use super::frame::Frame;
 use super::number::Measured;
+use super::objects::{Lines, groups, has_groups};
 
-/// A meter's clock that is further away from ours is not believed.
-const CLOCK_TRUST: Span = Span::from_seconds(10);
 /// The first line is no longer; the standards have 21 bytes.
 const HEADER: usize = 100;
+/// Telegrams have about as many lines.
+const LINES: usize = 48;
+/// When the meter sent the telegram.
+const CLOCK: ObisCode = ObisCode::now(0, 0, 1, 0, 0);
+/// Of the standard.
+const VERSION: ObisCode = ObisCode::now(1, 3, 0, 2, 8);
 /// Rates that a meter may have.
 const RATES: std::ops::RangeInclusive<u8> = 1..=8;
 
 /// Everything that a meter said at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Telegram {
+pub(crate) struct P1Telegram {
     text: String,
     lines: Vec<Line>,
     clock_base: Span,
@@ -35,25 +41,34 @@ struct Line {
     values: Range<usize>,
 }
 
-impl Telegram {
+impl P1Telegram {
     /// Reads a frame.
     ///
     /// # Errors
     ///
     /// Where it has no checksum and a line is not readable: then bytes are missing. Where there is no line, or its first is none of
     /// a meter: then bytes of noise have a checksum that fits by chance.
-    pub(super) fn read(frame: Frame, clock_base: Span) -> Result<Self, Refused> {
+    pub(super) fn read(frame: Frame, clock_base: Span) -> Result<Self, Why> {
         let Frame { text, checked } = frame;
-        let header = text.find(['\r', '\n']).unwrap_or(text.len());
+        let header = text.bytes().position(is_line_end).unwrap_or(text.len());
         if header > HEADER {
-            return Err(Refused::Line { number: 1, text: text.chars().take(60).collect() });
+            return Err(Why::Line { number: 1, text: text.chars().take(60).collect() });
         }
-        let mut lines: Vec<Line> = Vec::new();
+        let mut lines: Vec<Line> = Vec::with_capacity(LINES);
         let mut start = 0;
-        for line in text.split(['\r', '\n']) {
+        while start <= text.len() {
+            if let Some((code, values)) = object_line(&text, start) {
+                start = values.end + 1;
+                lines.push(Line { code, values });
+                continue;
+            }
+            let rest = &text[start..];
+            let line = &rest[..rest.bytes().position(is_line_end).unwrap_or(rest.len())];
             let end = start + line.len();
-            let values = line.find('(').filter(|open| has_groups(&line[*open..]));
-            let code = values.and_then(|open| ObisCode::parse(line[..open].trim()));
+            let values = line.bytes().position(|byte| byte == b'(');
+            let code = values.and_then(|open| ObisCode::parse(line[..open].trim_ascii()));
+            // What a checked telegram has behind a code is what the meter has written, whatever it is.
+            let values = values.filter(|open| code.is_some() && checked || has_groups(&line[*open..]));
             match (code, values, lines.last_mut()) {
                 (Some(code), Some(open), _) => lines.push(Line { code, values: start + open..end }),
                 // DSMR 3 writes the value of a gas meter on a line of its own.
@@ -63,13 +78,15 @@ impl Telegram {
                 _ if start == 0 && !line.contains(['(', ')']) => {}
                 _ => {
                     let number = text[..start].matches('\n').count() + 1;
-                    return Err(Refused::Line { number, text: line.chars().take(60).collect() });
+                    return Err(Why::Line { number, text: line.chars().take(60).collect() });
                 }
             }
             start = end + 1;
         }
-        if lines.is_empty() {
-            return Err(Refused::Cut);
+        let twice = |code| lines.iter().filter(|line| line.code == code).nth(1).is_some();
+        // A cut telegram and a whole one, whose checksum fits both by chance.
+        if lines.is_empty() || twice(CLOCK) || twice(VERSION) {
+            return Err(Why::Cut);
         }
         Ok(Self { text, lines, clock_base, doubtful: false })
     }
@@ -91,8 +108,8 @@ impl Telegram {
 
     /// It names its version or the time, as those do that have a checksum (DSMR 4 and later).
     pub(super) fn must_have_crc(&self) -> bool {
-        let codes = [[1, 3, 0, 2, 8], [0, 0, 96, 1, 4], [0, 0, 1, 0, 0]];
-        self.lines.iter().any(|line| codes.contains(&line.code.0))
+        let codes = [VERSION, ObisCode::now(0, 0, 96, 1, 4), CLOCK];
+        self.lines.iter().any(|line| codes.contains(&line.code))
     }
 
     /// It has no register of energy, so that without a checksum it may as well be noise.
@@ -102,15 +119,25 @@ impl Telegram {
 
     /// The meter's clock.
     pub(in crate::metering) fn clock(&self) -> Option<Timestamp> {
-        self.time(self.first(ObisCode([0, 0, 1, 0, 0]))?)
+        self.time(self.first(CLOCK)?)
     }
 
     /// The meter's serial number, as it writes it.
     pub(in crate::metering) fn serial(&self) -> Option<String> {
-        let codes =
-            [[0, 0, 96, 1, 1], [0, 0, 42, 0, 0], [0, 0, 96, 1, 255], [1, 0, 0, 0, 0], [0, 0, 96, 1, 0]];
-        let mut texts = codes.iter().filter_map(|code| self.first(ObisCode(*code)));
-        texts.find(|text| !text.is_empty()).map(str::to_owned)
+        let rank = |line: &Line| match line.code.0 {
+            [0, 0, 96, 1, 1, NOW] => Some(0),
+            [0, 0, 42, 0, 0, NOW] => Some(1),
+            [0, 0, 96, 1, 255, NOW] => Some(2),
+            [1, 0, 0, 0, 0, NOW] => Some(3),
+            [0, 0, 96, 1, 0, NOW] => Some(4),
+            _ => None,
+        };
+        let named = |line: &Line| {
+            let text = groups(&self.text[line.values.clone()]).next().filter(|text| !text.is_empty())?;
+            Some((rank(line)?, text))
+        };
+        let ranked = self.lines.iter().filter(|line| rank(line).is_some()).filter_map(named);
+        ranked.min_by_key(|(rank, _)| *rank).map(|(_, text)| text.to_owned())
     }
 
     /// A value in its base unit: W, V, A.
@@ -128,49 +155,36 @@ impl Telegram {
         }
     }
 
-    /// What counts for the reports; `received` is our own clock.
-    ///
-    /// The meter's clock is the time where it is near ours: it says what second the registers are from. A meter whose clock was never
-    /// set, or is wrong, works on ours.
-    pub(crate) fn reading(&self, received: Timestamp) -> Reading {
-        let near = |at: &Timestamp| (*at - received).abs() <= CLOCK_TRUST;
-        let power = |quantity| self.value(ObisCode::electricity(quantity, 7, 0));
-        let net = || power(16).or_else(|| self.value(ObisCode::electricity(1, 7, 255)));
-        let (import, export) = match (power(1), power(2), net()) {
-            (None, None, Some(net)) => (Some(net.max(Decimal::ZERO)), Some((-net).max(Decimal::ZERO))),
-            (Some(import), None, _) if import.is_sign_negative() => (Some(Decimal::ZERO), Some(-import)),
-            (import, export, _) => (import, export),
-        };
-        Reading {
-            at: self.clock().filter(near).unwrap_or(received),
-            meter: self.serial(),
-            import: self.register(1, 0),
-            export: self.register(2, 0),
-            power_import: import,
-            power_export: export,
-            quality: if self.doubtful { DataQuality::Uncertain } else { DataQuality::Good },
+    /// What it says, in the form that all protocols have in common; for a device that says nothing, `objects` tells how.
+    pub(crate) fn general(&self) -> Telegram {
+        let clock = self.clock();
+        let lines = Lines { base: self.clock_base, clock };
+        let mut objects = Vec::with_capacity(self.lines.len());
+        for line in &self.lines {
+            lines.read(line.code, &self.text[line.values.clone()], &mut objects);
         }
+        let quality = if self.doubtful { DataQuality::Uncertain } else { DataQuality::Good };
+        Telegram { meter: self.serial(), clock, objects, quality }
     }
 }
 
-/// The text is nothing but groups.
-fn has_groups(mut text: &str) -> bool {
-    while let Some((_, rest)) = group(text) {
-        text = rest;
+const fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}
+
+/// The line that begins at this place, if it is a code and values in parentheses and nothing else, as nearly all are: where the values
+/// stand. Each byte is looked at once.
+fn object_line(text: &str, start: usize) -> Option<(ObisCode, Range<usize>)> {
+    let bytes = text.as_bytes();
+    let find = |from: usize, wanted: u8| {
+        let found = bytes.get(from..)?.iter().position(|byte| *byte == wanted || is_line_end(*byte))?;
+        (bytes[from + found] == wanted).then_some(from + found)
+    };
+    let open = find(start, b'(')?;
+    let code = ObisCode::parse(&text[start..open])?;
+    let mut end = open;
+    while bytes.get(end) == Some(&b'(') {
+        end = find(end + 1, b')')? + 1;
     }
-    text.is_empty()
-}
-
-/// The texts in parentheses, one after the other and nothing between.
-fn groups(mut text: &str) -> impl Iterator<Item = &str> {
-    std::iter::from_fn(move || {
-        let (group, rest) = group(text)?;
-        text = rest;
-        Some(group)
-    })
-}
-
-fn group(text: &str) -> Option<(&str, &str)> {
-    let (group, rest) = text.strip_prefix('(')?.split_once(')')?;
-    Some((group, rest.trim_start()))
+    bytes.get(end).is_none_or(|byte| is_line_end(*byte)).then_some((code, open..end))
 }

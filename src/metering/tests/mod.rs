@@ -1,52 +1,16 @@
-//! The room as a whole: real telegrams, noisy lines, and what reports are made of.
+//! What reports are made of: readings in, values of intervals out.
 
-mod hostile;
-mod lines;
-mod samples;
+pub(in crate::metering) mod fuzzing;
 mod series;
 mod series_gaps;
 mod series_model;
-mod streams;
 
 use super::Reading;
-use super::dsmr::{P1Decoder, Refused, Telegram};
 use crate::openadr::message::{DataQuality, Decimal};
-use crate::time::{Span, Timestamp};
-
-/// In pieces of these sizes bytes come from a line.
-const PIECES: [usize; 4] = [1, 7, 64, 4096];
+use crate::time::Timestamp;
 
 fn t(text: &str) -> Timestamp {
     text.parse().unwrap()
-}
-
-/// A meter of the middle of Europe.
-fn decoder() -> P1Decoder {
-    P1Decoder::new(Span::HOUR)
-}
-
-/// Everything a decoder says of these bytes.
-fn outcomes(decoder: &mut P1Decoder, bytes: &[u8], piece: usize) -> Vec<Result<Telegram, Refused>> {
-    let mut outcomes = Vec::new();
-    for piece in bytes.chunks(piece) {
-        decoder.push(piece);
-        outcomes.extend(std::iter::from_fn(|| decoder.next()));
-    }
-    outcomes
-}
-
-/// The same, and then the line falls silent.
-fn decoded(bytes: &[u8], piece: usize) -> Vec<Result<Telegram, Refused>> {
-    let mut decoder = decoder();
-    let mut outcomes = outcomes(&mut decoder, bytes, piece);
-    decoder.quiet();
-    outcomes.extend(std::iter::from_fn(|| decoder.next()));
-    outcomes
-}
-
-/// The good telegrams among them.
-fn telegrams(bytes: &[u8], piece: usize) -> Vec<Telegram> {
-    decoded(bytes, piece).into_iter().flatten().collect()
 }
 
 /// A reading of a meter that takes energy from the grid, and gives some.

@@ -2,12 +2,14 @@
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
-use super::super::{Quantity, Series, Simulator};
 use super::{decoder, outcomes, t};
+use crate::metering::decoder::Decoder as _;
+use crate::metering::reading::Reading;
+use crate::metering::{Quantity, Series, Simulator};
 use crate::time::Span;
 
 /// No meter's undecided bytes take more.
-const MEMORY: usize = 64 * 1024;
+const MEMORY: usize = 32 * 1024;
 
 /// Scraps of telegrams, so that much of what is drawn gets far.
 fn scrap() -> impl Strategy<Value = Vec<u8>> {
@@ -38,13 +40,13 @@ proptest! {
         let mut found = outcomes(&mut decoder, &scraps.concat(), piece);
         assert!(decoder.held() <= MEMORY);
         decoder.quiet();
-        found.extend(std::iter::from_fn(|| decoder.next()));
+        found.extend(std::iter::from_fn(|| decoder.next_p1().map(|found| found.map_err(|refused| refused.why))));
         let mut now = t("2026-01-15T07:00:00Z");
         for outcome in found {
             now += Span::from_seconds(7);
             match outcome {
                 Ok(telegram) => {
-                    let reading = telegram.reading(now);
+                    let reading = Reading::of(&telegram.general(), now);
                     assert!(!reading.to_string().is_empty());
                     series.push(reading);
                 }
@@ -58,8 +60,20 @@ proptest! {
     }
 }
 
+/// The beginning of an encrypted frame of that length.
+fn encrypted(length: u16) -> Vec<u8> {
+    let [high, low] = length.to_be_bytes();
+    [&b"\xDB\x08SAGg\0\0\0\0\x82"[..], &[high, low, 0x30]].concat()
+}
+
+/// Frames in frames, all of which end at the same place.
+fn ends_together() -> Vec<u8> {
+    let frames = (1..1_000).rev().map(|number| encrypted(number * 14 + 64)).collect::<Vec<_>>().concat();
+    [frames, vec![0; 200]].concat().repeat(16)
+}
+
 /// Lines that are as much work as can be.
-fn adversaries() -> [(&'static str, Vec<u8>); 6] {
+fn adversaries() -> [(&'static str, Vec<u8>); 9] {
     let kilos = |bytes: &[u8], kilobytes: usize| bytes.repeat(kilobytes * 1024 / bytes.len());
     [
         ("slashes", kilos(b"/", 256)),
@@ -71,6 +85,9 @@ fn adversaries() -> [(&'static str, Vec<u8>); 6] {
         ),
         ("ends", kilos(b"/ABC\n!0000", 256)),
         ("ends without a checksum", kilos(b"/ABC\n!\n", 256)),
+        ("encrypted frames", kilos(&encrypted(16_384), 256)),
+        ("encrypted frames that end together", ends_together()),
+        ("ends between encrypted frames", kilos(&[&encrypted(16_384)[..], b"/ABC\n!\n"].concat(), 256)),
     ]
 }
 
@@ -82,7 +99,7 @@ fn no_bytes_take_much_memory() {
             for piece in bytes[..bytes.len().min(60_000 * piece)].chunks(piece) {
                 decoder.push(piece);
                 assert!(decoder.held() <= MEMORY, "{name} in pieces of {piece:?}");
-                while decoder.next().is_some() {}
+                while decoder.next_p1().is_some() {}
             }
         }
     }

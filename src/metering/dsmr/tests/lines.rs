@@ -2,9 +2,11 @@
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
-use super::super::dsmr::{Refused, Telegram};
-use super::super::{Reading, Simulator};
+use super::super::{P1Telegram, crc16_arc};
 use super::{PIECES, decoded, decoder, outcomes, t, telegrams};
+use crate::metering::decoder::Decoder as _;
+use crate::metering::decoder::Why;
+use crate::metering::{Quantity, Reading, Series, Simulator};
 use crate::openadr::message::DataQuality;
 use crate::time::{Span, Timestamp};
 
@@ -19,10 +21,10 @@ fn played(mut meter: Simulator, count: i64) -> Vec<(Vec<u8>, Reading)> {
 }
 
 /// The readings of these telegrams, with the moments and the quality of the wanted ones: a meter without a clock says neither.
-fn readings(telegrams: &[Telegram], wanted: &[Reading]) -> Vec<Reading> {
-    let read = |(telegram, wanted): (&Telegram, &Reading)| Reading {
+fn readings(telegrams: &[P1Telegram], wanted: &[Reading]) -> Vec<Reading> {
+    let read = |(telegram, wanted): (&P1Telegram, &Reading)| Reading {
         quality: wanted.quality.clone(),
-        ..telegram.reading(wanted.at)
+        ..Reading::of(&telegram.general(), wanted.at)
     };
     assert_eq!(telegrams.len(), wanted.len(), "{telegrams:?}");
     telegrams.iter().zip(wanted).map(read).collect()
@@ -43,16 +45,38 @@ fn the_clock_of_the_meter_is_the_time_where_it_is_near_ours() {
     let (bytes, said) = played(Simulator::v5(start()), 1).remove(0);
     let telegram = telegrams(&bytes, 64).remove(0);
     let at = said.at;
-    assert_eq!(telegram.reading(at + Span::from_seconds(10)).at, at);
+    assert_eq!(Reading::of(&telegram.general(), at + Span::from_seconds(10)).at, at);
     let wrong = at + Span::from_seconds(11);
-    assert_eq!(telegram.reading(wrong).at, wrong, "a clock that is wrong does not count");
+    assert_eq!(Reading::of(&telegram.general(), wrong).at, wrong, "a clock that is wrong does not count");
+}
+
+#[test]
+fn a_meter_whose_clock_was_never_set_works_on_ours() {
+    let telegram = |clock: &str, tenths: u32| {
+        let text = format!("/ABC5X\r\n\r\n0-0:1.0.0({clock})\r\n1-0:1.8.0(00001.{tenths}*kWh)\r\n!");
+        format!("{text}{:04X}\r\n", crc16_arc(text.as_bytes()))
+    };
+    for clock in ["000101000000W", "000101010000W", "010101010000W", "700101010000W", "632525252525W"] {
+        let mut series = Series::new(Span::DAY);
+        for tenths in 0..=6 {
+            let telegram = telegrams(telegram(clock, tenths).as_bytes(), 64).remove(0);
+            let received = start() + Span::from_seconds(10) * i64::from(tenths);
+            let reading = Reading::of(&telegram.general(), received);
+            assert_eq!(reading.at, received, "{clock}: equal clocks are not equal telegrams");
+            series.push(reading);
+        }
+        let minute = series.window(Quantity::ImportEnergy, start(), start() + Span::MINUTE, Span::MINUTE);
+        assert_eq!(minute[0].value, Some(600.into()), "{clock}");
+    }
 }
 
 #[test]
 fn a_first_telegram_without_a_checksum_is_doubtful() {
     let bytes: Vec<u8> = played(Simulator::v2(start()), 3).into_iter().flat_map(|(bytes, _)| bytes).collect();
-    let qualities: Vec<_> =
-        telegrams(&bytes, 64).iter().map(|telegram| telegram.reading(start()).quality).collect();
+    let qualities: Vec<_> = telegrams(&bytes, 64)
+        .iter()
+        .map(|telegram| Reading::of(&telegram.general(), start()).quality)
+        .collect();
     assert_eq!(qualities, [DataQuality::Uncertain, DataQuality::Good, DataQuality::Good]);
 }
 
@@ -91,28 +115,28 @@ fn a_meter_that_sends_checksums_never_leaves_one_out() {
 
     let refused = |bytes: &[u8], piece| decoded(bytes, piece).remove(0).unwrap_err();
     for piece in PIECES {
-        assert_eq!(refused(&without(&bytes[0]), piece), Refused::CrcMissing, "it names its version");
+        assert_eq!(refused(&without(&bytes[0]), piece), Why::CrcMissing, "it names its version");
         let line = [&bytes[0][..], &without(&bytes[1]), &other, &bytes[1]].concat();
         let outcomes = decoded(&line, piece);
         let good: Vec<_> = outcomes.iter().flatten().cloned().collect();
         assert_eq!(readings(&good, &wanted), wanted);
         let refused: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
-        assert_eq!(refused, [Refused::CrcMissing, Refused::CrcMissing]);
+        assert_eq!(refused, [Why::CrcMissing, Why::CrcMissing]);
     }
 }
 
 #[test]
 fn meters_that_tell_the_time_have_checksums() {
     let text = "/FLU5\\253769484_A\r\n\r\n0-0:96.1.4(50217)\r\n1-0:1.8.1(000000.034*kWh)\r\n!\r\n";
-    assert_eq!(decoded(text.as_bytes(), 64), [Err(Refused::CrcMissing)], "Belgium");
+    assert_eq!(decoded(text.as_bytes(), 64), [Err(Why::CrcMissing)], "Belgium");
     let text = "/ELL5\\253833635_A\r\n\r\n0-0:1.0.0(220204110650W)\r\n1-0:1.8.0(00010501.076*kWh)\r\n!\r\n";
-    assert_eq!(decoded(text.as_bytes(), 64), [Err(Refused::CrcMissing)], "Sweden");
+    assert_eq!(decoded(text.as_bytes(), 64), [Err(Why::CrcMissing)], "Sweden");
 }
 
 #[test]
 fn a_telegram_that_says_nothing_is_none() {
-    assert_eq!(decoded(b"/ABC5 noise\r\n!\r\n", 64), [Err(Refused::Cut)]);
-    let line = |number| Refused::Line { number, text: "1-0:1.8.1(0012".into() };
+    assert_eq!(decoded(b"/ABC5 noise\r\n!\r\n", 64), [Err(Why::Cut)]);
+    let line = |number| Why::Line { number, text: "1-0:1.8.1(0012".into() };
     assert_eq!(decoded(b"/ABC5\r\n\r\n1-0:1.8.1(0012\r\n!\r\n", 64), [Err(line(3))]);
 }
 
@@ -121,14 +145,14 @@ fn what_looks_like_a_start_inside_a_telegram_is_none() {
     let text = "/TES5\r\n\r\n1-0:1.8.1(00001.000*kWh)\r\n0-0:96.13.0(see http://example/docs)\r\n1-0:1.8.2(00002.000*kWh)\r\n!\r\n";
     for line in [text.to_owned(), ["/TES5\r\n\r\n1-0:1.8.1(000", text].concat()] {
         let telegram = telegrams(line.as_bytes(), 7).remove(0);
-        assert_eq!(telegram.reading(start()).import, Some(3_000.into()), "{line}");
+        assert_eq!(Reading::of(&telegram.general(), start()).import, Some(3_000.into()), "{line}");
     }
 }
 
 #[test]
 fn a_short_checksum_at_the_end_of_a_line_waits_for_silence_only() {
     let text = b"/NWA-X\r\n\r\n0-1:24.1.0(004)\r\n!".to_vec();
-    let crc = super::super::dsmr::crc16_arc(text.iter().copied());
+    let crc = crc16_arc(&text);
     let telegram = [&text[..], format!("{crc:X}").as_bytes()].concat();
     assert_eq!(telegrams(&telegram, 1).len(), 1);
     let lower = [&text[..], format!("{crc:04x}\0").as_bytes()].concat();
@@ -206,7 +230,18 @@ proptest! {
             rest = more;
         }
         decoder.quiet();
-        found.extend(std::iter::from_fn(|| decoder.next()).flatten());
+        found.extend(std::iter::from_fn(|| decoder.next_p1()).flatten());
         assert_eq!(found, telegrams(&bytes, 4096));
+    }
+}
+
+#[test]
+fn two_telegrams_that_have_run_into_each_other_are_not_one() {
+    for line in ["0-0:1.0.0(260115080000W)", "1-3:0.2.8(50)"] {
+        let text = format!(
+            "/ABC5X\r\n\r\n{line}\r\n1-0:1.8.0(1*kWh)\r\n/ABC5X\r\n\r\n{line}\r\n1-0:1.8.0(2*kWh)\r\n!"
+        );
+        let telegram = format!("{text}{:04X}\r\n", crc16_arc(text.as_bytes()));
+        assert_eq!(decoded(telegram.as_bytes(), 64), [Err(Why::Cut)]);
     }
 }

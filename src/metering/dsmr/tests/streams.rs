@@ -2,11 +2,13 @@
 
 use serde_json::Value as Json;
 
-use super::super::dsmr::{Refused, Telegram};
-use super::super::obis::ObisCode;
-use super::super::{Quantity, Series};
+use super::super::P1Telegram;
 use super::samples::{expected, figures_that_differ};
 use super::{PIECES, decoded, t, telegrams};
+use crate::metering::decoder::Why;
+use crate::metering::obis::ObisCode;
+use crate::metering::reading::Reading;
+use crate::metering::{Quantity, Series};
 use crate::openadr::message::{DataQuality, Decimal};
 use crate::test_support::samples;
 use crate::time::Span;
@@ -33,7 +35,7 @@ fn check(bytes: &[u8], expected: &Json) {
     }
 }
 
-fn check_telegram(telegram: &Telegram, wanted: &Json) {
+fn check_telegram(telegram: &P1Telegram, wanted: &Json) {
     let mut figures = wanted.clone();
     for other in ["crc", "timestamp_raw", "timestamp_reference_utc", "timestamp_by_flag_utc", "meter", "mbus"]
     {
@@ -61,7 +63,7 @@ fn a_noisy_line_loses_no_good_telegram() {
             3,
             "a cut one, a flipped bit and a cut checksum, each told of once: {refused:?}"
         );
-        assert!(refused.iter().all(|why| matches!(why, Refused::Crc { .. })), "{refused:?}");
+        assert!(refused.iter().all(|why| matches!(why, Why::Crc { .. })), "{refused:?}");
     }
 }
 
@@ -73,7 +75,7 @@ fn in_spring_no_time_is_missing() {
     let mut series = Series::new(Span::DAY);
     for telegram in telegrams(&bytes, 64) {
         let at = telegram.clock().unwrap();
-        series.push(telegram.reading(at));
+        series.push(Reading::of(&telegram.general(), at));
     }
     let (from, to) = (t("2026-03-29T00:58:00Z"), t("2026-03-29T01:03:00Z"));
     assert!(series.is_complete(to));

@@ -1,0 +1,153 @@
+//! Measures how fast P1 telegrams are read, beside dsmr5, turn by turn in one run over the same bytes.
+//!
+//! Both find the telegrams in the stream, check them, and read every value of every line; ours makes exact decimals with units, and
+//! texts, that outlive the bytes. What the two read is compared first.
+#![expect(dead_code, unused_imports, reason = "of the VEN's rooms only a part is measured")]
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::time::Instant;
+
+use dsmr5::{OBIS, Reader};
+
+use crate::metering::{Decoder as _, P1Decoder};
+use crate::time::Span;
+
+#[path = "../../../src/metering/mod.rs"]
+mod metering;
+mod openadr;
+#[path = "../../../src/time.rs"]
+mod time;
+
+/// Telegrams in the stream.
+const TELEGRAMS: u32 = 2_000;
+const TURNS: usize = 41;
+/// As a serial port hands bytes out.
+const PIECE: usize = 4096;
+
+fn main() {
+    let stream: Vec<u8> = (0..TELEGRAMS).flat_map(telegram).collect();
+    assert_eq!(ours(&stream).0, TELEGRAMS);
+    assert_eq!(ours(&stream), theirs(&stream), "both read the same registers");
+    let mut ratios = Vec::new();
+    let (mut best_ours, mut best_theirs) = (f64::MAX, f64::MAX);
+    for turn in 0..TURNS {
+        // Whoever is second finds the caches warm; so they take turns in that too.
+        let (ours, theirs) = if turn % 2 == 0 {
+            let ours = seconds(|| ours(&stream));
+            (ours, seconds(|| theirs(&stream)))
+        } else {
+            let theirs = seconds(|| theirs(&stream));
+            (seconds(|| ours(&stream)), theirs)
+        };
+        ratios.push(theirs / ours);
+        best_ours = best_ours.min(ours);
+        best_theirs = best_theirs.min(theirs);
+    }
+    ratios.sort_by(f64::total_cmp);
+    let rate = |seconds: f64| f64::from(TELEGRAMS) / seconds;
+    println!("{TELEGRAMS} telegrams of {} bytes, {TURNS} turns", stream.len() / 2_000);
+    println!("ours:  {:>8.0} telegrams/s at best", rate(best_ours));
+    println!("dsmr5: {:>8.0} telegrams/s at best", rate(best_theirs));
+    println!(
+        "ratio: {:.2} at best; {:.2} in the middle of the turns, which were from {:.2} to {:.2}",
+        best_theirs / best_ours,
+        ratios[TURNS / 2],
+        ratios[0],
+        ratios[TURNS - 1]
+    );
+}
+
+fn seconds<T>(work: impl FnOnce() -> T) -> f64 {
+    let from = Instant::now();
+    black_box(work());
+    from.elapsed().as_secs_f64()
+}
+
+/// How many telegrams there are, and the sum of their first registers in Wh.
+fn ours(stream: &[u8]) -> (u32, f64) {
+    let mut decoder = P1Decoder::new(Span::HOUR);
+    let (mut count, mut sum) = (0, 0.0);
+    for piece in stream.chunks(PIECE) {
+        decoder.push(piece);
+        while let Some(telegram) = decoder.next() {
+            let telegram = telegram.expect("the stream is good");
+            let mut objects = telegram.objects.iter();
+            let register = objects.find(|object| object.code.0 == [1, 0, 1, 8, 1, 255]);
+            let register =
+                register.and_then(|object| telegram.number(object.code)).expect("it has a register");
+            sum += f64::from(u32::try_from(register).expect("it counts up"));
+            count += 1;
+            black_box(&telegram);
+        }
+    }
+    (count, sum)
+}
+
+/// The same of dsmr5.
+fn theirs(stream: &[u8]) -> (u32, f64) {
+    let (mut count, mut sum) = (0, 0.0);
+    for readout in Reader::new(stream.iter().map(|byte| Ok::<_, Infallible>(*byte))) {
+        let readout = readout.expect("the stream is good");
+        for object in readout.to_telegram().expect("the checksum is right").objects() {
+            let object = object.expect("it knows all lines");
+            if let OBIS::MeterReadingTo(dsmr5::Tariff::Tariff1, register) = &object {
+                sum += (f64::from(register) * 1_000.0).round();
+            }
+            black_box(&object);
+        }
+        count += 1;
+    }
+    (count, sum)
+}
+
+/// A telegram of DSMR 5.0 as a meter of three phases with gas sends it.
+fn telegram(number: u32) -> Vec<u8> {
+    let (minute, second) = (number / 60 % 60, number % 60);
+    let lines = [
+        "/OVN5\\2bench".to_owned(),
+        String::new(),
+        "1-3:0.2.8(50)".into(),
+        format!("0-0:1.0.0(26011508{minute:02}{second:02}W)"),
+        "0-0:96.1.1(4530303434303037333832323436303139)".into(),
+        format!("1-0:1.8.1(002130.{:03}*kWh)", number % 1_000),
+        "1-0:1.8.2(000245.467*kWh)".into(),
+        "1-0:2.8.1(000000.000*kWh)".into(),
+        format!("1-0:2.8.2(0000{:02}.321*kWh)", number / 1_000),
+        "0-0:96.14.0(0001)".into(),
+        format!("1-0:1.7.0(00.{:03}*kW)", number % 997),
+        "1-0:2.7.0(00.000*kW)".into(),
+        "0-0:96.7.21(00005)".into(),
+        "0-0:96.7.9(00003)".into(),
+        "1-0:99.97.0(1)(0-0:96.7.19)(190326095015W)(0000002014*s)".into(),
+        "1-0:32.32.0(00001)".into(),
+        "1-0:52.32.0(00001)".into(),
+        "1-0:72.32.0(00192)".into(),
+        "1-0:32.36.0(00001)".into(),
+        "1-0:52.36.0(00001)".into(),
+        "1-0:72.36.0(00001)".into(),
+        "0-0:96.13.0()".into(),
+        format!("1-0:32.7.0({}.9*V)", 220 + number % 20),
+        "1-0:52.7.0(229.2*V)".into(),
+        "1-0:72.7.0(222.9*V)".into(),
+        "1-0:31.7.0(000*A)".into(),
+        "1-0:51.7.0(000*A)".into(),
+        "1-0:71.7.0(001*A)".into(),
+        format!("1-0:21.7.0(00.{:03}*kW)", number % 991),
+        "1-0:41.7.0(00.000*kW)".into(),
+        "1-0:61.7.0(00.055*kW)".into(),
+        "1-0:22.7.0(00.000*kW)".into(),
+        "1-0:42.7.0(00.000*kW)".into(),
+        "1-0:62.7.0(00.000*kW)".into(),
+        "0-1:24.1.0(003)".into(),
+        "0-1:96.1.0(4730303339303031393336393930363139)".into(),
+        "0-1:24.2.1(260115080000W)(00246.138*m3)".into(),
+        "!".into(),
+    ];
+    let mut telegram = lines.join("\r\n").into_bytes();
+    let crc = telegram.iter().fold(0_u16, |crc, byte| {
+        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 })
+    });
+    telegram.extend(format!("{crc:04X}\r\n").bytes());
+    telegram
+}

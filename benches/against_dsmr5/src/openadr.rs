@@ -1,0 +1,4 @@
+//! The part of the VEN that the metering room takes words from.
+
+#[path = "../../../src/openadr/message/mod.rs"]
+pub(crate) mod message;

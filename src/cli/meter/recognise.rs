@@ -1,0 +1,58 @@
+//! Finds out what a recording speaks.
+
+use crate::metering::{Protocol, ProtocolSettings, Why};
+
+/// So much of a recording is tried; all of it where that has nothing good.
+const TRIED: usize = 256 * 1024;
+const PIECE: usize = 4096;
+
+/// How well a decoder understands: telegrams, frames that want a key, frames that are damaged.
+type Score = (usize, usize, usize);
+
+/// The settings of the protocol that understands most; of equals, the first.
+pub(super) fn recognise(
+    bytes: &[u8],
+    settings: impl Fn(Protocol) -> anyhow::Result<Option<ProtocolSettings>>,
+) -> anyhow::Result<ProtocolSettings> {
+    let begin = bytes.get(..TRIED).unwrap_or(bytes);
+    let (score, best) = best(begin, &settings)?;
+    if score.0 > 0 || begin.len() == bytes.len() { Ok(best) } else { Ok(self::best(bytes, &settings)?.1) }
+}
+
+fn best(
+    bytes: &[u8],
+    settings: impl Fn(Protocol) -> anyhow::Result<Option<ProtocolSettings>>,
+) -> anyhow::Result<(Score, ProtocolSettings)> {
+    let mut best = None;
+    for (_, protocol) in Protocol::WORDS {
+        let Some(mut settings) = settings(*protocol)? else { continue };
+        // Nobody answers to a recording.
+        if let ProtocolSettings::Iec62056 { pull } = &mut settings {
+            *pull = None;
+        }
+        let score = score(bytes, &settings);
+        if best.as_ref().is_none_or(|(known, _)| score > *known) {
+            best = Some((score, settings));
+        }
+    }
+    best.ok_or_else(|| anyhow::anyhow!("no protocol is known"))
+}
+
+fn score(bytes: &[u8], settings: &ProtocolSettings) -> Score {
+    let mut decoder = settings.decoder();
+    let mut score = (0, 0, 0);
+    let mut count = |outcome| match outcome {
+        Ok(_) => score.0 += 1,
+        Err(Why::KeyMissing | Why::WrongKey | Why::Tag) => score.1 += 1,
+        Err(Why::Crc { .. } | Why::Replayed { .. }) => score.2 += 1,
+        Err(_) => {}
+    };
+    for piece in bytes.chunks(PIECE) {
+        decoder.push(piece);
+        std::iter::from_fn(|| decoder.next())
+            .for_each(|outcome| count(outcome.map_err(|refused| refused.why)));
+    }
+    decoder.quiet();
+    std::iter::from_fn(|| decoder.next()).for_each(|outcome| count(outcome.map_err(|refused| refused.why)));
+    score
+}

@@ -1,0 +1,63 @@
+//! `ven meter replay`: decodes what was recorded.
+
+use std::io::BufWriter;
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+
+use super::ProtocolArguments;
+use super::print::Printer;
+use super::recognise::recognise;
+use super::session::{Recorded, play, play_modbus};
+use crate::metering::{Protocol, ProtocolSettings};
+
+/// So much is decoded at once.
+const PIECE: usize = 4096;
+/// Longer recordings are cut by their owner.
+const LONGEST: u64 = 1 << 30;
+
+/// What both sides say in most recorded sessions.
+const SPOKEN: Protocol = Protocol::Iec62056;
+
+/// Prints what is in a recording; whether anything is good.
+pub(super) fn replay(file: &Path, arguments: &ProtocolArguments, json: bool) -> anyhow::Result<bool> {
+    let name = || file.display().to_string();
+    let length = std::fs::metadata(file).with_context(name)?.len();
+    ensure!(length <= LONGEST, "{}: it is longer than {LONGEST} bytes", name());
+    let bytes = std::fs::read(file).with_context(name)?;
+    let mut printer = Printer::new(BufWriter::new(std::io::stdout().lock()), json);
+    match Recorded::of(&bytes) {
+        Some(Recorded::Modbus(session)) => {
+            play_modbus(&session, &mut printer)?;
+            return Ok(printer.finish()?);
+        }
+        Some(Recorded::Said(session)) => {
+            let mut protocol = arguments.named(arguments.protocol.unwrap_or(SPOKEN))?;
+            if let ProtocolSettings::Iec62056 { pull } = &mut protocol {
+                *pull = pull.take().filter(|_| !session.is_pushed());
+                if let Some(pull) = pull.as_mut().filter(|pull| pull.address.is_empty()) {
+                    pull.address = session.device();
+                }
+            }
+            play(&session, &protocol, &mut printer)?;
+            return Ok(printer.finish()?);
+        }
+        None => {}
+    }
+    let settings = match arguments.protocol {
+        Some(protocol) => arguments.named(protocol)?,
+        None => recognise(&bytes, |protocol| arguments.settings(protocol))?,
+    };
+    let mut decoder = settings.decoder();
+    for piece in bytes.chunks(PIECE) {
+        decoder.push(piece);
+        while let Some(outcome) = decoder.next() {
+            printer.outcome(outcome)?;
+        }
+    }
+    decoder.quiet();
+    while let Some(outcome) = decoder.next() {
+        printer.outcome(outcome)?;
+    }
+    Ok(printer.finish()?)
+}

@@ -1,0 +1,205 @@
+//! Feeds from real files, hosts and commands.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::{Fed, FeedSettings, feed};
+use crate::config::MeterSource;
+use crate::daemon::clock::Clock;
+use crate::daemon::list_models;
+use crate::metering::{HanSimulator, Keys, ProtocolSettings, Refused, Sealing, Simulator, SystemTitle, Why};
+use crate::time::{Span, Timestamp};
+
+/// Nothing waits so long unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LONG: Span = Span::from_seconds(1000);
+
+fn telegrams(count: i64) -> Vec<Vec<u8>> {
+    let start = Timestamp::from_seconds(2_000_000_000);
+    let mut meter = Simulator::v5(start);
+    (1..=count).map(|second| meter.telegram(start + Span::from_seconds(second))).collect()
+}
+
+fn damaged(telegram: &[u8]) -> Vec<u8> {
+    let mut telegram = telegram.to_vec();
+    telegram[100] ^= 1;
+    telegram
+}
+
+fn fed(source: MeterSource, patience: Span) -> mpsc::Receiver<Fed> {
+    let protocol = ProtocolSettings::Dsmr { clock_base: Span::HOUR, sealing: Sealing::default() };
+    fed_by(&protocol, source, patience)
+}
+
+fn fed_by(protocol: &ProtocolSettings, source: MeterSource, patience: Span) -> mpsc::Receiver<Fed> {
+    let settings = FeedSettings { source, line: protocol.usual_line(), patience };
+    let (sender, fed) = mpsc::channel(16);
+    tokio::spawn(feed(settings, protocol.decoder(), Clock::start(), false, sender));
+    fed
+}
+
+/// What comes next, in a word; the counters of what is encrypted are no matter here.
+async fn next(fed: &mut mpsc::Receiver<Fed>) -> String {
+    loop {
+        return match tokio::time::timeout(PATIENCE, fed.recv()).await.unwrap() {
+            None => "over".into(),
+            Some(Fed::Telegram { telegram, .. }) => format!("good {}", telegram.clock.unwrap()),
+            Some(Fed::Refused(Refused { why: Why::Crc { .. }, .. })) => "damaged".into(),
+            Some(Fed::Refused(refused)) => refused.to_string(),
+            Some(Fed::Trouble(trouble)) => trouble.to_string(),
+            Some(Fed::Counters(_) | Fed::Raw(_)) => continue,
+        };
+    }
+}
+
+fn good(second: i64) -> String {
+    format!("good {}", Timestamp::from_seconds(2_000_000_000 + second))
+}
+
+fn write(folder: &Path, pieces: &[&[u8]]) -> std::path::PathBuf {
+    let file = folder.join("recording");
+    std::fs::write(&file, pieces.concat()).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_recording_is_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = telegrams(3);
+    let file = write(folder.path(), &[&damaged(&all[0]), &all[1], &all[2]]);
+    let mut fed = fed(MeterSource::File(file), LONG);
+    for expected in ["damaged".to_owned(), good(2), good(3), "the recording has ended".into(), "over".into()]
+    {
+        assert_eq!(next(&mut fed).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_up_is_connected_again_and_the_rest_of_a_telegram_is_no_fault() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let all = telegrams(4);
+    let mut fed = fed(MeterSource::Tcp(address), LONG);
+    for (half, whole, second) in [(&all[0], &all[1], 2), (&all[2], &all[3], 4)] {
+        let (mut host, _) = listener.accept().await.unwrap();
+        host.write_all(&half[half.len() / 2..]).await.unwrap();
+        host.write_all(whole).await.unwrap();
+        // And half of one that does not go on.
+        host.write_all(&half[..half.len() / 2]).await.unwrap();
+        assert_eq!(next(&mut fed).await, good(second));
+        drop(host);
+        assert_eq!(next(&mut fed).await, "the other side closed the connection");
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_ends_is_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = telegrams(1);
+    let file = write(folder.path(), &[&all[0]]);
+    let mut fed = fed(MeterSource::Exec(format!("cat {}; exit 3", file.display())), LONG);
+    for _ in 0..2 {
+        assert_eq!(next(&mut fed).await, good(1));
+        assert_eq!(next(&mut fed).await, "the command has ended (exit status: 3)");
+    }
+}
+
+/// The process is gone, or only waits to be buried.
+fn is_dead(id: &str) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{id}/stat"));
+    state.map_or(true, |state| state.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X'])))
+}
+
+#[tokio::test]
+async fn what_a_command_has_started_ends_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("id");
+    let command = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
+    let fed = fed(MeterSource::Exec(command), LONG);
+    let id = async {
+        loop {
+            if let Ok(id) = std::fs::read_to_string(&file) {
+                return id.trim().to_owned();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let id = tokio::time::timeout(PATIENCE, id).await.unwrap();
+    assert!(!is_dead(&id));
+    drop(fed);
+    let dead = async {
+        while !is_dead(&id) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, dead).await.unwrap();
+}
+
+/// What a feed says of a host that sends this each time it is connected.
+async fn verdict(bytes: &[u8]) -> (String, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut fed = fed(MeterSource::Tcp(address), Span::SECOND);
+    let (mut host, _) = listener.accept().await.unwrap();
+    host.write_all(bytes).await.unwrap();
+    loop {
+        let said = next(&mut fed).await;
+        if said != "damaged" {
+            // The port was opened again.
+            tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+            return (said, listener);
+        }
+    }
+}
+
+#[tokio::test]
+async fn silence_noise_and_damage_are_told_apart_and_the_port_is_opened_again() {
+    let damaged = damaged(&telegrams(1)[0]);
+    let (silence, noise, broken) =
+        tokio::join!(verdict(b""), verdict(b"noise without an end"), verdict(&damaged));
+    assert!(silence.0.starts_with("nothing was heard for 1 s"), "{}", silence.0);
+    assert!(noise.0.starts_with("20 bytes came in 1 s, but no telegram; are protocol, baud"), "{}", noise.0);
+    assert!(
+        broken.0.starts_with("1 telegrams came in 1 s, none of them good; the last: checksum"),
+        "{}",
+        broken.0
+    );
+}
+
+#[tokio::test]
+async fn a_missing_port_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fed = fed(MeterSource::Serial(folder.path().join("tty")), LONG);
+    let said = next(&mut fed).await;
+    assert!(said.contains("No such file"), "{said}");
+}
+
+#[tokio::test]
+async fn a_missing_key_and_a_wrong_one_are_never_called_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = Timestamp::from_seconds(2_000_000_000);
+    let mut house = Simulator::v5(start);
+    house.telegram(start + Span::SECOND);
+    let keys = |text: &str| Keys::parse(text, Some(&"1f".repeat(16))).unwrap();
+    let mut meter = HanSimulator::encrypted(keys(&"2e".repeat(16)), SystemTitle(*b"OVNSIMUL"), 7);
+    let file = write(folder.path(), &[&meter.frames(&house.reading())]);
+    let said = |keys: Option<Keys>| {
+        let sealing = Sealing { keys, ..Sealing::default() };
+        let models = list_models(None, None).unwrap();
+        let protocol = ProtocolSettings::Dlms { clock_base: Span::HOUR, sealing, models };
+        let mut fed = fed_by(&protocol, MeterSource::File(file.clone()), LONG);
+        async move { [next(&mut fed).await, next(&mut fed).await] }
+    };
+    let missing = "it is encrypted, and no key is configured";
+    assert_eq!(said(None).await, [missing.to_owned(), format!("telegrams come, but {missing}")]);
+    let wrong = "the key or the authentication key is wrong";
+    let other = keys(&"3d".repeat(16));
+    assert_eq!(said(Some(other)).await, [wrong.to_owned(), format!("telegrams come, but {wrong}")]);
+    let [good, end] = said(Some(keys(&"2e".repeat(16)))).await;
+    assert_eq!((good, end), (self::good(1), "the recording has ended".to_owned()));
+}

@@ -22,9 +22,9 @@ mod unit;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ciphered::{CounterGuard, Keys, SystemTitle};
 pub(crate) use decoder::{Decoder, Framing, LineSettings};
-pub(crate) use ciphered::{BadKey, CounterGuard, Keys, Opener, SystemTitle};
-pub(crate) use dlms::{BadModels, DlmsDecoder, HanSimulator, ListModels};
+pub(crate) use dlms::{BUILT_IN as LIST_MODELS, HanSimulator, ListModels};
 pub(crate) use dsmr::P1Decoder;
 pub(crate) use quantity::Quantity;
 pub(crate) use reading::Reading;

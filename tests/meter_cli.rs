@@ -181,6 +181,9 @@ fn what_was_refused_is_kept_for_support() {
     process.wait_for("meter main sent no good telegram: checksum", 0);
     process.terminate();
     let config = configuration.to_str().unwrap();
+    let output = run(&["read", "--json", "--for", "2s", "--config", config, "--meter", "main"]);
+    let (_, counts) = objects(&output);
+    assert!(counts["good"].as_u64().unwrap() > 0, "the meter of the configuration is read: {counts}");
     let out = house.path("all");
     let output = run(&["refused", "--config", config, "--out", out.to_str().unwrap()]);
     let listed = text(&output.stdout);

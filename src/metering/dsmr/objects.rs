@@ -1,8 +1,8 @@
 //! Turns the lines of a telegram into objects: values with their units and their own times, and the rows of tables.
 //!
-//! A line that is not understood is kept as its text. What a device behind the meter says without a possible time is no value (the
-//! meter writes `632525252525W` or a date of 1970 for a device that is silent or was taken away): it becomes its text, so that nobody
-//! takes it for a number, of quality `Bad` and without a time.
+//! A line that is not understood is kept as its text. What a device behind the meter says without a possible time is no value of it
+//! (the meter writes `632525252525W` or a date of 1970 for a device that is silent or was taken away): its quality is `Bad`, and it has
+//! no time.
 //!
 //! A row of a table (a failure of power, the peak of a month, the gas of an hour) is an object of its own, with the time at which it was,
 //! the newest first. Group F numbers the rows as OBIS numbers the last periods, so that none is taken for the value of now; the newest
@@ -83,8 +83,9 @@ impl Lines {
     /// `(time)(value)`.
     fn stamped(&self, code: ObisCode, at: &str, value: &str, text: &str) -> Object {
         match self.possible(at) {
-            Some(at) if !value.is_empty() => Object { at: Some(at), ..single(code, value) },
-            _ => no_value(code, text),
+            _ if value.is_empty() => no_value(code, text),
+            Some(at) => Object { at: Some(at), ..single(code, value) },
+            None => Object { quality: DataQuality::Bad, ..single(code, value) },
         }
     }
 

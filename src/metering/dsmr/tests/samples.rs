@@ -144,13 +144,14 @@ fn object_matches(object: &Object, value: &Json, clock_of: Option<Timestamp>) ->
         let late = |at| clock_of.is_some_and(|clock| at > clock + Span::HOUR);
         at.as_str().map(t).is_none_or(|at| at < t("1999-12-31T23:00:00Z") || late(at))
     };
-    if value.get("datetime").is_some_and(impossible) {
-        // A number without a possible time is no value; one sample has gas of two weeks later.
-        return object.at.is_none() && object.quality == DataQuality::Bad;
+    // One sample has gas of two weeks later.
+    let impossible = value.get("datetime").is_some_and(impossible);
+    if impossible && (object.at.is_some() || object.quality != DataQuality::Bad) {
+        return false;
     }
     // The clock of the telegram is compared elsewhere, and the times of peaks by the flag, not by the zone.
     let clock = object.code == ObisCode::now(0, 0, 1, 0, 0);
-    let at = value["datetime"].as_str().is_none_or(|at| object.at == Some(t(at)));
+    let at = impossible || value["datetime"].as_str().is_none_or(|at| object.at == Some(t(at)));
     let wanted = &value["value"];
     let wanted = match wanted.as_str() {
         Some(text) => text.to_owned(),

@@ -53,6 +53,7 @@ pub(super) fn play(
     settings: &ProtocolSettings,
     printer: &mut Printer<impl Write>,
 ) -> anyhow::Result<()> {
+    printer.note(&session.description)?;
     let mut decoder = settings.decoder();
     let mut line = PlayedLine::new(SessionPlayer::new(session)?, settings.usual_line());
     for _ in 0..MOST_ACTS {

@@ -1,5 +1,4 @@
 //! Feeds from real files, hosts and commands.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::Path;
 use std::time::Duration;

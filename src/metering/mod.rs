@@ -6,15 +6,19 @@
 //!
 //! Everything here is pure. Numbers are exact decimals from the first byte to the last.
 
+mod channel;
 mod decoder;
+mod device;
 mod dsmr;
 mod obis;
 mod quantity;
 mod reading;
 mod register;
+mod rows;
 mod series;
 mod simulator;
 mod telegram;
+mod track;
 mod unit;
 
 #[cfg(test)]

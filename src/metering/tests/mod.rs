@@ -2,16 +2,19 @@
 
 mod hostile;
 mod lines;
+mod quantities;
 mod samples;
 mod series;
 mod series_gaps;
 mod series_model;
+mod series_rows;
 mod streams;
 
 use super::Reading;
+use super::channel::Channel;
 use super::decoder::{Decoder as _, Why};
 use super::dsmr::{P1Decoder, P1Telegram};
-use crate::openadr::message::{DataQuality, Decimal};
+use crate::openadr::message::Decimal;
 use crate::time::{Span, Timestamp};
 
 /// In pieces of these sizes bytes come from a line.
@@ -56,13 +59,13 @@ fn telegrams(bytes: &[u8], piece: usize) -> Vec<P1Telegram> {
 
 /// A reading of a meter that takes energy from the grid, and gives some.
 fn reading(at: Timestamp, import: i64, export: i64) -> Reading {
-    Reading {
-        at,
-        meter: Some("M1".into()),
-        import: Some(Decimal::from(import)),
-        export: Some(Decimal::from(export)),
-        power_import: Some(Decimal::from(500)),
-        power_export: Some(Decimal::ZERO),
-        quality: DataQuality::Good,
-    }
+    let values = [
+        (Channel::Import, import),
+        (Channel::Export, export),
+        (Channel::PowerImport, 500),
+        (Channel::PowerExport, 0),
+        (Channel::Power, 500),
+    ];
+    let values = values.map(|(channel, value)| (channel, Decimal::from(value)));
+    Reading { meter: Some("M1".into()), values: values.into(), ..Reading::new(at) }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
+use super::super::channel::Channel;
 use super::super::decoder::Why;
 use super::super::dsmr::{Measured, P1Telegram, crc16_arc};
 use super::super::obis::ObisCode;
@@ -199,8 +200,8 @@ fn figure(telegram: &P1Telegram, name: &str) -> Option<Decimal> {
     let reading = || Reading::of(&telegram.general(), t("2030-01-01T00:00:00Z"));
     let words: Vec<&str> = name.split('_').collect();
     match words[..] {
-        ["power", "import", "w"] if phase == 0 => reading().power_import,
-        ["power", "export", "w"] if phase == 0 => reading().power_export,
+        ["power", "import", "w"] if phase == 0 => reading().get(Channel::PowerImport),
+        ["power", "export", "w"] if phase == 0 => reading().get(Channel::PowerExport),
         ["power", "net", "w"] => reading().net_power(),
         ["power", "import", "w"] => now(1),
         ["power", "export", "w"] => now(2),
@@ -209,8 +210,8 @@ fn figure(telegram: &P1Telegram, name: &str) -> Option<Decimal> {
         ["current", "a"] => now(11),
         ["voltage", "v"] => now(12),
         ["frequency", "hz"] => now(14),
-        ["import", "wh"] => reading().import,
-        ["export", "wh"] => reading().export,
+        ["import", "wh"] => reading().get(Channel::Import),
+        ["export", "wh"] => reading().get(Channel::Export),
         ["import", rate, "wh"] => telegram.register(1, rate_number(rate)),
         ["export", rate, "wh"] => telegram.register(2, rate_number(rate)),
         ["reactive", "import", "varh"] => telegram.register(3, 0),

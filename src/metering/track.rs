@@ -1,0 +1,434 @@
+//! Keeps one number of a meter over time in a bounded room: as it came for hours, then for minutes, then for quarters of an hour.
+
+use std::collections::VecDeque;
+
+use crate::openadr::message::Decimal;
+use crate::time::{Span, Timestamp};
+
+/// Digits behind the point that are kept; no meter writes more.
+const DIGITS: u32 = 6;
+/// Digits behind the point of a register between two readings.
+const BETWEEN: u32 = 3;
+/// Gaps between readings from which the usual one is taken.
+const GAPS: usize = 9;
+/// A value is too old after this, or after two of the usual gaps where that is longer.
+const STALE: Span = Span::from_seconds(60);
+
+/// For how long what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// Everything as it came.
+    pub(crate) raw: Span,
+    /// At most so many as they came, however fast the meter speaks.
+    pub(crate) most_raw: usize,
+    /// One cell for each such step, which divides the coarse one ...
+    pub(crate) fine_step: Span,
+    /// ... for so long.
+    pub(crate) fine: Span,
+    /// One cell for each such step ...
+    pub(crate) coarse_step: Span,
+    /// ... for so long.
+    pub(crate) coarse: Span,
+}
+
+impl Keep {
+    /// Two hours as it came, two days of minutes, and quarters of an hour for as long as is asked for.
+    pub(crate) const fn for_span(keep: Span) -> Self {
+        Self {
+            raw: shorter(Span::from_seconds(2 * 3_600), keep),
+            most_raw: 8_192,
+            fine_step: Span::MINUTE,
+            fine: shorter(Span::from_seconds(2 * 86_400), keep),
+            coarse_step: Span::from_seconds(900),
+            coarse: keep,
+        }
+    }
+}
+
+const fn shorter(one: Span, other: Span) -> Span {
+    if one.micros() < other.micros() { one } else { other }
+}
+
+/// A number with six digits behind the point; `None` where it is too large.
+pub(super) fn fixed(value: Decimal) -> Option<i64> {
+    let mut value = value.round_dp(DIGITS);
+    value.rescale(DIGITS);
+    (value.scale() == DIGITS).then(|| i64::try_from(value.mantissa()).ok()).flatten()
+}
+
+/// The number again.
+pub(super) fn decimal(fixed: i64) -> Decimal {
+    Decimal::new(fixed, DIGITS)
+}
+
+/// A number at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Point {
+    pub(super) at: Timestamp,
+    /// Of a register, what it has counted since the first reading: it rises only.
+    pub(super) value: i64,
+    /// The usual gap between readings at this time, in ms. As it is kept, what is said of a moment never changes.
+    pub(super) usual: u32,
+    /// From a telegram that is doubtful.
+    pub(super) doubtful: bool,
+    /// Another meter, or the same one reset.
+    pub(super) break_before: bool,
+}
+
+impl Point {
+    pub(super) fn usual(&self) -> Span {
+        Span::from_millis(self.usual.into())
+    }
+
+    const fn is_uncertain(&self) -> bool {
+        self.doubtful || self.break_before
+    }
+}
+
+/// What is kept of a step of time in which something was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cell {
+    pub(super) start: Timestamp,
+    pub(super) first: Point,
+    pub(super) last: Point,
+    pub(super) stats: Stats,
+    /// A reading behind the first is doubtful, or behind a break.
+    pub(super) uncertain: bool,
+}
+
+/// What is told of many readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stats {
+    pub(super) least: i64,
+    pub(super) most: i64,
+    pub(super) sum: i64,
+    pub(super) count: u32,
+    /// One of them is doubtful.
+    pub(super) doubtful: bool,
+}
+
+impl Stats {
+    const fn of(point: &Point) -> Self {
+        Self { least: point.value, most: point.value, sum: point.value, count: 1, doubtful: point.doubtful }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            least: self.least.min(other.least),
+            most: self.most.max(other.most),
+            sum: self.sum.saturating_add(other.sum),
+            count: self.count.saturating_add(other.count),
+            doubtful: self.doubtful || other.doubtful,
+        }
+    }
+}
+
+/// Cells of one length, oldest first.
+#[derive(Clone, Debug)]
+pub(super) struct Tier {
+    pub(super) step: Span,
+    keep: Span,
+    /// Everything from here on is there.
+    pub(super) from: Timestamp,
+    pub(super) cells: VecDeque<Cell>,
+}
+
+impl Tier {
+    const fn new(step: Span, keep: Span) -> Self {
+        Self { step, keep, from: Timestamp::from_micros(i64::MIN / 2), cells: VecDeque::new() }
+    }
+
+    fn push(&mut self, point: Point) {
+        let start = point.at.floor_to(self.step);
+        match self.cells.back_mut().filter(|cell| cell.start == start) {
+            Some(cell) => {
+                cell.last = point;
+                cell.stats = cell.stats.and(Stats::of(&point));
+                cell.uncertain |= point.is_uncertain();
+            }
+            None => self.cells.push_back(Cell {
+                start,
+                first: point,
+                last: point,
+                stats: Stats::of(&point),
+                uncertain: false,
+            }),
+        }
+        self.forget_before(point.at);
+    }
+
+    /// Drops what is too old at this time.
+    fn forget_before(&mut self, now: Timestamp) {
+        let oldest = now - self.keep;
+        while let Some(cell) = self.cells.front().filter(|cell| cell.start + self.step < oldest) {
+            self.from = cell.start + self.step;
+            self.cells.pop_front();
+        }
+    }
+
+    /// It knows what was around this moment.
+    fn covers(&self, at: Timestamp) -> bool {
+        at >= self.from && at.floor_to(self.step) == at
+    }
+
+    /// Cells that begin in that time, both ends with it.
+    fn between(&self, start: Timestamp, end: Timestamp) -> impl Iterator<Item = &Cell> {
+        let first = self.cells.partition_point(|cell| cell.start < start);
+        self.cells.range(first..).take_while(move |cell| cell.start <= end)
+    }
+}
+
+/// A register at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Level {
+    pub(super) value: Decimal,
+    /// Between two readings that are far apart.
+    pub(super) far: bool,
+    /// From a reading that is doubtful, or across a break.
+    pub(super) uncertain: bool,
+}
+
+/// One number of a meter over time.
+#[derive(Clone, Debug)]
+pub(super) struct Track {
+    keep: Keep,
+    raw: VecDeque<Point>,
+    /// Everything from here on is there as it came.
+    raw_from: Timestamp,
+    pub(super) fine: Tier,
+    pub(super) coarse: Tier,
+    /// The last gaps between readings, in ms.
+    pub(super) gaps: VecDeque<u32>,
+}
+
+impl Track {
+    pub(super) const fn new(keep: Keep) -> Self {
+        Self {
+            keep,
+            raw: VecDeque::new(),
+            raw_from: Timestamp::from_micros(i64::MIN / 2),
+            fine: Tier::new(keep.fine_step, keep.fine),
+            coarse: Tier::new(keep.coarse_step, keep.coarse),
+            gaps: VecDeque::new(),
+        }
+    }
+
+    /// The newest.
+    pub(super) fn last(&self) -> Option<&Point> {
+        self.raw.back()
+    }
+
+    /// The oldest of all that is known.
+    pub(super) fn begins(&self) -> Option<Timestamp> {
+        let cells = [self.coarse.cells.front(), self.fine.cells.front()];
+        cells
+            .into_iter()
+            .flatten()
+            .map(|cell| cell.first.at)
+            .chain(self.raw.front().map(|point| point.at))
+            .min()
+    }
+
+    /// Adds a value; one that is older than the last is none.
+    pub(super) fn push(&mut self, at: Timestamp, value: i64, doubtful: bool, break_before: bool) {
+        if let Some(last) = self.raw.back() {
+            if at < last.at {
+                return;
+            }
+            self.note_gap(at - last.at);
+        }
+        let point = Point { at, value, usual: self.usual_gap(), doubtful, break_before };
+        self.raw.push_back(point);
+        self.fine.push(point);
+        self.coarse.push(point);
+        let oldest = at - self.keep.raw;
+        while self.raw.len() > self.keep.most_raw || self.raw.front().is_some_and(|point| point.at < oldest) {
+            self.raw.pop_front();
+            self.raw_from = self.raw.front().map_or(self.raw_from, |front| front.at);
+        }
+    }
+
+    /// A register said something else in the same second: that counts.
+    pub(super) fn correct(&mut self, value: i64) {
+        let change = |point: &mut Point| point.value = value;
+        self.raw.iter_mut().next_back().into_iter().for_each(change);
+        for tier in [&mut self.fine, &mut self.coarse] {
+            if let Some(cell) = tier.cells.back_mut() {
+                if cell.first.at == cell.last.at {
+                    change(&mut cell.first);
+                }
+                change(&mut cell.last);
+                cell.stats.most = cell.stats.most.max(value);
+            }
+        }
+    }
+
+    fn note_gap(&mut self, gap: Span) {
+        let millis = u32::try_from(gap.micros().div_euclid(1_000)).unwrap_or(u32::MAX);
+        if millis == 0 {
+            return;
+        }
+        self.gaps.push_back(millis);
+        if self.gaps.len() > GAPS {
+            self.gaps.pop_front();
+        }
+        // The very first reading comes before any gap.
+        if self.gaps.len() == 1 && self.raw.len() == 1 {
+            self.raw.iter_mut().for_each(|first| first.usual = millis);
+            for tier in [&mut self.fine, &mut self.coarse] {
+                for cell in tier.cells.iter_mut().filter(|cell| cell.stats.count == 1) {
+                    cell.first.usual = millis;
+                    cell.last.usual = millis;
+                }
+            }
+        }
+    }
+
+    fn usual_gap(&self) -> u32 {
+        let mut gaps: Vec<u32> = self.gaps.iter().copied().collect();
+        gaps.sort_unstable();
+        gaps.get(gaps.len().saturating_sub(1) / 2).copied().unwrap_or(1_000)
+    }
+
+    /// The tier that knows what was around this moment, where nothing is there as it came any more.
+    fn tier(&self, at: Timestamp) -> Option<&Tier> {
+        [&self.fine, &self.coarse].into_iter().find(|tier| tier.covers(at))
+    }
+
+    /// The last reading before a moment, and the first from it on. It is the same from whatever is kept, or nothing at all.
+    fn around(&self, at: Timestamp) -> (Option<Point>, Option<Point>) {
+        if at >= self.raw_from {
+            let next = self.raw.partition_point(|point| point.at < at);
+            let before = next.checked_sub(1).and_then(|before| self.raw.get(before));
+            return (before.copied(), self.raw.get(next).copied());
+        }
+        let Some(tier) = self.tier(at) else { return (None, None) };
+        let next = tier.cells.partition_point(|cell| cell.start < at);
+        let before = next.checked_sub(1).and_then(|before| tier.cells.get(before));
+        (before.map(|cell| cell.last), tier.cells.get(next).map(|cell| cell.first))
+    }
+
+    /// The reading that is nearest to a moment and not further away than `reach` of a usual gap, once none can come that is nearer.
+    fn near(&self, at: Timestamp, reach: impl Fn(&Point) -> Span) -> Option<Point> {
+        let (before, after) = self.around(at);
+        let after = after?;
+        let near = [before, Some(after)].into_iter().flatten();
+        near.filter(|point| (point.at - at).abs() <= reach(point)).min_by_key(|point| (point.at - at).abs())
+    }
+
+    /// The value of the reading that is nearest to a moment, not further away than readings usually are.
+    pub(super) fn now(&self, at: Timestamp) -> Option<Point> {
+        self.near(at, Point::usual)
+    }
+
+    /// A register at a moment: that of the reading within half a usual gap; otherwise on the line between the readings
+    /// around, unless they are further apart than an interval. Its value depends on the moment alone, so that intervals add up exactly.
+    pub(super) fn level(&self, at: Timestamp, interval: Span) -> Option<Level> {
+        let half = |point: &Point| Span::from_micros(point.usual().micros() / 2);
+        if let Some(near) = self.near(at, half) {
+            let uncertain = near.doubtful || (near.break_before && near.at > at);
+            return Some(Level { value: decimal(near.value), far: false, uncertain });
+        }
+        let (Some(before), Some(after)) = self.around(at) else { return None };
+        let (gap, usual) = (after.at - before.at, after.usual());
+        if gap > interval.max(usual * 2) {
+            return None;
+        }
+        let (low, high) = (decimal(before.value), decimal(after.value));
+        let (passed, whole) = ((at - before.at).micros(), gap.micros());
+        let rise = ((high - low) * Decimal::from(passed) / Decimal::from(whole)).round_dp(BETWEEN);
+        let uncertain = before.doubtful || after.is_uncertain();
+        Some(Level { value: low + rise, far: gap > usual * 2, uncertain })
+    }
+
+    /// A reading after the one moment, and up to the other, is doubtful or behind a break.
+    pub(super) fn is_uncertain(&self, start: Timestamp, end: Timestamp) -> bool {
+        if start >= self.raw_from {
+            let first = self.raw.partition_point(|point| point.at <= start);
+            return self.raw.range(first..).take_while(|point| point.at <= end).any(Point::is_uncertain);
+        }
+        let uncertain = |cell: &Cell| {
+            let first = cell.first.at > start && cell.first.at <= end && cell.first.is_uncertain();
+            first || (cell.uncertain && cell.start < end)
+        };
+        self.tier(start).is_some_and(|tier| tier.between(start, end).any(uncertain))
+    }
+
+    /// What is told of the readings from one moment up to the other, without it.
+    pub(super) fn stats(&self, start: Timestamp, end: Timestamp) -> Option<Stats> {
+        if start >= self.raw_from {
+            let first = self.raw.partition_point(|point| point.at < start);
+            let points = self.raw.range(first..).take_while(|point| point.at < end);
+            return points.map(Stats::of).reduce(Stats::and);
+        }
+        let tier =
+            [&self.fine, &self.coarse].into_iter().find(|tier| tier.covers(start) && tier.covers(end))?;
+        tier.between(start, end).filter(|cell| cell.start < end).map(|cell| cell.stats).reduce(Stats::and)
+    }
+
+    /// Whether something was said at about that time.
+    pub(super) fn was_heard(&self, at: Timestamp) -> bool {
+        let fresh = |last: &Point| at - last.at <= STALE.max(last.usual() * 2);
+        if at >= self.raw_from {
+            let next = self.raw.partition_point(|point| point.at <= at);
+            return next.checked_sub(1).and_then(|last| self.raw.get(last)).is_some_and(fresh);
+        }
+        [&self.fine, &self.coarse].into_iter().filter(|tier| at >= tier.from).any(|tier| {
+            let next = tier.cells.partition_point(|cell| cell.first.at <= at);
+            let cell = next.checked_sub(1).and_then(|last| tier.cells.get(last));
+            cell.is_some_and(|cell| cell.last.at >= at || fresh(&cell.last))
+        })
+    }
+
+    /// Forgets what is later: the clock it came by was wrong.
+    pub(super) fn forget_after(&mut self, at: Timestamp) {
+        self.raw.retain(|point| point.at <= at);
+        for tier in [&mut self.fine, &mut self.coarse] {
+            tier.cells.retain(|cell| cell.last.at <= at);
+        }
+        let kept = self.fine.cells.back().map(|cell| cell.last);
+        if let (true, Some(last)) = (self.raw.is_empty(), kept) {
+            self.raw.push_back(last);
+            self.raw_from = last.at;
+        }
+    }
+
+    /// Puts back what was stored: cells of both lengths, oldest first, and from when on each has everything.
+    pub(super) fn restore(
+        &mut self,
+        cells: Vec<(Span, Cell)>,
+        gaps: &[u32],
+        (fine_from, coarse_from): (Timestamp, Timestamp),
+    ) {
+        for (length, cell) in cells {
+            if length == self.fine.step {
+                self.fine.cells.push_back(cell);
+            } else if length == self.coarse.step {
+                self.coarse.cells.push_back(cell);
+            }
+        }
+        self.gaps.extend(gaps.iter().take(GAPS));
+        (self.fine.from, self.coarse.from) = (fine_from, coarse_from);
+        let lasts = [&self.fine, &self.coarse].map(|tier| tier.cells.back().map(|cell| cell.last));
+        if let Some(last) = lasts.into_iter().flatten().max_by_key(|last| last.at) {
+            self.raw.push_back(last);
+            self.raw_from = last.at;
+        }
+        for tier in [&mut self.fine, &mut self.coarse] {
+            tier.forget_before(self.raw_from);
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let cells = self.fine.cells.capacity() + self.coarse.cells.capacity();
+        cells * size_of::<Cell>() + self.raw.capacity() * size_of::<Point>()
+    }
+
+    /// How many readings it holds as they came.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.raw.len()
+    }
+}

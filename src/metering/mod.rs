@@ -24,6 +24,7 @@ mod unit;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use channel::Channel;
 pub(crate) use decoder::{Decoder, Framing, LineSettings};
 pub(crate) use dsmr::P1Decoder;
 pub(crate) use quantity::Quantity;

@@ -157,8 +157,9 @@ impl Series {
         }
         let register = self.registers.entry(channel).or_insert_with(|| Register::new(channel));
         let accepted = register.accept(at, raw);
-        let Some(total) = accepted.total.and_then(fixed) else { return };
         let track = self.track(channel);
+        track.hear(at);
+        let Some(total) = accepted.total.and_then(fixed) else { return };
         if again && track.last().is_some_and(|last| last.at == at) {
             track.correct(total);
         } else {
@@ -190,9 +191,9 @@ impl Series {
         self.push_register(channel, at, device.value, (doubtful, false));
     }
 
-    /// A reading from that time or later is there, so that nothing before it will change.
+    /// A reading from that time or later is there, so that nothing before it will change; a register that has just blundered is waited for.
     pub(crate) fn is_complete(&self, to: Timestamp) -> bool {
-        self.last.is_some_and(|last| last >= to)
+        self.last.is_some_and(|last| last >= to) && !self.tracks.values().any(|track| track.is_in_doubt(to))
     }
 
     /// Values up to here were given, and stay as they are.

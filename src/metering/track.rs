@@ -11,6 +11,8 @@ const DIGITS: u32 = 6;
 const BETWEEN: u32 = 3;
 /// Gaps between readings from which the usual one is taken.
 const GAPS: usize = 9;
+/// Cells of one length, whatever is configured.
+const MOST_CELLS: usize = 40_000;
 /// A value is too old after this, or after two of the usual gaps where that is longer.
 const STALE: Span = Span::from_seconds(60);
 
@@ -42,6 +44,13 @@ impl Keep {
             coarse_step: Span::from_seconds(900),
             coarse: keep,
         }
+    }
+}
+
+impl Keep {
+    /// Stored cells of that length are not needed any more where they begin before this.
+    pub(crate) fn oldest(&self, length: Span, now: Timestamp) -> Timestamp {
+        now - if length == self.coarse_step { self.coarse } else { self.fine } - length * 2
     }
 }
 
@@ -134,8 +143,10 @@ pub(super) struct Tier {
 }
 
 impl Tier {
-    const fn new(step: Span, keep: Span) -> Self {
-        Self { step, keep, from: Timestamp::from_micros(i64::MIN / 2), cells: VecDeque::new() }
+    /// All the room that it will ever need is taken at once.
+    fn new(step: Span, keep: Span) -> Self {
+        let most = usize::try_from(keep.micros() / step.micros().max(1)).unwrap_or(0).min(MOST_CELLS) + 3;
+        Self { step, keep, from: Timestamp::from_micros(i64::MIN / 2), cells: VecDeque::with_capacity(most) }
     }
 
     fn push(&mut self, point: Point) {
@@ -160,7 +171,10 @@ impl Tier {
     /// Drops what is too old at this time.
     fn forget_before(&mut self, now: Timestamp) {
         let oldest = now - self.keep;
-        while let Some(cell) = self.cells.front().filter(|cell| cell.start + self.step < oldest) {
+        let too_many = |cells: &VecDeque<Cell>| cells.len() > MOST_CELLS;
+        while let Some(cell) =
+            self.cells.front().filter(|cell| cell.start + self.step < oldest || too_many(&self.cells))
+        {
             self.from = cell.start + self.step;
             self.cells.pop_front();
         }
@@ -199,17 +213,19 @@ pub(super) struct Track {
     pub(super) coarse: Tier,
     /// The last gaps between readings, in ms.
     pub(super) gaps: VecDeque<u32>,
+    heard_at: Option<Timestamp>,
 }
 
 impl Track {
-    pub(super) const fn new(keep: Keep) -> Self {
+    pub(super) fn new(keep: Keep) -> Self {
         Self {
             keep,
-            raw: VecDeque::new(),
+            raw: VecDeque::with_capacity(keep.most_raw + 1),
             raw_from: Timestamp::from_micros(i64::MIN / 2),
             fine: Tier::new(keep.fine_step, keep.fine),
             coarse: Tier::new(keep.coarse_step, keep.coarse),
             gaps: VecDeque::new(),
+            heard_at: None,
         }
     }
 
@@ -231,12 +247,10 @@ impl Track {
 
     /// Adds a value; one that is older than the last is none.
     pub(super) fn push(&mut self, at: Timestamp, value: i64, doubtful: bool, break_before: bool) {
-        if let Some(last) = self.raw.back() {
-            if at < last.at {
-                return;
-            }
-            self.note_gap(at - last.at);
+        if self.raw.back().is_some_and(|last| at < last.at) {
+            return;
         }
+        self.hear(at);
         let point = Point { at, value, usual: self.usual_gap(), doubtful, break_before };
         self.raw.push_back(point);
         self.fine.push(point);
@@ -263,9 +277,21 @@ impl Track {
         }
     }
 
+    /// Something was said, though it may be nothing that can be believed: that is how often there are readings.
+    pub(super) fn hear(&mut self, at: Timestamp) {
+        if let Some(gap) = self.heard_at.replace(at).map(|before| at - before) {
+            self.note_gap(gap);
+        }
+    }
+
+    /// Something was said from that time on, and nothing yet that could be believed.
+    pub(super) fn is_in_doubt(&self, from: Timestamp) -> bool {
+        self.heard_at.is_some_and(|heard| heard >= from) && self.last().is_none_or(|last| last.at < from)
+    }
+
     fn note_gap(&mut self, gap: Span) {
         let millis = u32::try_from(gap.micros().div_euclid(1_000)).unwrap_or(u32::MAX);
-        if millis == 0 {
+        if millis == 0 || gap < Span::ZERO {
             return;
         }
         self.gaps.push_back(millis);
@@ -400,19 +426,20 @@ impl Track {
         gaps: &[u32],
         (fine_from, coarse_from): (Timestamp, Timestamp),
     ) {
+        (self.fine.from, self.coarse.from) = (fine_from, coarse_from);
         for (length, cell) in cells {
-            if length == self.fine.step {
-                self.fine.cells.push_back(cell);
-            } else if length == self.coarse.step {
-                self.coarse.cells.push_back(cell);
+            let tier = if length == self.coarse.step { &mut self.coarse } else { &mut self.fine };
+            if length == tier.step {
+                tier.cells.push_back(cell);
+                tier.forget_before(cell.last.at);
             }
         }
         self.gaps.extend(gaps.iter().take(GAPS));
-        (self.fine.from, self.coarse.from) = (fine_from, coarse_from);
         let lasts = [&self.fine, &self.coarse].map(|tier| tier.cells.back().map(|cell| cell.last));
         if let Some(last) = lasts.into_iter().flatten().max_by_key(|last| last.at) {
             self.raw.push_back(last);
             self.raw_from = last.at;
+            self.heard_at = Some(last.at);
         }
         for tier in [&mut self.fine, &mut self.coarse] {
             tier.forget_before(self.raw_from);

@@ -7,6 +7,7 @@ mod samples;
 mod series;
 mod series_gaps;
 mod series_model;
+mod series_month;
 mod series_rows;
 mod streams;
 

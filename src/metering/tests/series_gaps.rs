@@ -26,6 +26,15 @@ fn a_glitch_is_stepped_over() {
 }
 
 #[test]
+fn a_glitch_at_the_end_of_an_interval_is_waited_for() {
+    let mut series = series(registers(&[5000, 5001, 5002, 5003, 5004, 5005, 0]));
+    assert!(series.is_complete(at(50)) && !series.is_complete(at(60)));
+    series.push(reading(at(70), 5007, 0));
+    assert!(series.is_complete(at(60)));
+    assert_eq!(window(&series, Quantity::IMPORT_ENERGY, 0, 60, 60), "6");
+}
+
+#[test]
 fn a_glitch_of_one_register_is_no_number_for_the_net() {
     let readings =
         (0..=6).map(|step| reading(at(step * 10), 5000 + step, if step == 3 { 0 } else { 900_000 }));

@@ -9,7 +9,7 @@ pub(super) const RATES: u8 = 4;
 
 /// One of the numbers in which a meter speaks.
 ///
-/// Energies are registers in Wh (varh, VAh), which only rise. *Import* is what the site takes from the grid, *export* what it gives.
+/// Energies are registers in Wh (varh, `VAh`), which only rise. *Import* is what the site takes from the grid, *export* what it gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Channel {
     /// Register of energy taken from the grid, all rates.
@@ -24,9 +24,9 @@ pub(crate) enum Channel {
     ReactiveImport,
     /// Register of reactive energy of quadrants III and IV, in varh.
     ReactiveExport,
-    /// Register of apparent energy taken, in VAh.
+    /// Register of apparent energy taken, in `VAh`.
     ApparentImport,
-    /// Register of apparent energy given, in VAh.
+    /// Register of apparent energy given, in `VAh`.
     ApparentExport,
     /// Power taken from the grid, in W.
     PowerImport,

@@ -34,8 +34,9 @@ struct Pace {
 
 impl Pace {
     fn of(channel: Channel) -> Self {
-        match channel {
-            Channel::Device(Medium::Heat | Medium::Cold) => Self {
+        let medium = if let Channel::Device(medium) = channel { Some(medium) } else { None };
+        match medium {
+            Some(Medium::Heat | Medium::Cold) => Self {
                 // 1 MW, and GJ without decimals.
                 micros: 1,
                 jump: 1_000_000_000,
@@ -43,7 +44,7 @@ impl Pace {
                 highest: 1_000_000_000_000_000,
                 ends: (13, 15),
             },
-            Channel::Device(Medium::Gas | Medium::Water | Medium::HotWater) => Self {
+            Some(Medium::Gas | Medium::Water | Medium::HotWater) => Self {
                 // 1000 m3 an hour.
                 micros: 3_600_000,
                 jump: 1,
@@ -52,7 +53,7 @@ impl Pace {
                 ends: (4, 8),
             },
             // 10 MW, and kWh without decimals.
-            _ => Self {
+            None => Self {
                 micros: 360,
                 jump: 1_000,
                 rounding: Decimal::TWO,

@@ -308,7 +308,12 @@ impl Series {
         let value = match quantity {
             Quantity::Least(_) => decimal(stats.least),
             Quantity::Most(_) => decimal(stats.most),
-            _ => (decimal(stats.sum) / Decimal::from(stats.count)).round_dp(DIGITS),
+            Quantity::Mean(_)
+            | Quantity::Use(_)
+            | Quantity::NetUse
+            | Quantity::Register(_)
+            | Quantity::Now(_)
+            | Quantity::Status => (decimal(stats.sum) / Decimal::from(stats.count)).round_dp(DIGITS),
         };
         let heard = last.usual() * i64::from(stats.count) * 2;
         Some(Found { value, uncertain: stats.doubtful, far: heard < duration })

@@ -34,10 +34,11 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
-    /// Two hours as it came, two days of minutes, and quarters of an hour for as long as is asked for.
+    /// As it came for a day, or for two hours of a meter that speaks every second; two days of minutes; and quarters of an hour for as long
+    /// as is asked for.
     pub(crate) const fn for_span(keep: Span) -> Self {
         Self {
-            raw: shorter(Span::from_seconds(2 * 3_600), keep),
+            raw: shorter(Span::DAY, keep),
             most_raw: 8_192,
             fine_step: Span::MINUTE,
             fine: shorter(Span::from_seconds(2 * 86_400), keep),

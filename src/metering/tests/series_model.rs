@@ -35,7 +35,8 @@ fn register(reading: &Reading, quantity: Quantity) -> Decimal {
     match quantity {
         Quantity::IMPORT_ENERGY => import,
         Quantity::EXPORT_ENERGY => export,
-        _ => import - export,
+        Quantity::NetUse => import - export,
+        other => panic!("{other} is no energy"),
     }
 }
 

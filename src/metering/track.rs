@@ -176,7 +176,9 @@ impl Tier {
         while let Some(cell) =
             self.cells.front().filter(|cell| cell.start + self.step < oldest || too_many(&self.cells))
         {
-            self.from = cell.start + self.step;
+            // What was before the oldest that is left is not known any more.
+            let next = self.cells.get(1).map_or(cell.start, |next| next.start);
+            self.from = next + self.step;
             self.cells.pop_front();
         }
     }

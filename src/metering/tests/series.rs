@@ -181,7 +181,7 @@ fn what_is_older_than_is_kept_goes() {
     let mut series = Series::new(Span::HOUR);
     steady(0, 7_200).for_each(|reading| series.push(reading));
     assert_eq!(series.len(), 361);
-    assert_eq!(window(&series, Quantity::IMPORT_ENERGY, 3_420, 3_600, 60), "- - 6");
+    assert_eq!(window(&series, Quantity::IMPORT_ENERGY, 3_480, 3_660, 60), "- - 6");
 }
 
 #[test]

@@ -63,6 +63,8 @@ fn fault(chance: &mut Chance) -> Fault {
 #[derive(Default)]
 struct Model {
     heard: Vec<(Timestamp, i64)>,
+    /// What the register showed then.
+    shown: Vec<i64>,
     /// So many of them are stored.
     stored: usize,
     /// Times of the first readings after an exchange or a reset.
@@ -70,10 +72,9 @@ struct Model {
 }
 
 impl Model {
-    fn hear(&mut self, at: Timestamp, used: i64) {
-        if self.heard.last().is_none_or(|(last, _)| at > *last) {
-            self.heard.push((at, used));
-        }
+    fn hear(&mut self, at: Timestamp, used: i64, shown: i64) {
+        self.heard.push((at, used));
+        self.shown.push(shown);
     }
 
     /// The readings around a moment; the second one is at it or later.
@@ -130,6 +131,8 @@ struct Month {
     strayed: Option<Timestamp>,
     /// The next telegram is the first one of another count.
     anew: bool,
+    /// The register has just rolled over.
+    rolling: bool,
     /// What was used and nobody counted, up to such a telegram.
     lost: i64,
     noise: Option<i64>,
@@ -158,6 +161,7 @@ impl Month {
             we_dark: 0,
             strayed: None,
             anew: false,
+            rolling: false,
             lost: 0,
             noise: None,
             shown: END - 400_000,
@@ -180,11 +184,13 @@ impl Month {
                 self.house_dark = second + seconds;
                 self.meter += 1;
                 // Some of the new ones are about to roll over.
-                let first = if self.meter % 2 == 0 { END - self.chance.below(90_000) } else { 1 };
+                let first = if self.meter % 2 == 0 { END - self.chance.below(90_000) } else { 1_000_000 };
                 self.added = first - self.used;
                 self.shown = first;
                 self.anew = true;
             }
+            // Nobody can tell a reset just before the end from a roll-over, nor just after the start from a glitch.
+            Fault::Reset if !(10_000..END - 10_000).contains(&self.shown) => self.silent = second + self.step,
             Fault::Reset => {
                 self.house_dark = second + self.step;
                 self.added = -self.used;
@@ -196,6 +202,7 @@ impl Month {
                 self.we_dark = second + seconds;
                 self.series = self.disk.read(self.keep);
                 self.model.heard.truncate(self.model.stored);
+                self.model.shown.truncate(self.model.stored);
             }
         }
     }
@@ -208,15 +215,13 @@ impl Month {
         let watts = 300 + (second / 3_600 % 24) * 200 + self.chance.below(2_000);
         self.used += watts * self.step / 3_600 + self.chance.below(2);
         let now = at(second + self.clock);
-        let true_register = (self.used + self.added).rem_euclid(END);
-        let rolled = true_register < self.shown;
-        self.shown = true_register;
+        self.shown = (self.used + self.added).rem_euclid(END);
         if second < self.silent || second < self.we_dark {
             return;
         }
         let noise = self.noise.take();
-        self.listen(now, noise.unwrap_or(true_register), watts);
-        self.remember(now, rolled, noise.is_some());
+        self.listen(now, noise.unwrap_or(self.shown), watts);
+        self.remember(now, self.shown, noise.is_some());
         self.report(now);
     }
 
@@ -230,12 +235,13 @@ impl Month {
     }
 
     /// What the model takes of it: not what is noise, nor what a reset meter says until it is believed.
-    fn remember(&mut self, now: Timestamp, rolled: bool, noise: bool) {
+    fn remember(&mut self, now: Timestamp, shown: i64, noise: bool) {
         let behind = self.model.heard.last().is_some_and(|(last, _)| now <= *last);
-        if noise || rolled || behind {
+        if noise || behind {
             return;
         }
-        if std::mem::take(&mut self.anew) {
+        let anew = std::mem::take(&mut self.anew) || self.strayed.is_some();
+        if anew && self.strayed.is_none_or(|since| since > now) {
             self.lost = self.used - self.model.heard.last().map_or(0, |(_, used)| *used);
             if self.strayed.is_none() {
                 self.model.breaks.push(now);
@@ -250,7 +256,13 @@ impl Month {
             self.strayed = None;
             self.model.breaks.push(now);
         }
-        self.model.hear(now, self.used - self.lost);
+        // A roll-over is believed when the register goes on from there.
+        let fell = !anew && self.model.shown.last().is_some_and(|last| shown < *last);
+        self.rolling = fell && !self.rolling;
+        if self.rolling {
+            return;
+        }
+        self.model.hear(now, self.used - self.lost, shown);
     }
 
     /// Asks for what is due, and stores it before it is told.

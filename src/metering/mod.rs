@@ -18,6 +18,7 @@ mod rows;
 mod series;
 mod simulator;
 mod telegram;
+mod tier;
 mod track;
 mod unit;
 

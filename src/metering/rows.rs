@@ -15,7 +15,8 @@ use super::channel::Channel;
 use super::quantity::Quantity;
 use super::register::{Register, Stray};
 use super::series::Series;
-use super::track::{Cell, Keep, Point, Stats, Track};
+use super::tier::{Cell, Keep, Point, Stats};
+use super::track::Track;
 
 /// What is to be stored at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

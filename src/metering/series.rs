@@ -10,7 +10,8 @@ use super::device::{self, Device};
 use super::quantity::Quantity;
 use super::reading::Reading;
 use super::register::Register;
-use super::track::{Keep, Level, Track, decimal, fixed};
+use super::tier::{Keep, decimal, fixed};
+use super::track::{Level, Track};
 
 /// More values than this are not given at once.
 pub(super) const MOST: usize = 100_000;

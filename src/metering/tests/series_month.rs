@@ -2,7 +2,7 @@
 
 use super::super::channel::Channel;
 use super::super::quantity::Quantity;
-use super::super::track::Keep;
+use super::super::tier::Keep;
 use super::super::{Reading, Series, Value};
 use super::series::at;
 use super::series_rows::Disk;

@@ -7,7 +7,7 @@ use proptest::prelude::{ProptestConfig, proptest};
 use super::super::channel::Channel;
 use super::super::quantity::Quantity;
 use super::super::rows::{Row, Stored};
-use super::super::track::Keep;
+use super::super::tier::Keep;
 use super::super::{Reading, Series};
 use super::reading;
 use super::series::{at, told};

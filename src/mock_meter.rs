@@ -14,7 +14,7 @@ use nix::fcntl::OFlag;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 
 use crate::daemon::clock::Clock;
-use crate::metering::Simulator;
+use crate::metering::{Channel, Simulator};
 use crate::openadr::message::Decimal;
 use crate::time::{Span, Timestamp};
 
@@ -194,9 +194,9 @@ impl Shared {
             let value = |value: Option<Decimal>| value.unwrap_or_default();
             lock(&self.written).push(Written {
                 at: next,
-                import: value(reading.import),
-                export: value(reading.export),
-                net_power: value(reading.power_import) - value(reading.power_export),
+                import: value(reading.get(Channel::Import)),
+                export: value(reading.get(Channel::Export)),
+                net_power: value(reading.net_power()),
                 plugged,
             });
             next += every;

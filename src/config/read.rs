@@ -349,7 +349,7 @@ fn reports(sections: Vec<Section<'_, '_>>, meters: &[MeterSection]) -> Vec<Repor
             kept: Span::DAY,
         }
     };
-    let usage = [Quantity::ImportEnergy, Quantity::ExportEnergy, Quantity::NetPower];
+    let usage = [Quantity::IMPORT_ENERGY, Quantity::EXPORT_ENERGY, Quantity::NET_POWER];
     // A VEN offers both, or none (rules 301, 331).
     vec![report(ReportName::TelemetryUsage, &usage), report(ReportName::TelemetryStatus, &[Quantity::Status])]
 }
@@ -394,7 +394,7 @@ fn report(section: Section<'_, '_>) -> ReportSection {
 
 fn report_point(section: Section<'_, '_>) -> Option<PointSection> {
     let words: Vec<(String, Quantity)> =
-        Quantity::ALL.iter().map(|quantity| (quantity.to_string(), *quantity)).collect();
+        Quantity::all().into_iter().map(|quantity| (quantity.to_string(), quantity)).collect();
     let words: Vec<(&str, Quantity)> = words.iter().map(|(word, value)| (word.as_str(), *value)).collect();
     section.required("quantity", "say what is reported, as quantity = \"import_energy\"");
     let quantity = section.choice("quantity", &words);

@@ -317,6 +317,9 @@ impl MeterTask {
                 WishedSpan::Window { to, .. } => self.series.is_complete(to),
             };
             if complete || until <= now.since_start {
+                if let WishedSpan::Window { to, .. } = collect.span {
+                    self.series.seal(to);
+                }
                 // Whoever asked may have given up.
                 drop(collect.answer.send(columns));
             } else {

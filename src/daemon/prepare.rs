@@ -346,7 +346,7 @@ fn offer(report: &ReportSection) -> ReportOffer {
         report_type: point.quantity.report_type(),
         unit: point.quantity.unit(),
         reading_type: point.quantity.reading_type(),
-        interval_data: point.quantity.is_energy(),
+        interval_data: point.quantity.is_of_interval(),
     };
     ReportOffer {
         specifier: report.specifier.clone(),

@@ -74,6 +74,16 @@ pub(crate) fn mbus_devices(telegram: &Telegram) -> Vec<MbusDevice> {
     for object in &telegram.objects {
         take(object, &mut devices);
     }
+    // DSMR 2.2, whose telegrams name the rate, has heat as 5 and cooling as 6; in IEC 62056-61 it is the other way round.
+    if telegram.object(ObisCode::now(0, 0, 96, 14, 0)).is_none() {
+        for device in devices.iter_mut().filter(|device| device.channel == 0) {
+            device.kind = match device.kind {
+                MbusKind::Heat => MbusKind::Cooling,
+                MbusKind::Cooling => MbusKind::Heat,
+                other => other,
+            };
+        }
+    }
     for device in devices.iter_mut().filter(|device| device.kind == MbusKind::Unknown) {
         if device.unit.is_some_and(|unit| unit.measure == Measure::Heat) {
             device.kind = MbusKind::Heat;
@@ -142,7 +152,6 @@ fn take(object: &Object, devices: &mut Vec<MbusDevice>) {
 
 /// The device of an object.
 fn device(code: ObisCode, devices: &mut Vec<MbusDevice>) -> &mut MbusDevice {
-    // DSMR 2.2 has heat as 5 and cooling as 6.
     let kind = match code.0[0] {
         5 => MbusKind::Heat,
         6 => MbusKind::Cooling,

@@ -6,8 +6,10 @@
 //!
 //! Everything here is pure. Numbers are exact decimals from the first byte to the last.
 
+mod channel;
 mod ciphered;
 mod decoder;
+mod device;
 mod dlms;
 mod dsmr;
 mod iec62056_21;
@@ -20,17 +22,21 @@ mod pulses;
 mod quantity;
 mod reading;
 mod register;
+mod rows;
 mod s0;
 mod series;
 mod session;
 mod simulator;
 mod sml;
 mod telegram;
+mod tier;
+mod track;
 mod unit;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use channel::Channel;
 pub(crate) use ciphered::{CounterGuard, Keys, SystemTitle};
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
 pub(crate) use dlms::{BUILT_IN as LIST_MODELS, HanSimulator, ListModels};

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::openadr::message::Decimal;
 use crate::time::Span;
 
+use super::channel::Channel;
 use super::ciphered::{CounterGuard, Keys, Opener};
 use super::decoder::{Decoder, Framing, LineSettings};
 use super::dlms::{DlmsDecoder, ListModels};
@@ -165,8 +166,8 @@ impl ProtocolSettings {
     pub(crate) fn resume(&mut self, last: &Reading) {
         if let Self::S0 { settings, count, .. } = self {
             let energy = match settings.flow {
-                PulseFlow::Import => last.import,
-                PulseFlow::Export => last.export,
+                PulseFlow::Import => last.get(Channel::Import),
+                PulseFlow::Export => last.get(Channel::Export),
             };
             let pulses = energy.unwrap_or_default() * Decimal::from(settings.per_kwh) / Decimal::from(1000);
             *count = pulses.round().try_into().unwrap_or(0);

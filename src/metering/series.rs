@@ -1,25 +1,27 @@
 //! Keeps readings over time, and answers from them at any granularity.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use crate::openadr::message::{DataQuality, Decimal};
 use crate::time::{Span, Timestamp};
 
+use super::channel::{Channel, Medium};
+use super::device::{self, Device};
 use super::quantity::Quantity;
-use super::reading::{Reading, net};
+use super::reading::Reading;
 use super::register::Register;
+use super::tier::{Keep, decimal, fixed};
+use super::track::{Level, Track};
 
-/// A day of one reading a second, and some: about ten megabytes.
+/// More values than this are not given at once.
 pub(super) const MOST: usize = 100_000;
-/// Where that is not enough, only the readings around whole multiples of this are kept of the older half.
-const COARSE: Span = Span::MINUTE;
-/// Gaps between readings from which the usual one is taken.
-const GAPS: usize = 9;
 /// A power is too old after this, or after two of the usual gaps where that is longer.
 const STALE: Span = Span::from_seconds(60);
-/// A reading that is further away says nothing of a moment, unless intervals are longer.
-const FAR: Span = Span::from_seconds(2 * 3_600);
-/// Digits behind the point of a register between two readings, in Wh.
+/// A clock that has been behind for so long is right, and the one before it was wrong.
+const BEHIND: Span = Span::HOUR;
+/// A device that says no time is heard anew after this, even where it has counted nothing.
+const DEVICE_HEARD: Span = Span::HOUR;
+/// Digits behind the point of a mean.
 const DIGITS: u32 = 3;
 
 /// One value of a report.
@@ -32,183 +34,189 @@ pub(crate) struct Value {
     pub(crate) quality: DataQuality,
 }
 
-/// Readings of one meter, oldest first.
+/// Readings of one meter over time, in a bounded room.
+///
+/// A number that was given for a time that is complete never changes, whatever is read later; a gap may be filled.
 #[derive(Debug)]
 pub(crate) struct Series {
-    points: VecDeque<Point>,
-    keep: Span,
-    meter: Option<String>,
-    import: Register,
-    export: Register,
-    /// The last gaps between readings.
-    gaps: VecDeque<Span>,
+    pub(super) keep: Keep,
+    /// Only these are kept; `None`: whatever the meter says.
+    wanted: Option<Vec<Channel>>,
+    /// The time of the newest reading.
+    pub(super) last: Option<Timestamp>,
+    /// Since when readings come that are older than the newest.
+    behind_since: Option<Timestamp>,
+    /// Up to here values were given.
+    sealed: Timestamp,
+    pub(super) meter: Option<String>,
+    /// The serial numbers of the devices behind the meter.
+    pub(super) serials: BTreeMap<Channel, String>,
+    pub(super) registers: BTreeMap<Channel, Register>,
+    pub(super) tracks: BTreeMap<Channel, Track>,
 }
 
-/// A reading whose registers rise only.
-#[derive(Clone, Debug)]
-pub(super) struct Point {
-    at: Timestamp,
-    /// The usual gap between readings at this time. As it is kept, what is said of a moment never changes.
-    usual: Span,
-    import: Option<Decimal>,
-    export: Option<Decimal>,
-    power_import: Option<Decimal>,
-    power_export: Option<Decimal>,
-    /// A meter without an export register, up to here, has never given anything.
-    gives: bool,
-    doubtful: bool,
-    break_before: bool,
-}
-
-impl Point {
-    fn register(&self, quantity: Quantity) -> Option<Decimal> {
-        match quantity {
-            Quantity::ImportEnergy => self.import,
-            Quantity::ExportEnergy => self.export,
-            Quantity::NetEnergy if self.gives => Some(self.import? - self.export?),
-            Quantity::NetEnergy => self.import,
-            Quantity::ImportPower | Quantity::ExportPower | Quantity::NetPower | Quantity::Status => None,
-        }
-    }
-
-    fn power(&self, quantity: Quantity) -> Option<Decimal> {
-        match quantity {
-            Quantity::ImportPower => self.power_import,
-            Quantity::ExportPower => self.power_export,
-            Quantity::NetPower => net(self.power_import, self.power_export),
-            Quantity::ImportEnergy | Quantity::ExportEnergy | Quantity::NetEnergy | Quantity::Status => None,
-        }
-    }
-
-    fn is_uncertain(&self) -> bool {
-        self.doubtful || self.break_before
-    }
-}
-
-/// A register at a moment.
+/// A number and what it is worth.
 #[derive(Clone, Copy, Debug)]
-struct Level {
+struct Found {
     value: Decimal,
-    /// Between two readings that are far apart.
-    far: bool,
-    /// From a reading that is doubtful, or across a break.
     uncertain: bool,
+    far: bool,
 }
 
 impl Series {
-    /// Empty; readings are kept for so long.
+    /// Empty; quarters of an hour are kept for so long.
     pub(crate) fn new(keep: Span) -> Self {
+        Self::with(Keep::for_span(keep), None)
+    }
+
+    /// Empty; keeps what these quantities are made of, or whatever the meter says.
+    pub(crate) fn with(keep: Keep, wanted: Option<&[Quantity]>) -> Self {
         Self {
-            points: VecDeque::new(),
             keep,
+            wanted: wanted.map(|wanted| wanted.iter().flat_map(|quantity| quantity.made_of()).collect()),
+            last: None,
+            behind_since: None,
+            sealed: Timestamp::EPOCH,
             meter: None,
-            import: Register::default(),
-            export: Register::default(),
-            gaps: VecDeque::new(),
+            serials: BTreeMap::new(),
+            registers: BTreeMap::new(),
+            tracks: BTreeMap::new(),
         }
     }
 
-    /// Adds a reading. It replaces what is not older: the clock was set back, and that is said again.
+    /// Adds a reading.
+    ///
+    /// Where the clock was set back, what is older than the newest reading is left out until the clock has caught up: energy is counted by
+    /// registers, so that none is lost. After an hour the clock that was ahead is taken for the wrong one.
     pub(crate) fn push(&mut self, reading: Reading) {
-        if let Some(last) = self.points.back() {
-            self.note_gap(reading.at - last.at);
-        }
-        while self.points.back().is_some_and(|last| last.at >= reading.at) {
-            self.points.pop_back();
-        }
-        if let Some(meter) = reading.meter {
-            let old = self.meter.replace(meter);
-            if old.is_some() && old != self.meter {
-                self.import.exchange();
-                self.export.exchange();
-            }
-        }
-        let accept = |register: &mut Register, raw: Option<Decimal>| {
-            raw.map(|raw| register.accept(reading.at, raw)).unwrap_or_default()
-        };
-        let import = accept(&mut self.import, reading.import);
-        let export = accept(&mut self.export, reading.export);
-        self.points.push_back(Point {
-            at: reading.at,
-            usual: self.usual_gap(),
-            import: import.total,
-            export: export.total,
-            power_import: reading.power_import,
-            power_export: reading.power_export,
-            gives: self.export.has_begun(),
-            doubtful: reading.quality != DataQuality::Good,
-            break_before: import.break_before || export.break_before,
-        });
-        let oldest = reading.at - self.keep;
-        while self.points.front().is_some_and(|point| point.at < oldest) {
-            self.points.pop_front();
-        }
-        if self.points.len() > MOST {
-            self.thin();
-        }
-    }
-
-    fn note_gap(&mut self, gap: Span) {
-        if gap <= Span::ZERO {
+        let last = self.last.filter(|last| reading.at <= *last);
+        if last.is_none() {
+            self.behind_since = None;
+        } else if last != Some(reading.at) && !self.has_been_behind(reading.at) {
             return;
         }
-        self.gaps.push_back(gap);
-        if self.gaps.len() > GAPS {
-            self.gaps.pop_front();
-        }
-        // The very first reading comes before any gap.
-        if self.gaps.len() == 1
-            && let Some(first) = self.points.back_mut()
-        {
-            first.usual = gap;
-        }
-    }
-
-    fn usual_gap(&self) -> Span {
-        let mut gaps: Vec<Span> = self.gaps.iter().copied().collect();
-        gaps.sort_unstable();
-        gaps.get(gaps.len() / 2).copied().unwrap_or(Span::SECOND)
-    }
-
-    /// Makes room: of the older half, only the first and the last reading of each minute stay, so that intervals of whole minutes stay
-    /// what they are. Where that makes little room, the oldest go.
-    fn thin(&mut self) {
-        let minute = |point: &Point| point.at.floor_to(COARSE);
-        let newer = self.points.split_off(MOST / 2);
-        let older = std::mem::take(&mut self.points);
-        let (mut doubtful, mut break_before) = (false, false);
-        for (at, point) in older.iter().enumerate() {
-            let others = [at.checked_sub(1), Some(at + 1)].map(|other| older.get(other?));
-            let inside = |other: &Option<&Point>| other.is_some_and(|other| minute(other) == minute(point));
-            doubtful |= point.doubtful;
-            break_before |= point.break_before;
-            if !others.iter().all(inside) {
-                self.points.push_back(Point { doubtful, break_before, ..point.clone() });
-                (doubtful, break_before) = (false, false);
+        let again = last == Some(reading.at);
+        self.last = Some(reading.at);
+        let doubtful = reading.quality != DataQuality::Good;
+        self.note_meter(reading.meter);
+        for (channel, value) in reading.values {
+            if channel.is_register() {
+                self.push_register(channel, reading.at, value, (doubtful, again));
+            } else if let Some(value) = fixed(value).filter(|_| self.wants(channel)) {
+                self.track(channel).push(reading.at, value, doubtful, false);
             }
         }
-        self.points.extend(newer);
-        self.points.drain(..self.points.len().saturating_sub(MOST - MOST / 10));
-    }
-
-    /// A reading from that time or later is there, so that nothing before it will change.
-    pub(crate) fn is_complete(&self, to: Timestamp) -> bool {
-        self.points.back().is_some_and(|last| last.at >= to)
-    }
-
-    /// The newest value: a power that is not too old, or the energy of the newest whole interval of this length.
-    pub(crate) fn latest(&self, quantity: Quantity, length: Span, now: Timestamp) -> Value {
-        let fresh = self.points.back().filter(|last| now - last.at <= STALE.max(last.usual * 2));
-        if quantity.is_energy() {
-            let end = fresh.map_or(now, |last| last.at).floor_to(length);
-            return self.energy(quantity, end - length, length);
+        for medium in Medium::ALL {
+            let known = self.serials.get(&Channel::Device(medium)).map(String::as_str);
+            if let Some(device) = device::live(&reading.devices, medium, known) {
+                self.push_device(device, reading.at, doubtful);
+            }
         }
-        let (start, value) = fresh.map_or((now, None), |last| (last.at, last.power(quantity)));
-        let quality = quality(fresh.is_some_and(|last| last.doubtful), false);
-        Value { start, duration: length, value, quality }.honest()
     }
 
-    /// One value for each step from `from` to `to`: the energy of the step, or the power at its start.
+    /// Whether to believe a clock that is behind: then what came by the other is forgotten.
+    fn has_been_behind(&mut self, at: Timestamp) -> bool {
+        let since = self.behind_since.filter(|since| *since <= at).unwrap_or(at);
+        self.behind_since = Some(since);
+        if at - since < BEHIND {
+            return false;
+        }
+        self.behind_since = None;
+        self.sealed = self.sealed.min(at);
+        self.tracks.values_mut().for_each(|track| track.forget_after(at));
+        true
+    }
+
+    fn note_meter(&mut self, meter: Option<String>) {
+        let Some(meter) = meter else { return };
+        let old = self.meter.replace(meter);
+        if old.is_some() && old != self.meter {
+            let own = self.registers.iter_mut().filter(|(channel, _)| !matches!(channel, Channel::Device(_)));
+            own.for_each(|(_, register)| register.exchange());
+        }
+    }
+
+    fn wants(&self, channel: Channel) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&channel))
+    }
+
+    fn track(&mut self, channel: Channel) -> &mut Track {
+        let keep = self.keep;
+        self.tracks.entry(channel).or_insert_with(|| Track::new(keep))
+    }
+
+    /// Takes what a register says; `again`: it is of the same second as the one before.
+    fn push_register(
+        &mut self,
+        channel: Channel,
+        at: Timestamp,
+        raw: Decimal,
+        (doubtful, again): (bool, bool),
+    ) {
+        if !self.wants(channel) || (again && at <= self.sealed) {
+            return;
+        }
+        let register = self.registers.entry(channel).or_insert_with(|| Register::new(channel));
+        let accepted = register.accept(at, raw);
+        let track = self.track(channel);
+        track.hear(at);
+        let Some(total) = accepted.total.and_then(fixed) else { return };
+        if again && track.last().is_some_and(|last| last.at == at) {
+            track.correct(total);
+        } else {
+            track.push(at, total, doubtful, accepted.break_before);
+        }
+    }
+
+    /// Takes what a device behind the meter says, at its own time: it says the same again until that is over.
+    fn push_device(&mut self, device: &Device, received: Timestamp, doubtful: bool) {
+        let channel = Channel::Device(device.medium);
+        let last = self.tracks.get(&channel).and_then(|track| track.last().map(|last| last.at));
+        let believed = self.registers.get(&channel).and_then(|register| register.believed);
+        let changed = believed.is_none_or(|(_, raw)| raw != device.value);
+        let at = match (device.at, last) {
+            (Some(at), Some(last)) if at <= last => return,
+            (Some(at), _) => at,
+            (None, Some(last)) if received <= last || (!changed && received - last < DEVICE_HEARD) => return,
+            (None, _) => received,
+        };
+        if let Some(serial) = device.serial.clone().filter(|_| self.wants(channel)) {
+            let old = self.serials.insert(channel, serial);
+            if old.is_some()
+                && old != device.serial
+                && let Some(register) = self.registers.get_mut(&channel)
+            {
+                register.exchange();
+            }
+        }
+        self.push_register(channel, at, device.value, (doubtful, false));
+    }
+
+    /// A reading from that time or later is there, so that nothing before it will change; a register that has just blundered is waited for.
+    pub(crate) fn is_complete(&self, to: Timestamp) -> bool {
+        self.last.is_some_and(|last| last >= to) && !self.tracks.values().any(|track| track.is_in_doubt(to))
+    }
+
+    /// Values up to here were given, and stay as they are.
+    pub(crate) fn seal(&mut self, to: Timestamp) {
+        self.sealed = self.sealed.max(to);
+    }
+
+    /// The newest value: of an instant, where it is not too old, or of the newest whole interval of this length.
+    pub(crate) fn latest(&self, quantity: Quantity, length: Span, now: Timestamp) -> Value {
+        let newest = quantity.made_of().into_iter().filter_map(|channel| self.tracks.get(&channel)?.last());
+        let newest = newest.max_by_key(|last| last.at);
+        let fresh = newest.filter(|last| now - last.at <= STALE.max(last.usual() * 2));
+        if quantity.is_of_interval() {
+            let end = fresh.map_or(now, |last| last.at).floor_to(length);
+            return self.value(quantity, end - length, length);
+        }
+        let start = fresh.map_or(now, |last| last.at);
+        let found = fresh.and_then(|_| self.found(quantity, start, Span::ZERO));
+        Value::of(start, length, found)
+    }
+
+    /// One value for each step from `from` to `to`: that of the step, or that of its start.
     pub(crate) fn window(
         &self,
         quantity: Quantity,
@@ -221,101 +229,142 @@ impl Series {
         }
         let starts =
             std::iter::successors(Some(from), |start| Some(*start + step)).take_while(|start| *start < to);
-        let starts = starts.take(MOST);
-        let value = |start| {
-            if quantity.is_energy() {
-                self.energy(quantity, start, step.min(to - start))
-            } else {
-                self.power(quantity, start, step.min(to - start))
-            }
-        };
-        starts.map(value).collect()
+        starts.take(MOST).map(|start| self.value(quantity, start, step.min(to - start))).collect()
     }
 
-    /// The power of the reading that is nearest to the start, not further away than readings usually are.
-    fn power(&self, quantity: Quantity, start: Timestamp, duration: Span) -> Value {
-        let next = self.points.partition_point(|point| point.at < start);
-        let around = [next.checked_sub(1), Some(next)].into_iter().flatten();
-        let around =
-            around.filter_map(|at| self.points.get(at)).filter(|point| point.power(quantity).is_some());
-        let nearest = around.min_by_key(|point| (point.at - start).abs());
-        let near = nearest.filter(|point| (point.at - start).abs() <= point.usual);
-        let quality = quality(near.is_some_and(|point| point.doubtful), false);
-        Value { start, duration, value: near.and_then(|point| point.power(quantity)), quality }.honest()
+    fn value(&self, quantity: Quantity, start: Timestamp, duration: Span) -> Value {
+        Value::of(start, duration, self.found(quantity, start, duration))
+    }
+
+    fn found(&self, quantity: Quantity, start: Timestamp, duration: Span) -> Option<Found> {
+        let mut found = match quantity {
+            Quantity::Use(channel) => self.energy(channel, start, duration),
+            Quantity::NetUse => self.net_energy(start, duration),
+            Quantity::Register(channel) => self.shown(channel, start, duration),
+            Quantity::Now(channel) => {
+                let point = self.tracks.get(&channel)?.now(start)?;
+                Some(Found { value: decimal(point.value), uncertain: point.doubtful, far: false })
+            }
+            Quantity::Mean(Channel::PowerImport) => {
+                mean(self.energy(Channel::Import, start, duration)?, duration)
+            }
+            Quantity::Mean(Channel::PowerExport) => {
+                mean(self.energy(Channel::Export, start, duration)?, duration)
+            }
+            Quantity::Mean(Channel::Power) => mean(self.net_energy(start, duration)?, duration),
+            Quantity::Mean(channel) | Quantity::Least(channel) | Quantity::Most(channel) => {
+                self.measured(quantity, channel, start, duration)
+            }
+            Quantity::Status => None,
+        }?;
+        found.value = (found.value / quantity.divisor()).normalize();
+        Some(found)
     }
 
     /// How much a register has risen.
-    fn energy(&self, quantity: Quantity, start: Timestamp, duration: Span) -> Value {
-        let end = start + duration;
-        let levels = self.level(quantity, start, duration).zip(self.level(quantity, end, duration));
-        let levels = levels.filter(|_| duration > Span::ZERO);
-        let value = levels.map(|(from, to)| (to.value - from.value).normalize());
-        let ends = levels.is_some_and(|(from, to)| from.uncertain || to.uncertain);
-        let far = levels.is_some_and(|(from, to)| from.far || to.far);
-        let quality = quality(ends || self.between(start, end).any(Point::is_uncertain), far);
-        Value { start, duration, value, quality }.honest()
+    fn energy(&self, channel: Channel, start: Timestamp, duration: Span) -> Option<Found> {
+        let (track, end) = (self.tracks.get(&channel)?, start + duration);
+        let from = track.level(start, duration)?;
+        let to = track.level(end, duration).filter(|_| duration > Span::ZERO)?;
+        Some(Found::between(from, to, track.is_uncertain(start, end)))
     }
 
-    fn between(&self, start: Timestamp, end: Timestamp) -> impl Iterator<Item = &Point> {
-        let first = self.points.partition_point(|point| point.at <= start);
-        self.points.range(first..).take_while(move |point| point.at <= end)
+    /// Energy taken less energy given; a meter without a register for what is given has, up to here, never given anything.
+    fn net_energy(&self, start: Timestamp, duration: Span) -> Option<Found> {
+        let import = self.energy(Channel::Import, start, duration)?;
+        let Some(track) = self.tracks.get(&Channel::Export) else { return Some(import) };
+        let begins = track.begins()?;
+        if start + duration <= begins {
+            return Some(import);
+        }
+        let begun = start.max(begins);
+        let from = track.level(begun, duration)?;
+        let to = track.level(start + duration, duration)?;
+        let export = Found::between(from, to, track.is_uncertain(begun, start + duration));
+        Some(Found {
+            value: import.value - export.value,
+            uncertain: import.uncertain || export.uncertain,
+            far: import.far || export.far,
+        })
     }
 
-    /// A register at a moment: that of the reading within half a usual gap; otherwise on the line between the readings
-    /// around, unless they are further apart than an interval. Its value depends on the moment alone, so that intervals add up exactly.
-    fn level(&self, quantity: Quantity, at: Timestamp, interval: Span) -> Option<Level> {
-        let next = self.points.partition_point(|point| point.at < at);
-        let within_reach = |point: &&Point| (point.at - at).abs() <= interval.max(FAR);
-        let said = |point: &&Point| point.register(quantity).is_some();
-        let before = self.points.range(..next).rev().take_while(within_reach).find(said);
-        let after = self.points.range(next..).take_while(within_reach).find(said);
-        let near =
-            [before, after].into_iter().flatten().filter(|point| (point.at - at).abs() * 2 <= point.usual);
-        if let Some(near) = near.min_by_key(|point| (point.at - at).abs()) {
-            let uncertain = near.doubtful || (near.break_before && near.at > at);
-            return Some(Level { value: near.register(quantity)?, far: false, uncertain });
-        }
-        let (before, after) = (before?, after?);
-        let (gap, usual) = (after.at - before.at, after.usual);
-        if gap > interval.max(usual * 2) {
-            return None;
-        }
-        let (low, high) = (before.register(quantity)?, after.register(quantity)?);
-        let (passed, whole) = ((at - before.at).micros(), gap.micros());
-        let rise = ((high - low) * Decimal::from(passed) / Decimal::from(whole)).round_dp(DIGITS);
-        let uncertain = before.doubtful || after.is_uncertain();
-        Some(Level { value: low + rise, far: gap > usual * 2, uncertain })
+    /// What a register shows.
+    fn shown(&self, channel: Channel, at: Timestamp, interval: Span) -> Option<Found> {
+        let level = self.tracks.get(&channel)?.level(at, interval)?;
+        let value = self.registers.get(&channel)?.shown(at, level.value)?;
+        Some(Found { value, uncertain: level.uncertain, far: level.far })
+    }
+
+    /// What is made of the single values of an interval, which is complete.
+    fn measured(
+        &self,
+        quantity: Quantity,
+        channel: Channel,
+        start: Timestamp,
+        duration: Span,
+    ) -> Option<Found> {
+        let track = self.tracks.get(&channel)?;
+        let last = track.last().filter(|last| last.at >= start + duration)?;
+        let stats = track.stats(start, start + duration)?;
+        let value = match quantity {
+            Quantity::Least(_) => decimal(stats.least),
+            Quantity::Most(_) => decimal(stats.most),
+            Quantity::Mean(_)
+            | Quantity::Use(_)
+            | Quantity::NetUse
+            | Quantity::Register(_)
+            | Quantity::Now(_)
+            | Quantity::Status => (decimal(stats.sum) / Decimal::from(stats.count)).round_dp(DIGITS),
+        };
+        let heard = last.usual() * i64::from(stats.count) * 2;
+        Some(Found { value, uncertain: stats.doubtful, far: heard < duration })
     }
 
     /// Whether the meter was heard at about that time.
     pub(crate) fn was_heard(&self, at: Timestamp) -> bool {
-        let last = self.points.partition_point(|point| point.at <= at).checked_sub(1);
-        let last = last.and_then(|last| self.points.get(last));
-        last.is_some_and(|last| at - last.at <= STALE.max(last.usual * 2))
+        self.tracks.values().any(|track| track.was_heard(at))
     }
 
-    /// How many readings it holds.
+    /// Bytes of memory that it takes.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.tracks.values().map(Track::bytes).sum()
+    }
+
+    /// How many readings it holds as they came.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.points.len()
+        self.tracks.get(&Channel::Import).map_or(0, Track::len)
     }
 }
 
-/// What is uncertain for another reason than a gap is told of first.
-const fn quality(uncertain: bool, far: bool) -> DataQuality {
-    match (uncertain, far) {
-        (true, _) => DataQuality::Uncertain,
-        (false, true) => DataQuality::UncertainLastUsable,
-        (false, false) => DataQuality::Good,
+/// Power in W from energy in Wh.
+fn mean(energy: Found, duration: Span) -> Option<Found> {
+    let micros = Decimal::from(duration.micros());
+    let hour = Decimal::from(Span::HOUR.micros());
+    let value = energy.value.checked_mul(hour)?.checked_div(micros)?.round_dp(DIGITS);
+    Some(Found { value, ..energy })
+}
+
+impl Found {
+    fn between(from: Level, to: Level, uncertain: bool) -> Self {
+        Self {
+            value: to.value - from.value,
+            uncertain: uncertain || from.uncertain || to.uncertain,
+            far: from.far || to.far,
+        }
     }
 }
 
 impl Value {
-    /// What has no value has no good quality either (rule 318).
-    fn honest(mut self) -> Self {
-        if self.value.is_none() {
-            self.quality = DataQuality::Bad;
-        }
-        self
+    /// What is uncertain for another reason than a gap is told of first; what has no value has no good quality either (rule 318).
+    fn of(start: Timestamp, duration: Span, found: Option<Found>) -> Self {
+        let quality = match found {
+            None => DataQuality::Bad,
+            Some(Found { uncertain: true, .. }) => DataQuality::Uncertain,
+            Some(Found { far: true, .. }) => DataQuality::UncertainLastUsable,
+            Some(_) => DataQuality::Good,
+        };
+        Self { start, duration, value: found.map(|found| found.value), quality }
     }
 }

@@ -1,8 +1,9 @@
 //! Plays a meter: telegrams as a real one would send them.
 
-use crate::openadr::message::{DataQuality, Decimal};
+use crate::openadr::message::Decimal;
 use crate::time::{Span, Timestamp};
 
+use super::channel::Channel;
 use super::dsmr::crc16_arc;
 use super::reading::Reading;
 
@@ -68,15 +69,15 @@ impl Simulator {
     /// What the last telegram says.
     pub(crate) fn reading(&self) -> Reading {
         let [import1, import2, export1, export2] = self.registers();
-        Reading {
-            at: self.at,
-            meter: Some(SERIAL.to_owned()),
-            import: Some(Decimal::from(import1 + import2)),
-            export: Some(Decimal::from(export1 + export2)),
-            power_import: Some(Decimal::from(self.power.max(0))),
-            power_export: Some(Decimal::from((-self.power).max(0))),
-            quality: DataQuality::Good,
-        }
+        let values = [
+            (Channel::Import, import1 + import2),
+            (Channel::Export, export1 + export2),
+            (Channel::PowerImport, self.power.max(0)),
+            (Channel::PowerExport, (-self.power).max(0)),
+            (Channel::Power, self.power),
+        ];
+        let values = values.map(|(channel, value)| (channel, Decimal::from(value)));
+        Reading { meter: Some(SERIAL.to_owned()), values: values.into(), ..Reading::new(self.at) }
     }
 
     fn write_v5(&self) -> Vec<u8> {

@@ -9,7 +9,7 @@ use crate::engine::{
     ScheduleRecord, Standing,
 };
 use crate::handler::EndReason;
-use crate::metering::Reading;
+use crate::metering::{Channel, Reading};
 use crate::notice::DecidedBy;
 use crate::openadr::message::{
     Available, DataQuality, Decimal, DistributeEvent, OadrEvent, OptReason, OptType, Payload, RId,
@@ -252,13 +252,20 @@ pub(super) fn reading(row: &Row<'_>) -> Result<Reading, StoreError> {
         let Some(text) = text_or_null(row, column)? else { return Ok(None) };
         text.parse().map(Some).map_err(|_| unreadable("reading", &text))
     };
-    Ok(Reading {
-        at: time(row, "at_us")?,
+    let mut reading = Reading {
         meter: text_or_null(row, "serial")?,
-        import: decimal("import_wh")?,
-        export: decimal("export_wh")?,
-        power_import: decimal("import_w")?,
-        power_export: decimal("export_w")?,
         quality: DataQuality::from_token(&text(row, "quality")?),
-    })
+        ..Reading::new(time(row, "at_us")?)
+    };
+    for (channel, column) in [
+        (Channel::Import, "import_wh"),
+        (Channel::Export, "export_wh"),
+        (Channel::PowerImport, "import_w"),
+        (Channel::PowerExport, "export_w"),
+    ] {
+        reading = reading.with(channel, decimal(column)?);
+    }
+    let powers = [Channel::PowerImport, Channel::PowerExport].map(|power| reading.get(power));
+    let net = powers[0].or(powers[1]).map(|_| powers[0].unwrap_or_default() - powers[1].unwrap_or_default());
+    Ok(reading.with(Channel::Power, net))
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use crate::engine::{
     EventOptRecord, EventRecord, OwedReport, RequestRecord, ScheduleRecord, Snapshot, Write,
 };
-use crate::metering::Reading;
+use crate::metering::{Channel, Reading};
 use crate::openadr::message::{Decimal, MarketContext, ReportRequestId, RequestId};
 use crate::openadr::signature::Seen;
 use crate::time::{Span, Timestamp};
@@ -123,10 +123,10 @@ impl Store for Sqlite {
                     meter,
                     reading.at.micros(),
                     reading.meter,
-                    text(reading.import),
-                    text(reading.export),
-                    text(reading.power_import),
-                    text(reading.power_export),
+                    text(reading.get(Channel::Import)),
+                    text(reading.get(Channel::Export)),
+                    text(reading.get(Channel::PowerImport)),
+                    text(reading.get(Channel::PowerExport)),
                     reading.quality.as_str(),
                 ])?;
             }

@@ -11,7 +11,7 @@ use crate::engine::{
     ScheduleRecord, Snapshot, Standing, Write,
 };
 use crate::handler::EndReason;
-use crate::metering::Reading;
+use crate::metering::{Channel, Reading};
 use crate::notice::DecidedBy;
 use crate::openadr::message::arbitrary::payload_of;
 use crate::openadr::message::{
@@ -213,14 +213,16 @@ fn vens_in_one_file_do_not_see_each_other() {
 #[test]
 fn readings_are_kept_exactly_until_they_are_too_old() {
     let folder = tempfile::tempdir().unwrap();
+    let values = [
+        (Channel::Import, "1234567.890123456789"),
+        (Channel::PowerImport, "0"),
+        (Channel::PowerExport, "-1.5"),
+        (Channel::Power, "1.5"),
+    ];
     let reading = |seconds: i64| Reading {
-        at: Timestamp::from_seconds(seconds),
         meter: Some("E1".into()),
-        import: Some("1234567.890123456789".parse().unwrap()),
-        export: None,
-        power_import: Some("0".parse().unwrap()),
-        power_export: Some("-1.5".parse().unwrap()),
-        quality: DataQuality::Good,
+        values: values.map(|(channel, value)| (channel, value.parse().unwrap())).into(),
+        ..Reading::new(Timestamp::from_seconds(seconds))
     };
     let all: Vec<_> = (0..10).map(reading).collect();
     let mut store = open(folder.path());

@@ -1,5 +1,6 @@
 //! Plays a meter with a HAN port: a list as Aidon sends it, in frames of HDLC.
 
+use crate::metering::channel::Channel;
 use crate::metering::ciphered::{Keys, Security, SystemTitle, seal};
 use crate::metering::reading::Reading;
 use crate::openadr::message::Decimal;
@@ -46,10 +47,10 @@ impl HanSimulator {
         }
         list.push([&code(0, 1, 0, 2)[..], &[0x09, 12], &date_time(reading.at)].concat());
         for (quantity, processing, value, unit) in [
-            (1, 7, reading.power_import, WATT),
-            (2, 7, reading.power_export, WATT),
-            (1, 8, reading.import, WATT_HOUR),
-            (2, 8, reading.export, WATT_HOUR),
+            (1, 7, reading.get(Channel::PowerImport), WATT),
+            (2, 7, reading.get(Channel::PowerExport), WATT),
+            (1, 8, reading.get(Channel::Import), WATT_HOUR),
+            (2, 8, reading.get(Channel::Export), WATT_HOUR),
         ] {
             list.extend(value.and_then(|value| number(quantity, processing, value, unit)));
         }

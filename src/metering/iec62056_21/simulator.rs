@@ -1,5 +1,6 @@
 //! Plays a meter of IEC 62056-21 that is asked, or speaks by itself.
 
+use crate::metering::channel::Channel;
 use crate::metering::decoder::{Framing, LineSettings};
 use crate::metering::reading::Reading;
 use crate::metering::session::Said;
@@ -172,10 +173,10 @@ impl IecSimulator {
             ("F.F", "00".to_owned()),
             ("0.9.1", time.to_owned()),
             ("0.9.2", date.get(2..).unwrap_or_default().to_owned()),
-            ("1.8.0", kilo(reading.import, "kWh")),
-            ("2.8.0", kilo(reading.export, "kWh")),
-            ("1.7.0", kilo(reading.power_import, "kW")),
-            ("2.7.0", kilo(reading.power_export, "kW")),
+            ("1.8.0", kilo(reading.get(Channel::Import), "kWh")),
+            ("2.8.0", kilo(reading.get(Channel::Export), "kWh")),
+            ("1.7.0", kilo(reading.get(Channel::PowerImport), "kW")),
+            ("2.7.0", kilo(reading.get(Channel::PowerExport), "kW")),
         ]
     }
 

@@ -6,6 +6,7 @@ use super::frame::{HOLDING, INPUT, REQUEST, Request, framed};
 #[cfg(test)]
 use super::frame::{MOST_REGISTERS, fits};
 use super::map::{Register, RegisterMap};
+use crate::metering::channel::Channel;
 use crate::metering::obis::ObisCode;
 use crate::metering::reading::Reading;
 use crate::openadr::message::Decimal;
@@ -104,10 +105,10 @@ impl ModbusSimulator {
     pub(crate) fn show(&mut self, reading: &Reading) {
         let code = ObisCode::electricity;
         let all = [
-            (code(1, 8, 0), reading.import),
-            (code(2, 8, 0), reading.export),
-            (code(1, 7, 0), reading.power_import),
-            (code(2, 7, 0), reading.power_export),
+            (code(1, 8, 0), reading.get(Channel::Import)),
+            (code(2, 8, 0), reading.get(Channel::Export)),
+            (code(1, 7, 0), reading.get(Channel::PowerImport)),
+            (code(2, 7, 0), reading.get(Channel::PowerExport)),
             (code(16, 7, 0), reading.net_power()),
         ];
         for (code, value) in all {

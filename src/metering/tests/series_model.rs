@@ -2,14 +2,15 @@
 
 use proptest::prelude::{ProptestConfig, Strategy, proptest};
 
-use super::super::quantity::Quantity::{self, ExportEnergy, ImportEnergy, NetEnergy};
+use super::super::channel::Channel;
+use super::super::quantity::Quantity;
 use super::super::{Reading, Series};
 use super::reading;
 use super::series::{at, series};
 use crate::openadr::message::{DataQuality, Decimal};
 use crate::time::{Span, Timestamp};
 
-const ENERGIES: [Quantity; 3] = [ImportEnergy, ExportEnergy, NetEnergy];
+const ENERGIES: [Quantity; 3] = [Quantity::IMPORT_ENERGY, Quantity::EXPORT_ENERGY, Quantity::NetUse];
 
 /// A meter that is read every second up to every two minutes; its registers have up to four digits behind the point.
 fn readings() -> impl Strategy<Value = Vec<Reading>> {
@@ -21,25 +22,21 @@ fn readings() -> impl Strategy<Value = Vec<Reading>> {
             now += Span::from_millis(millis);
             import += more_import;
             export += more_export;
-            readings.push(Reading {
-                import: Some(Decimal::new(import, 4)),
-                export: Some(Decimal::new(export, 4)),
-                ..reading(now, 0, 0)
-            });
+            let (import, export) = (Decimal::new(import, 4), Decimal::new(export, 4));
+            let reading = reading(now, 0, 0).with(Channel::Import, Some(import));
+            readings.push(reading.with(Channel::Export, Some(export)));
         }
         readings
     })
 }
 
 fn register(reading: &Reading, quantity: Quantity) -> Decimal {
-    let (import, export) = (reading.import.unwrap(), reading.export.unwrap());
+    let (import, export) = (reading.get(Channel::Import).unwrap(), reading.get(Channel::Export).unwrap());
     match quantity {
-        ImportEnergy => import,
-        ExportEnergy => export,
-        NetEnergy => import - export,
-        Quantity::ImportPower | Quantity::ExportPower | Quantity::NetPower | Quantity::Status => {
-            unreachable!("no energy")
-        }
+        Quantity::IMPORT_ENERGY => import,
+        Quantity::EXPORT_ENERGY => export,
+        Quantity::NetUse => import - export,
+        other => panic!("{other} is no energy"),
     }
 }
 
@@ -103,17 +100,19 @@ proptest! {
         let mut readings = readings;
         for (place, register) in damage {
             let place = place % readings.len();
-            readings[place].import = Some(Decimal::from(register));
+            readings[place].values.insert(Channel::Import, Decimal::from(register));
         }
         let last = readings[readings.len() - 1].at;
         let series = series(readings);
-        for quantity in Quantity::ALL {
-            for value in series.window(*quantity, at(-60), last + Span::MINUTE, Span::from_millis(step)) {
+        for quantity in Quantity::all() {
+            for value in series.window(quantity, at(-60), last + Span::MINUTE, Span::from_millis(step)) {
                 assert_eq!(value.value.is_none(), value.quality == DataQuality::Bad, "{value:?}");
                 let Some(number) = value.value else { continue };
-                assert!(*quantity == NetEnergy || number >= Decimal::ZERO, "nothing flows backwards: {value:?}");
+                let is_net = matches!(quantity, Quantity::NetUse | Quantity::Mean(Channel::Power));
+                assert!(is_net || number >= Decimal::ZERO, "nothing flows backwards: {value:?}");
                 assert!(!(number.is_zero() && number.is_sign_negative()), "nothing has no sign");
-                assert!(number < Decimal::from(12_000_000), "more than any meter measures: {value:?}");
+                let is_shown = matches!(quantity, Quantity::Register(_));
+                assert!(is_shown || number < Decimal::from(12_000_000), "more than any meter measures: {value:?}");
             }
         }
     }
@@ -122,8 +121,8 @@ proptest! {
     fn stored_readings_give_the_same_values(readings in readings(), step in 1_000_i64..300_000) {
         let last = readings[readings.len() - 1].at;
         let (first, again) = (series(readings.clone()), series(readings));
-        for quantity in Quantity::ALL {
-            let of = |series: &Series| series.window(*quantity, at(0), last, Span::from_millis(step));
+        for quantity in Quantity::all() {
+            let of = |series: &Series| series.window(quantity, at(0), last, Span::from_millis(step));
             assert_eq!(of(&first), of(&again));
         }
     }

@@ -53,9 +53,9 @@ proptest! {
                 Err(why) => assert!(!why.to_string().is_empty()),
             }
         }
-        for quantity in Quantity::ALL {
-            series.window(*quantity, now - Span::MINUTE, now, Span::from_seconds(5));
-            series.latest(*quantity, Span::MINUTE, now);
+        for quantity in Quantity::all() {
+            series.window(quantity, now - Span::MINUTE, now, Span::from_seconds(5));
+            series.latest(quantity, Span::MINUTE, now);
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::super::{Measured, P1Telegram, crc16_arc};
 use super::{PIECES, decoded, t, telegrams};
+use crate::metering::channel::Channel;
 use crate::metering::decoder::Why;
 use crate::metering::obis::ObisCode;
 use crate::metering::reading::Reading;
@@ -250,8 +251,8 @@ fn figure(telegram: &P1Telegram, name: &str) -> Option<Decimal> {
     let reading = || Reading::of(&telegram.general(), t("2030-01-01T00:00:00Z"));
     let words: Vec<&str> = name.split('_').collect();
     match words[..] {
-        ["power", "import", "w"] if phase == 0 => reading().power_import,
-        ["power", "export", "w"] if phase == 0 => reading().power_export,
+        ["power", "import", "w"] if phase == 0 => reading().get(Channel::PowerImport),
+        ["power", "export", "w"] if phase == 0 => reading().get(Channel::PowerExport),
         ["power", "net", "w"] => reading().net_power(),
         ["power", "import", "w"] => now(1),
         ["power", "export", "w"] => now(2),
@@ -260,8 +261,8 @@ fn figure(telegram: &P1Telegram, name: &str) -> Option<Decimal> {
         ["current", "a"] => now(11),
         ["voltage", "v"] => now(12),
         ["frequency", "hz"] => now(14),
-        ["import", "wh"] => reading().import,
-        ["export", "wh"] => reading().export,
+        ["import", "wh"] => reading().get(Channel::Import),
+        ["export", "wh"] => reading().get(Channel::Export),
         ["import", rate, "wh"] => telegram.register(1, rate_number(rate)),
         ["export", rate, "wh"] => telegram.register(2, rate_number(rate)),
         ["reactive", "import", "varh"] => telegram.register(3, 0),

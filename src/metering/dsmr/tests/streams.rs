@@ -79,7 +79,7 @@ fn in_spring_no_time_is_missing() {
     }
     let (from, to) = (t("2026-03-29T00:58:00Z"), t("2026-03-29T01:03:00Z"));
     assert!(series.is_complete(to));
-    let minutes = series.window(Quantity::ImportEnergy, from, to, Span::MINUTE);
+    let minutes = series.window(Quantity::IMPORT_ENERGY, from, to, Span::MINUTE);
     assert_eq!(minutes.len(), 5);
     for minute in minutes {
         assert_eq!(minute.value, Some(Decimal::from(20)), "{minute:?}");

@@ -15,7 +15,7 @@ use crate::metering::{Channel, Reading};
 use crate::notice::DecidedBy;
 use crate::openadr::message::arbitrary::payload_of;
 use crate::openadr::message::{
-    Available, DataQuality, Duration, OptReason, OptType, Payload, PayloadKind, ResponseCode, UpdateReport,
+    Available, Duration, OptReason, OptType, Payload, PayloadKind, ResponseCode, UpdateReport,
 };
 use crate::openadr::signature::Seen;
 use crate::openadr::trust::Fingerprint;

@@ -1,9 +1,9 @@
 //! Meters that are exchanged, reset, roll over or blunder; clocks that are set; more readings than there is room for.
 
+use super::super::Reading;
 use super::super::channel::Channel;
 use super::super::quantity::Quantity;
 use super::super::series::MOST;
-use super::super::{Reading, Series};
 use super::reading;
 use super::series::{at, series, window};
 use crate::openadr::message::{DataQuality, Decimal};

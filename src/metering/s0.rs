@@ -126,6 +126,7 @@ impl PulseCounter {
 #[cfg(test)]
 mod tests {
     use super::{PulseCounter, PulseFlow, PulseSettings};
+    use crate::metering::Channel;
     use crate::metering::reading::Reading;
     use crate::test_support::samples;
     use crate::time::{Span, Timestamp};
@@ -141,7 +142,10 @@ mod tests {
     /// Energy and power.
     fn said(counter: &PulseCounter, now: Span) -> (String, Option<String>) {
         let reading = Reading::of(&counter.telegram(now), Timestamp::EPOCH);
-        (reading.import.unwrap().to_string(), reading.power_import.map(|power| power.to_string()))
+        (
+            reading.get(Channel::Import).unwrap().to_string(),
+            reading.get(Channel::PowerImport).map(|power| power.to_string()),
+        )
     }
 
     #[test]
@@ -209,8 +213,11 @@ mod tests {
         counter.pulse(ms(10));
         counter.pulse(ms(7_210));
         let reading = Reading::of(&counter.telegram(ms(7_210)), Timestamp::EPOCH);
-        assert_eq!((reading.import, reading.power_import), (None, None));
-        assert_eq!((reading.export, reading.power_export), (Some(2_000_004.into()), Some(1000.into())));
+        assert_eq!((reading.get(Channel::Import), reading.get(Channel::PowerImport)), (None, None));
+        assert_eq!(
+            (reading.get(Channel::Export), reading.get(Channel::PowerExport)),
+            (Some(2_000_004.into()), Some(1000.into()))
+        );
         assert_eq!(counter.count(), 1_000_002);
     }
 

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::daemon::clock::Clock;
 use crate::daemon::line_or;
+use crate::metering::channel::Channel;
 use crate::metering::{
     HanSimulator, IecSimulator, LineSettings, ModbusSimulator, ObisCode, ProtocolSettings, SaidBytes,
     SimulatedMode, Simulator, SmlReading, SystemTitle, sml_file,
@@ -109,8 +110,8 @@ fn sml(house: &mut Simulator, start: Timestamp, at: Timestamp) -> Vec<u8> {
     };
     sml_file(SmlReading {
         second: u32::try_from((at - start).seconds()).unwrap_or(0),
-        import: tenths(reading.import),
-        export: tenths(reading.export),
+        import: tenths(reading.get(Channel::Import)),
+        export: tenths(reading.get(Channel::Export)),
         power: reading.net_power().and_then(|power| i32::try_from(power.trunc()).ok()).unwrap_or(0),
     })
 }

@@ -292,7 +292,8 @@ fn encrypted_messages_need_their_keys() {
 
 #[test]
 fn the_simulator_says_what_the_reading_says() {
-    let bare = Reading { meter: None, export: None, power_export: None, ..reading(9) };
+    let bare =
+        Reading { meter: None, ..reading(9) }.with(Channel::Export, None).with(Channel::PowerExport, None);
     for expected in [reading(7), bare] {
         let telegram = only(decoder, &HanSimulator::default().frames(&expected));
         assert_eq!(counted(&telegram), expected);

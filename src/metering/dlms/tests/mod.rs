@@ -8,6 +8,7 @@ mod samples;
 mod values;
 
 use super::{BUILT_IN, DlmsDecoder, HanSimulator, ListModels};
+use crate::metering::Channel;
 use crate::metering::Reading;
 use crate::metering::ciphered::{CounterGuard, Keys, Opener, SystemTitle};
 use crate::metering::decoder::{Decoder as _, Why};
@@ -76,15 +77,16 @@ fn only(decoder: impl Fn() -> DlmsDecoder, bytes: &[u8]) -> Telegram {
 
 /// What a house takes at some second.
 fn reading(second: i64) -> Reading {
-    Reading {
-        at: t("2030-01-02T03:04:05Z") + Span::from_seconds(second),
-        meter: Some("7359990000000001".into()),
-        import: Some(Decimal::from(1_234_567 + second)),
-        export: Some(Decimal::from(890)),
-        power_import: Some(Decimal::from(1_122)),
-        power_export: Some(Decimal::ZERO),
-        quality: DataQuality::Good,
-    }
+    let values = [
+        (Channel::Import, 1_234_567 + second),
+        (Channel::Export, 890),
+        (Channel::PowerImport, 1_122),
+        (Channel::PowerExport, 0),
+        (Channel::Power, 1_122),
+    ];
+    let at = t("2030-01-02T03:04:05Z") + Span::from_seconds(second);
+    let values = values.map(|(channel, value)| (channel, Decimal::from(value)));
+    Reading { meter: Some("7359990000000001".into()), values: values.into(), ..Reading::new(at) }
 }
 
 /// Frames of M-Bus with the parts of a message, of at most so many bytes each.

@@ -68,7 +68,7 @@ fn a_meter_whose_clock_was_never_set_works_on_ours() {
             assert_eq!(reading.at, received, "{clock}: equal clocks are not equal telegrams");
             series.push(reading);
         }
-        let minute = series.window(Quantity::ImportEnergy, start(), start() + Span::MINUTE, Span::MINUTE);
+        let minute = series.window(Quantity::IMPORT_ENERGY, start(), start() + Span::MINUTE, Span::MINUTE);
         assert_eq!(minute[0].value, Some(600.into()), "{clock}");
     }
 }

@@ -3,6 +3,7 @@
 use super::super::frame::bcc;
 use super::{IecDecoder, IecSimulator, Line, PIECES, PullSettings, START, SimulatedMode, Why, asking};
 use crate::dice::{Dice, fuzz};
+use crate::metering::channel::Channel;
 use crate::metering::decoder::Decoder as _;
 use crate::metering::reading::Reading;
 use crate::metering::session::Said;
@@ -78,7 +79,7 @@ fn outcomes(bytes: &[u8], mut piece: impl FnMut() -> usize) -> Vec<Result<Telegr
 }
 
 fn import(telegram: &Telegram) -> Option<String> {
-    Reading::of(telegram, START).import.map(|import| import.to_string())
+    Reading::of(telegram, START).get(Channel::Import).map(|import| import.to_string())
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn fuzz_the_meter_is_always_asked_again_and_read_when_it_is_good_again() {
                 hurt(dice, &mut said);
             }
             if said.iter().any(|said| said.bytes.windows(6).any(|part| part == b"1.8.0(")) {
-                told_imports.push(meter.reading().import.map(|import| import.to_string()));
+                told_imports.push(meter.reading().get(Channel::Import).map(|import| import.to_string()));
             }
             said
         };

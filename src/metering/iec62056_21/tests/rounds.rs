@@ -5,6 +5,7 @@ use super::{
     HOUR, IecDecoder, IecSimulator, Line, Meter, PIECES, PullSettings, START, SimulatedMode, Why, asking,
     simulated,
 };
+use crate::metering::channel::Channel;
 use crate::metering::decoder::Decoder as _;
 use crate::metering::obis::ObisCode;
 use crate::metering::reading::Reading;
@@ -62,7 +63,7 @@ fn a_meter_that_speaks_by_itself_is_listened_to() {
         let telegram = decoder.next().unwrap().unwrap();
         let good = if second == 0 { DataQuality::Uncertain } else { DataQuality::Good };
         assert_eq!(telegram.quality, good);
-        assert_eq!(Reading::of(&telegram, at).import, meter.reading().import);
+        assert_eq!(Reading::of(&telegram, at).get(Channel::Import), meter.reading().get(Channel::Import));
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     Coming, Line, ModbusSimulator, PIECES, RegisterMap, SOON, alike, base, built_in, code, meter_of, number,
     settings, values,
 };
+use crate::metering::channel::Channel;
 use crate::metering::modbus::BUILT_IN;
 use crate::metering::modbus::number::NumberType;
 use crate::metering::reading::Reading;
@@ -45,7 +46,10 @@ fn numbers_have_as_many_decimals_as_the_meter_counts() {
     assert!(shown("1-0:1.8.0").contains("12345.6"), "{}", shown("1-0:1.8.0"));
     assert!(shown("1-0:16.7.0").contains("-2300.0"), "{}", shown("1-0:16.7.0"));
     let reading = Reading::of(line.telegrams()[0], Timestamp::EPOCH);
-    assert_eq!((reading.import, reading.power_export), (Some(12_345_600.into()), Some(2_300.into())));
+    assert_eq!(
+        (reading.get(Channel::Import), reading.get(Channel::PowerExport)),
+        (Some(12_345_600.into()), Some(2_300.into()))
+    );
 }
 
 #[test]

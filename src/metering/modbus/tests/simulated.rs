@@ -1,6 +1,7 @@
 //! The simulated meter itself, and what is found out about a meter by asking it.
 
 use super::{Line, ModbusSimulator, PIECES, RegisterMap, SOON, built_in, code, settings};
+use crate::metering::channel::Channel;
 use crate::metering::modbus::frame::{Request, framed};
 use crate::metering::modbus::{BUILT_IN, likeness};
 use crate::metering::reading::Reading;
@@ -30,7 +31,7 @@ fn a_simulated_meter_says_what_it_was_told_to_by_every_map() {
         line.run_to(Span::from_seconds(9));
         let reading = Reading::of(line.telegrams()[0], shown.at);
         // Some count in steps of 100 Wh.
-        let off = (reading.import.unwrap() - shown.import.unwrap()).abs();
+        let off = (reading.get(Channel::Import).unwrap() - shown.get(Channel::Import).unwrap()).abs();
         assert!(off <= Decimal::from(50), "{name}: {off}");
         assert_eq!(reading.net_power(), shown.net_power(), "{name}");
     }

@@ -7,6 +7,7 @@ use super::super::message::{Checksums, Entry, Part, read};
 use super::super::tree::Item;
 use super::super::{SmlReading, sml_file};
 use super::{Writer, decoded, entry, file, list, message, telegrams, transport, usual};
+use crate::metering::Channel;
 use crate::metering::decoder::Why;
 use crate::metering::obis::ObisCode;
 use crate::metering::reading::Reading;
@@ -143,7 +144,10 @@ fn a_simulated_meter_is_read() {
         assert_eq!((telegram.clock, &telegram.quality), (None, &DataQuality::Good));
         let reading = Reading::of(telegram, Timestamp::EPOCH);
         let tenths = |value: u64| Some(Decimal::from(value) / Decimal::TEN);
-        assert_eq!((reading.import, reading.export), (tenths(import), tenths(export)));
+        assert_eq!(
+            (reading.get(Channel::Import), reading.get(Channel::Export)),
+            (tenths(import), tenths(export))
+        );
         assert_eq!(reading.net_power(), Some(Decimal::from(power)));
     }
 }

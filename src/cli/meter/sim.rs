@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::daemon::clock::Clock;
 use crate::daemon::line_or;
-use crate::metering::channel::Channel;
+use crate::metering::Channel;
 use crate::metering::{
     HanSimulator, IecSimulator, LineSettings, ModbusSimulator, ObisCode, ProtocolSettings, SaidBytes,
     SimulatedMode, Simulator, SmlReading, SystemTitle, sml_file,

@@ -14,7 +14,7 @@ mod simulator;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use map::{BUILT_IN, BadMap, RegisterMap, likeness};
+pub(crate) use map::{BUILT_IN, RegisterMap, likeness};
 pub(crate) use poll::{ModbusDecoder, ModbusSettings};
 pub(crate) use recorded::RecordedSession;
 pub(crate) use simulator::ModbusSimulator;

@@ -4,7 +4,7 @@
 //! meter_source -> meter_task ┐                    ┌-> courier -> transport -> VTN
 //!                            ├-> ven_task (engine) ├-> handler_seat -> EventHandler
 //! VTN -> courier, server ----┘        |            └-> notices
-//! ven opt -> control --------┘     writer -> store
+//! ven opt, reports -> control ┘     writer -> store
 //! ```
 //!
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
@@ -36,6 +36,6 @@ mod writer;
 
 pub(crate) use examine::{Finding, examine};
 pub(crate) use handler_seat::DynHandler;
-pub(crate) use prepare::Prepared;
+pub(crate) use prepare::{Prepared, offers};
 pub(crate) use prepare_meters::{line_or, list_models, meter_settings, register_map};
 pub use ven::{StartError, Ven, VenBuilder, VenHandle};

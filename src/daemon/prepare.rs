@@ -309,7 +309,7 @@ fn settings(config: &Config, signs: bool) -> Settings {
         opt_schedules: config.opt_schedules.iter().map(opt_schedule).collect(),
         groups: config.ven.groups.clone(),
         signals: config.handler.signals.clone(),
-        offers: config.reports.iter().map(offer).collect(),
+        offers: offers(config),
         register_after_cancel: config.vtn.register_after_cancel,
         register_reports_on_start: config.ven.register_on_start,
         ..Settings::default()
@@ -331,6 +331,11 @@ fn opt_schedule(section: &OptScheduleSection) -> OptSchedule {
         resources: section.resources.clone(),
         periods: section.periods.clone(),
     }
+}
+
+/// What a configuration offers to report.
+pub(crate) fn offers(config: &Config) -> Vec<ReportOffer> {
+    config.reports.iter().map(offer).collect()
 }
 
 fn offer(report: &ReportSection) -> ReportOffer {

@@ -152,6 +152,7 @@ mod tests {
             scale: Some("k".into()),
             report_type: "usage".into(),
             reading_type: "Direct Read".into(),
+            market_context: None,
         };
         let offer = OfferLine {
             specifier: "usage".into(),

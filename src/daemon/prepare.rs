@@ -316,10 +316,17 @@ fn settings(config: &Config, signs: bool) -> Settings {
     }
 }
 
-/// What the operator names, and the meters: reports name them as their sources.
+/// What the operator names, the meters, and what reports name as their sources.
 fn resources(config: &Config) -> Vec<crate::openadr::message::ResourceId> {
     let meters = config.meters.iter().map(|meter| meter.name.as_str().into());
-    config.ven.resources.iter().cloned().chain(meters).collect()
+    let points = config.reports.iter().flat_map(|report| &report.points).map(|point| &point.resource);
+    let mut resources: Vec<_> = config.ven.resources.iter().cloned().chain(meters).collect();
+    for resource in points {
+        if !resources.contains(resource) {
+            resources.push(resource.clone());
+        }
+    }
+    resources
 }
 
 fn opt_schedule(section: &OptScheduleSection) -> OptSchedule {
@@ -341,11 +348,12 @@ pub(crate) fn offers(config: &Config) -> Vec<ReportOffer> {
 fn offer(report: &ReportSection) -> ReportOffer {
     let point = |point: &crate::config::PointSection| PointOffer {
         r_id: point.r_id.clone(),
-        resource: Some(point.meter.as_str().into()),
-        report_type: point.quantity.report_type(),
-        unit: point.quantity.unit(),
-        reading_type: point.quantity.reading_type(),
-        interval_data: point.quantity.is_energy(),
+        resource: Some(point.resource.clone()),
+        report_type: point.report_type.clone(),
+        unit: point.unit.clone(),
+        reading_type: point.reading_type.clone(),
+        interval_data: point.interval_data,
+        market_context: point.market_context.clone(),
     };
     ReportOffer {
         specifier: report.specifier.clone(),

@@ -47,6 +47,8 @@ pub(crate) struct PointLine {
     pub(crate) scale: Option<String>,
     pub(crate) report_type: String,
     pub(crate) reading_type: String,
+    /// Only for this programme.
+    pub(crate) market_context: Option<String>,
 }
 
 /// A request of the VTN.
@@ -134,6 +136,7 @@ impl From<PointOffer> for PointLine {
             scale: point.unit.as_ref().and_then(Unit::scale).map(|scale| scale.to_string()),
             report_type: point.report_type.to_string(),
             reading_type: point.reading_type.to_string(),
+            market_context: point.market_context.map(|context| context.to_string()),
         }
     }
 }

@@ -86,19 +86,9 @@ fn of<'c>(cells: &'c [Cell], point: &str) -> Vec<&'c Cell> {
     cells.iter().filter(|cell| cell.point == point).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_sources_bring_reaches_the_vtn_to_the_last_digit() {
-    let house = House::new(KeyKind::P256);
-    let vtn = house.vtn(Span::SECOND).await;
-    vtn.with(|core| {
-        core.piggyback = vec![
-            wish_of("own", &["battery.power", "charger"], Span::SECOND, Span::SECOND),
-            wish_of("x-levels", &["charge"], Span::SECOND, Span::from_seconds(3)),
-            wish_of("once", &["battery"], Span::ZERO, Span::ZERO),
-        ];
-    });
-    let program = script(&house, ANSWER);
-    let more = format!(
+/// A battery of this program and a charger of that script, in reports of three kinds.
+fn sources_and_reports(program: &Path) -> String {
+    format!(
         r#"
 [[report_source]]
 name = "charger"
@@ -124,7 +114,22 @@ min_period = "1s"
 points = [ {{ source = "battery", unit = "W" }} ]
 "#,
         program.display()
-    );
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sources_bring_reaches_the_vtn_to_the_last_digit() {
+    let house = House::new(KeyKind::P256);
+    let vtn = house.vtn(Span::SECOND).await;
+    vtn.with(|core| {
+        core.piggyback = vec![
+            wish_of("own", &["battery.power", "charger"], Span::SECOND, Span::SECOND),
+            wish_of("x-levels", &["charge"], Span::SECOND, Span::from_seconds(3)),
+            wish_of("once", &["battery"], Span::ZERO, Span::ZERO),
+        ];
+    });
+    let program = script(&house, ANSWER);
+    let more = sources_and_reports(&program);
     let ven = start(&house, &vtn, &more).await.unwrap();
     until(&vtn, "the values", |core| {
         let cells = cells(&core.reports);

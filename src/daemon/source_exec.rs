@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -20,7 +19,7 @@ use crate::report_source::{ReportSource, SourceError, SourceValue};
 use crate::time::{Span, Timestamp};
 
 use super::meter_source::Command;
-use super::source_seat::{DynSource, PATIENCE};
+use super::source_seat::{DynSource, PATIENCE, Sources};
 
 /// No answer is longer.
 const LONGEST: usize = 1024 * 1024;
@@ -83,7 +82,7 @@ impl ReportSource for ExecSource {
     }
 }
 
-/// The sources that the configuration names, and those that the program brings; each with how long it has to answer.
+/// The sources that the configuration names, and those that the program brings.
 ///
 /// # Errors
 ///
@@ -91,7 +90,7 @@ impl ReportSource for ExecSource {
 pub(crate) fn report_sources(
     config: &Config,
     brought: BTreeMap<String, Arc<dyn DynSource>>,
-) -> Result<BTreeMap<String, (Arc<dyn DynSource>, Duration)>, ConfigError> {
+) -> Result<Sources, ConfigError> {
     let mut faults = Vec::new();
     for (at, section) in config.report_sources.iter().enumerate() {
         if brought.contains_key(&section.name) {
@@ -99,8 +98,7 @@ pub(crate) fn report_sources(
             faults.push(config.fault(&format!("report_source[{at}].name"), what));
         }
     }
-    let mut sources: BTreeMap<_, _> =
-        brought.into_iter().map(|(name, source)| (name, (source, PATIENCE))).collect();
+    let mut sources: Sources = brought.into_iter().map(|(name, source)| (name, (source, PATIENCE))).collect();
     for section in &config.report_sources {
         let source: Arc<dyn DynSource> = Arc::new(ExecSource { exec: section.exec.clone() });
         sources.insert(section.name.clone(), (source, section.within.to_std()));
@@ -122,10 +120,10 @@ pub(crate) fn report_sources(
 fn values(line: &[u8]) -> Result<Vec<SourceValue>, String> {
     let answer: Answer<'_> =
         serde_json::from_slice(line).map_err(|error| format!("its answer is not understood: {error}"))?;
-    answer.values.into_iter().map(value).collect()
+    answer.values.iter().map(value).collect()
 }
 
-fn value(found: AnswerValue<'_>) -> Result<SourceValue, String> {
+fn value(found: &AnswerValue<'_>) -> Result<SourceValue, String> {
     let start = found.start.parse().map_err(|_| {
         format!("its answer has a start \"{}\"; expected one like 2030-01-31T18:00:00Z", found.start)
     })?;

@@ -40,6 +40,9 @@ impl<S: ReportSource> DynSource for S {
     }
 }
 
+/// Sources by their names, each with how long it has to answer.
+pub(crate) type Sources = BTreeMap<String, (Arc<dyn DynSource>, Duration)>;
+
 /// Where the sources sit.
 pub(crate) struct SourceSeat {
     sources: BTreeMap<String, Arc<Seated>>,
@@ -98,15 +101,12 @@ impl Steps {
 }
 
 impl SourceSeat {
-    /// A seat for these sources; each has so long to answer.
+    /// A seat for these sources.
     ///
     /// # Errors
     ///
     /// Where the system has no threads left.
-    pub(crate) fn new(
-        sources: BTreeMap<String, (Arc<dyn DynSource>, Duration)>,
-        notices: &broadcast::Sender<Notice>,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn new(sources: Sources, notices: &broadcast::Sender<Notice>) -> std::io::Result<Self> {
         let runtime = if sources.is_empty() {
             None
         } else {

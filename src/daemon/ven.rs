@@ -114,9 +114,8 @@ impl VenBuilder {
         let config = self.config;
         let mut prepared = Prepared::new(&config)?;
         let others = report_sources(&config, self.sources)?;
-        for warning in &prepared.warnings {
-            tracing::warn!("{warning}");
-        }
+        prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let system = |error: std::io::Error| StartError::System(error.to_string());
         let state = config.ven.state.clone();
         let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
         std::fs::create_dir_all(&state).map_err(unusable)?;
@@ -128,11 +127,9 @@ impl VenBuilder {
         let (pushes, pushed) = mpsc::channel(PUSHES);
         let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
         let handler = self.handler.unwrap_or_else(|| Arc::new(rules));
-        let seat = HandlerSeat::new(handler, inputs.clone())
-            .map_err(|error| StartError::System(error.to_string()))?;
+        let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
         let orders = start_meters(prepared.meters, clock, &store, &notices).await?;
-        let others = SourceSeat::new(others, &notices);
-        let others = others.map_err(|error| StartError::System(error.to_string()))?;
+        let others = SourceSeat::new(others, &notices).map_err(system)?;
         let mut meters = Meters::new(orders, others, point_sources(&config), clock, inputs.clone());
         for request in snapshot.requests.values() {
             meters.expect_step(request.granularity);

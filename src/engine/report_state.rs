@@ -114,7 +114,7 @@ impl Tallies {
     }
 
     /// No more reports are made for a request.
-    pub(super) fn ended(&mut self, record: RequestRecord, why: ReportEnd) {
+    pub(super) fn ended(&mut self, record: &RequestRecord, why: ReportEnd) {
         self.ends += 1;
         let number = self.ends;
         self.tally(&record.id, &record.specifier).over = Some(Over { record: record.clone(), why, number });

@@ -291,7 +291,7 @@ impl Reporting {
 
     fn end(&mut self, turn: &mut Turn, id: &ReportRequestId, why: ReportEnd) {
         if let Some(running) = self.running.remove(id) {
-            self.tallies.ended(running.record, why);
+            self.tallies.ended(&running.record, why);
             turn.write(Write::ForgetRequest(id.clone()));
             turn.notify(Notice::ReportEnded { request_id: id.clone(), why });
         }

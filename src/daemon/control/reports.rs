@@ -161,7 +161,7 @@ impl From<RequestState> for RequestLine {
             from: state.from.map(|from| from.to_string()),
             until: record.and_then(|record| record.end).map(|end| end.to_string()),
             reported_to: record
-                .filter(|record| !record.is_metadata() && !(record.back.is_zero() && record.end.is_none()))
+                .filter(|record| !record.is_metadata() && (record.is_history() || !record.back.is_zero()))
                 .map(|record| record.reported_to.to_string()),
             delivered_since_start: state.delivered,
             last_delivered: state.last.map(|last| last.to_string()),

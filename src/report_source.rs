@@ -10,6 +10,8 @@ pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Brings values for reports: of a battery, a charger, a database.
 ///
+/// A source brings one thing that is measured; who has several registers several.
+///
 /// Register it with [`VenBuilder::report_source`](crate::VenBuilder::report_source), and name it in the configuration:
 /// `points = [ { source = "battery", unit = "W" } ]`. Each call runs on a thread of its own, so it may block. One that takes
 /// longer than 15 seconds, fails or panics leaves placeholders of bad quality in that report and hurts nothing else; the
@@ -31,7 +33,8 @@ pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 /// ```
 pub trait ReportSource: Send + Sync + 'static {
     /// One value for each step of `granularity` from `from` to `to`: what belongs to the step, or the state at its start, exact
-    /// and in the unit of the configuration without its scale. A step without a value is reported as a gap.
+    /// and in the unit of the configuration without its scale. A step without a value is reported as a gap. Where the VTN asks
+    /// once for the newest value of a state, there is one step, which begins now.
     fn window(
         &self,
         from: Timestamp,

@@ -96,6 +96,9 @@ pub(super) struct ProtocolArguments {
     /// A meter of IEC 62056-21 with a battery, which sleeps.
     #[arg(long)]
     wake_up: bool,
+    /// Believe blocks of IEC 62056-21 with a wrong checksum too, for meters that calculate it otherwise.
+    #[arg(long)]
+    ignore_bcc: bool,
     /// A Modbus meter's address on the bus.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=247), default_value_t = 1)]
     unit: u8,
@@ -146,7 +149,12 @@ impl ProtocolArguments {
             Protocol::Iec62056 => {
                 let every = self.every.map_or(ASKED_EVERY, Span::from_std);
                 let usual = PullSettings::every(every);
-                let pull = PullSettings { address: self.address.clone(), wake_up: self.wake_up, ..usual };
+                let pull = PullSettings {
+                    address: self.address.clone(),
+                    wake_up: self.wake_up,
+                    ignore_bcc: self.ignore_bcc,
+                    ..usual
+                };
                 let settings = ProtocolSettings::Iec62056 { pull: (!self.push).then_some(pull) };
                 settings.check().map_err(anyhow::Error::msg)?;
                 settings

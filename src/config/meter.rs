@@ -34,6 +34,10 @@ pub(crate) struct MeterSection {
     pub(crate) address: String,
     /// It has a battery, and sleeps.
     pub(crate) wake_up: bool,
+    /// Its blocks are believed though their checksums are wrong.
+    pub(crate) ignore_bcc: bool,
+    /// What is read one by one, in programming mode; none: what the meter tells of itself.
+    pub(crate) read: Vec<String>,
     /// How often a meter is asked that does not speak by itself; `None`: as is usual.
     pub(crate) every: Option<Span>,
     /// It is built in the other way round: what it calls import is export.
@@ -141,6 +145,8 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
     let asked = or(section.choice("mode", &[("pull", true), ("push", false)]), true);
     let address = or(section.text("address"), String::new());
     let wake_up = or(section.boolean("wake_up"), false);
+    let ignore_bcc = or(section.boolean("ignore_bcc"), false);
+    let read = section.texts("read").into_iter().map(|found| found.value).collect();
     let every = section.span("every").map(|found| found.value);
     let invert = or(section.boolean("invert"), false);
     let unit = or(section.whole("unit", 1..=247), 1);
@@ -162,6 +168,8 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
         asked,
         address,
         wake_up,
+        ignore_bcc,
+        read,
         every,
         invert,
         unit,
@@ -194,6 +202,8 @@ const ONLY_FOR: &[(&str, &[Protocol])] = &[
     ("mode", &[Protocol::Iec62056]),
     ("address", &[Protocol::Iec62056]),
     ("wake_up", &[Protocol::Iec62056]),
+    ("ignore_bcc", &[Protocol::Iec62056]),
+    ("read", &[Protocol::Iec62056]),
     ("every", &[Protocol::Iec62056, Protocol::Modbus]),
     ("invert", &[Protocol::Modbus, Protocol::S0]),
     ("pulses_per_kwh", &[Protocol::S0]),

@@ -8,7 +8,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{
-    CounterGuard, LineSettings, MeterClock, ProtocolSettings, Quantity, Reading, Refused, Series, Value,
+    CounterGuard, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity, Reading,
+    Refused, Series, Value,
 };
 use crate::notice::Notice;
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
@@ -90,6 +91,8 @@ pub(crate) struct MeterTask {
     /// Frame counters that are not kept yet, and when some were.
     counters: Option<CounterGuard>,
     counters_kept_at: Span,
+    /// The meter has said that its PIN is missing.
+    pin_missing: bool,
 }
 
 impl MeterTask {
@@ -136,6 +139,7 @@ impl MeterTask {
             of_meter,
             counters: None,
             counters_kept_at: now.since_start,
+            pin_missing: false,
         }
     }
 
@@ -212,6 +216,7 @@ impl MeterTask {
                 if let Some(of_meter) = &mut self.of_meter {
                     of_meter.correct(&mut telegram, Some(received));
                 }
+                self.look_for_pin(telegram.quality == PIN_MISSING);
                 if self.health.good() {
                     tell(&self.notices, Notice::MeterOnline { meter });
                 }
@@ -225,6 +230,19 @@ impl MeterTask {
             }
             Fed::Counters(counters) => self.counters = Some(counters),
             Fed::Raw(_) => {}
+        }
+    }
+
+    /// Says once that a German meter says more to those who have typed in its PIN.
+    fn look_for_pin(&mut self, missing: bool) {
+        let missing = missing && self.settings.protocol.protocol() == Protocol::Sml;
+        if !std::mem::replace(&mut self.pin_missing, missing) && missing {
+            let meter = &self.settings.name;
+            tracing::warn!(
+                meter,
+                "the meter says whole kilowatt hours only, and no power; the operator of the grid gives you its PIN, which is typed in \
+                 with a torch or its key"
+            );
         }
     }
 

@@ -124,6 +124,8 @@ fn pull(section: &MeterSection) -> PullSettings {
     PullSettings {
         address: section.address.clone(),
         wake_up: section.wake_up,
+        ignore_bcc: section.ignore_bcc,
+        read: section.read.clone(),
         fixed_baud: if is_port {
             section.baud.filter(|baud| *baud != usual.start_baud)
         } else {

@@ -46,5 +46,5 @@ pub(crate) use s0::{PulseFlow, PulseSettings};
 pub(crate) use series::{Series, Value};
 pub(crate) use session::{Player as SessionPlayer, Said as SaidBytes, Session};
 pub(crate) use simulator::Simulator;
-pub(crate) use sml::{SmlReading, sml_file};
+pub(crate) use sml::{PIN_MISSING, SmlReading, sml_file};
 pub(crate) use telegram::{Object, ObjectValue, Telegram};

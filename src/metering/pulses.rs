@@ -175,8 +175,6 @@ impl Decoder for PulseDecoder {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use super::{Act, Decoder, PulseDecoder, PulseForm};
     use crate::metering::obis::ObisCode;
     use crate::metering::s0::{PulseFlow, PulseSettings};

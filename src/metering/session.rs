@@ -29,6 +29,20 @@ impl Session {
     pub(crate) fn is_pushed(&self) -> bool {
         matches!(self.steps.first(), Some(Step::Said { from: Side::Meter, .. }))
     }
+
+    /// The device that was meant in a request of IEC 62056-21 (`/?device!`); empty: any.
+    pub(crate) fn device(&self) -> String {
+        let requests = self.steps.iter().filter_map(|step| match step {
+            Step::Said { from: Side::Host, hex, .. } => octets(hex),
+            Step::Said { from: Side::Meter, .. } | Step::Asked { .. } => None,
+        });
+        let device = |request: Vec<u8>| {
+            let text = String::from_utf8_lossy(&request).into_owned();
+            let (_, device) = text.split_once("/?")?;
+            device.split_once('!').map(|(device, _)| device.to_owned())
+        };
+        requests.filter_map(device).next().unwrap_or_default()
+    }
 }
 
 /// One step of a session; bytes are hexadecimal digits.

@@ -48,6 +48,11 @@ impl<W: Write> Printer<W> {
         Self { out, json, good: 0, refused: 0, reasons: BTreeMap::new() }
     }
 
+    /// Says something to people.
+    pub(super) fn note(&mut self, text: &str) -> io::Result<()> {
+        if self.json || text.is_empty() { Ok(()) } else { writeln!(self.out, "{}", plain(text)) }
+    }
+
     pub(super) fn outcome(&mut self, outcome: Result<Telegram, Refused>) -> io::Result<()> {
         match outcome {
             Ok(telegram) => self.telegram(&telegram),

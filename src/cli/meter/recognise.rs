@@ -16,7 +16,26 @@ pub(super) fn recognise(
 ) -> anyhow::Result<ProtocolSettings> {
     let begin = bytes.get(..TRIED).unwrap_or(bytes);
     let (score, best) = best(begin, &settings)?;
-    if score.0 > 0 || begin.len() == bytes.len() { Ok(best) } else { Ok(self::best(bytes, &settings)?.1) }
+    if score.0 > 0 {
+        return Ok(best);
+    }
+    // What cannot be proved to be a meter's shows at least what it speaks.
+    let open = |protocol| {
+        let mut settings = settings(protocol)?;
+        if let Some(sealing) = settings.as_mut().and_then(ProtocolSettings::sealing) {
+            sealing.unauthenticated = true;
+        }
+        Ok(settings)
+    };
+    let (score, found) = self::best(bytes, open)?;
+    let mut chosen = if score.0 > 0 { found } else { best };
+    // It is understood as was asked for nevertheless.
+    let mut asked = settings(chosen.protocol())?;
+    let asked = asked.as_mut().and_then(ProtocolSettings::sealing).map(|sealing| sealing.unauthenticated);
+    if let (Some(sealing), Some(asked)) = (chosen.sealing(), asked) {
+        sealing.unauthenticated = asked;
+    }
+    Ok(chosen)
 }
 
 fn best(

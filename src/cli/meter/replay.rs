@@ -33,10 +33,11 @@ pub(super) fn replay(file: &Path, arguments: &ProtocolArguments, json: bool) -> 
         }
         Some(Recorded::Said(session)) => {
             let mut protocol = arguments.named(arguments.protocol.unwrap_or(SPOKEN))?;
-            if let ProtocolSettings::Iec62056 { pull } = &mut protocol
-                && session.is_pushed()
-            {
-                *pull = None;
+            if let ProtocolSettings::Iec62056 { pull } = &mut protocol {
+                *pull = pull.take().filter(|_| !session.is_pushed());
+                if let Some(pull) = pull.as_mut().filter(|pull| pull.address.is_empty()) {
+                    pull.address = session.device();
+                }
             }
             play(&session, &protocol, &mut printer)?;
             return Ok(printer.finish()?);

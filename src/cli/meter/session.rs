@@ -12,6 +12,8 @@ use super::print::Printer;
 
 /// However a decoder waits, no session is longer.
 const LONGEST: Span = Span::HOUR;
+/// Bytes that come together.
+const PIECE: usize = 8;
 /// However often it asks without waiting.
 const MOST_ACTS: usize = 1_000_000;
 
@@ -51,6 +53,7 @@ pub(super) fn play(
     settings: &ProtocolSettings,
     printer: &mut Printer<impl Write>,
 ) -> anyhow::Result<()> {
+    printer.note(&session.description)?;
     let mut decoder = settings.decoder();
     let mut line = PlayedLine::new(SessionPlayer::new(session)?, settings.usual_line());
     for _ in 0..MOST_ACTS {
@@ -120,10 +123,15 @@ impl PlayedLine {
 
     fn say(&mut self, said: Vec<SaidBytes>) {
         let mut at = self.coming.back().map_or(self.now, |(at, _)| self.now.max(*at));
-        for said in said {
-            let speed = said.line.unwrap_or(self.settings);
-            at = at + said.after + speed.time_of(said.bytes.len());
-            self.coming.push_back((at, said));
+        for SaidBytes { after, line, bytes } in said {
+            let speed = line.unwrap_or(self.settings);
+            at = at + after;
+            // Bytes come one after the other, and who waits for the first does not wait for the last.
+            for piece in bytes.chunks(PIECE) {
+                at = at + speed.time_of(piece.len());
+                let piece = SaidBytes { after: Span::ZERO, line, bytes: piece.to_vec() };
+                self.coming.push_back((at, piece));
+            }
         }
     }
 
@@ -137,6 +145,6 @@ impl PlayedLine {
         self.now = self.now.max(at);
         let understood = said.line.is_none_or(|line| line.baud == self.settings.baud);
         // At another speed it is noise.
-        Some(if understood { said.bytes } else { vec![0xFF; said.bytes.len() / 8] })
+        Some(if understood { said.bytes } else { vec![0xFF; said.bytes.len()] })
     }
 }

@@ -18,6 +18,8 @@ const QUIET: Span = Span::from_seconds(5);
 const GAP: Span = Span::from_millis(250);
 /// Without a good telegram for so many of its usual pauses, a meter's port is opened again.
 const MISSED: i64 = 10;
+/// But no pace is so slow.
+const LONGEST: Span = Span::HOUR;
 /// A decoder that wants so much done without listening is not asked again before this.
 const MOST_ACTS: usize = 16;
 const ACT_AGAIN: Span = Span::from_millis(20);
@@ -249,7 +251,7 @@ impl Feed {
 
     /// How long nothing good may come.
     fn allowed(&self) -> Span {
-        self.pace.map_or(self.patience, |pace| self.patience.max(pace * MISSED))
+        self.pace.map_or(self.patience, |pace| self.patience.max((pace * MISSED).min(LONGEST)))
     }
 
     fn watch_at(&self) -> Span {

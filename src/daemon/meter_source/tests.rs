@@ -1,5 +1,4 @@
 //! Feeds from real files, hosts and commands.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +10,8 @@ use tokio::sync::mpsc;
 use super::{Fed, FeedSettings, feed};
 use crate::config::MeterSource;
 use crate::daemon::clock::Clock;
-use crate::metering::{Protocol, ProtocolSettings, Refused, Sealing, Simulator, Why};
+use crate::daemon::list_models;
+use crate::metering::{HanSimulator, Keys, ProtocolSettings, Refused, Sealing, Simulator, SystemTitle, Why};
 use crate::time::{Span, Timestamp};
 
 /// Nothing waits so long unless it is broken.
@@ -32,7 +32,10 @@ fn damaged(telegram: &[u8]) -> Vec<u8> {
 
 fn fed(source: MeterSource, patience: Span) -> mpsc::Receiver<Fed> {
     let protocol = ProtocolSettings::Dsmr { clock_base: Span::HOUR, sealing: Sealing::default() };
-    assert_eq!(protocol.protocol(), Protocol::Dsmr);
+    fed_by(&protocol, source, patience)
+}
+
+fn fed_by(protocol: &ProtocolSettings, source: MeterSource, patience: Span) -> mpsc::Receiver<Fed> {
     let settings = FeedSettings { source, line: protocol.usual_line(), patience };
     let (sender, fed) = mpsc::channel(16);
     tokio::spawn(feed(settings, protocol.decoder(), Clock::start(), false, sender));
@@ -173,4 +176,29 @@ async fn a_missing_port_is_told() {
     let mut fed = fed(MeterSource::Serial(folder.path().join("tty")), LONG);
     let said = next(&mut fed).await;
     assert!(said.contains("No such file"), "{said}");
+}
+
+#[tokio::test]
+async fn a_missing_key_and_a_wrong_one_are_never_called_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = Timestamp::from_seconds(2_000_000_000);
+    let mut house = Simulator::v5(start);
+    house.telegram(start + Span::SECOND);
+    let keys = |text: &str| Keys::parse(text, Some(&"1f".repeat(16))).unwrap();
+    let mut meter = HanSimulator::encrypted(keys(&"2e".repeat(16)), SystemTitle(*b"OVNSIMUL"), 7);
+    let file = write(folder.path(), &[&meter.frames(&house.reading())]);
+    let said = |keys: Option<Keys>| {
+        let sealing = Sealing { keys, ..Sealing::default() };
+        let models = list_models(None, None).unwrap();
+        let protocol = ProtocolSettings::Dlms { clock_base: Span::HOUR, sealing, models };
+        let mut fed = fed_by(&protocol, MeterSource::File(file.clone()), LONG);
+        async move { [next(&mut fed).await, next(&mut fed).await] }
+    };
+    let missing = "it is encrypted, and no key is configured";
+    assert_eq!(said(None).await, [missing.to_owned(), format!("telegrams come, but {missing}")]);
+    let wrong = "the key or the authentication key is wrong";
+    let other = keys(&"3d".repeat(16));
+    assert_eq!(said(Some(other)).await, [wrong.to_owned(), format!("telegrams come, but {wrong}")]);
+    let [good, end] = said(Some(keys(&"2e".repeat(16)))).await;
+    assert_eq!((good, end), (self::good(1), "the recording has ended".to_owned()));
 }

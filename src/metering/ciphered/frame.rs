@@ -9,7 +9,7 @@ pub(super) const BEGIN: u8 = 0xDB;
 /// Bytes of a system title; the nonce has room for no other.
 pub(super) const TITLE: usize = 8;
 /// Bytes of a tag: those of GCM, cut.
-pub(in crate::metering) const TAG: usize = 12;
+pub(super) const TAG: usize = 12;
 /// Before the content: security byte and frame counter.
 pub(super) const BEFORE: usize = 5;
 /// Where the length stands.

@@ -19,8 +19,7 @@ mod seal;
 mod tests;
 
 pub(crate) use counter::{CounterGuard, SystemTitle};
-pub(in crate::metering) use frame::{CipheredFrame, Security, TAG};
-pub(crate) use keys::{BadKey, Keys};
-pub(in crate::metering) use open::Opened;
+pub(in crate::metering) use frame::{CipheredFrame, Security};
+pub(crate) use keys::Keys;
 pub(crate) use open::Opener;
 pub(in crate::metering) use seal::seal;

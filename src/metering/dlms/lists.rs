@@ -78,7 +78,10 @@ fn entries<'a, 'd, 'm>(
         model = find_model(models, true, &entries);
     } else {
         walk(values, &mut entries);
-        if entries.iter().all(|entry| entry.code == VERSION) {
+        // A list of values alone may begin with its own name, which looks like a code.
+        let is_number = |value: &Data<'_>| matches!(value, Data::Number(_));
+        let named = entries.iter().any(|entry| is_number(entry.value)) || !values.iter().any(is_number);
+        if !named || entries.iter().all(|entry| entry.code == VERSION) {
             let what = || {
                 format!(
                     "a list of {} values that says nothing of what they are, and no model does",

@@ -35,7 +35,7 @@ use apdu::Notification;
 use frames::Frames;
 use joining::{BLOCK, Blocks, Parts};
 use lists::List;
-pub(crate) use models::{BUILT_IN, BadModels, ListModels};
+pub(crate) use models::{BUILT_IN, ListModels};
 pub(crate) use simulator::HanSimulator;
 
 /// `general-glo-ciphering`.

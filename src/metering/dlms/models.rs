@@ -134,7 +134,7 @@ fn may_be(code: ObisCode, value: &Data<'_>) -> bool {
     let is_number = matches!(value, Data::Number(_));
     match code {
         code if kind(code).is_some() => is_number || *value == Data::Null,
-        ObisCode([0, _, 1 | 42, 0, ..] | [0, _, 96, 1, ..] | [_, _, 0, 2, ..]) => !is_number,
+        ObisCode([0, _, 1 | 25 | 42, ..] | [0, _, 96, 1 | 13, ..] | [1, _, 0, ..]) => !is_number,
         _ => true,
     }
 }

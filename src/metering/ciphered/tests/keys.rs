@@ -1,6 +1,7 @@
 //! Keys as users type them.
 
-use super::super::{BadKey, Keys};
+use super::super::Keys;
+use super::super::keys::BadKey;
 
 const ONE: &str = "000102030405060708090A0B0C0D0E0F";
 

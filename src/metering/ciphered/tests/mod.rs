@@ -5,7 +5,8 @@ mod keys;
 mod open;
 mod samples;
 
-use super::{CipheredFrame, CounterGuard, Keys, Opened, Opener, Security, SystemTitle, seal};
+use super::open::Opened;
+use super::{CipheredFrame, CounterGuard, Keys, Opener, Security, SystemTitle, seal};
 use crate::metering::decoder::Why;
 
 const ENCRYPTION: [u8; 16] = *b"0123456789ABCDEF";

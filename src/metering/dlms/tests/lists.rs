@@ -135,14 +135,46 @@ fn values_alone_are_known_by_their_number_and_places() {
     }
     let refused = |body: &str| decoded(decoder(), &framed(body), 64);
     // As many as one of the lists has, but otherwise.
-    let other = format!("0209 090C 07E40119060A0000FF800000 {}", "0600000001".repeat(8));
-    for body in [other.as_str(), "0202 06000016DC 06000016DC", "0201 0904 31323334", "0200", "00"] {
+    let other = format!("0209 {} 0901 41 {}", axdr_text("XYZ"), "0600000001".repeat(7));
+    let also = format!("0209 0906 0006190900FF {} {}", axdr_text("XYZ"), "0600000001".repeat(7));
+    for body in
+        [other.as_str(), also.as_str(), "0202 06000016DC 06000016DC", "0201 0904 31323334", "0200", "00"]
+    {
         let found = refused(body);
         assert!(
             matches!(&found[..], [Err(Why::Content { what, .. })] if what.contains("says nothing of what they are")),
             "{body}: {found:?}"
         );
     }
+}
+
+#[test]
+fn austrian_lists_of_values_alone_are_told_from_others_of_their_length() {
+    let registers = "0600000011 0600000012 0600000013 0600000014";
+    let powers = "0600000021 0600000022";
+    let clock = "090C 07E40119060A0000FFFFC400";
+    let vienna = telegram(&format!("0209 {clock} {registers} {powers} 0600000023 0600000024"));
+    let serial = axdr_text("1234567890123").replacen("0A", "09", 1);
+    let carinthia = telegram(&format!(
+        "020C 0906 0006190900FF {serial} 0904 0A000000 0905 07E4011906 {registers} {powers} 0900 0900"
+    ));
+    for telegram in [&vienna, &carinthia] {
+        for (code, expected) in [
+            ("1-0:1.8.0", "17 Wh"),
+            ("1-0:2.8.0", "18 Wh"),
+            ("1-0:3.8.0", "19 varh"),
+            ("1-0:4.8.0", "20 varh"),
+            ("1-0:1.7.0", "33 W"),
+            ("1-0:2.7.0", "34 W"),
+        ] {
+            assert_eq!(said(telegram, code), expected);
+        }
+    }
+    assert_eq!(
+        (said(&vienna, "1-0:4.7.0"), vienna.clock),
+        ("36 var".into(), Some(t("2020-01-25T09:00:00Z")))
+    );
+    assert_eq!(carinthia.meter.as_deref(), Some("1234567890123"));
 }
 
 /// A list that describes itself: voltage, current, and a register with its scaler and unit.

@@ -74,7 +74,8 @@ fn modes_b_c_and_e_are_read_as_expected() {
     for name in ["iec-b-syn", "iec-c-syn-bad-bcc-retry", "iec-e-actaris-ace3000"] {
         let Some((session, expected)) = sample(name) else { return };
         for piece in PIECES {
-            let (outcomes, sent) = played(&session, &PullSettings::every(HOUR), piece);
+            let settings = PullSettings { address: session.device(), ..PullSettings::every(HOUR) };
+            let (outcomes, sent) = played(&session, &settings, piece);
             let good: Vec<&Telegram> = outcomes.iter().flatten().collect();
             let [telegram] = good[..] else { panic!("{name}: {outcomes:?}") };
             assert_eq!(differences(telegram, &expected["sets"], false), Vec::<String>::new(), "{name}");

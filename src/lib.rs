@@ -36,6 +36,7 @@ pub mod mock_meter;
 pub mod mock_vtn;
 pub mod notice;
 mod openadr;
+pub mod report_source;
 #[cfg(feature = "daemon")]
 mod rules;
 #[cfg(test)]

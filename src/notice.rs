@@ -319,6 +319,18 @@ pub enum Notice {
         /// The reading, for people.
         summary: String,
     },
+    /// A source of reports that is no meter brings no values; told once.
+    SourceFails {
+        /// Its name in the configuration.
+        source: String,
+        /// Why.
+        why: String,
+    },
+    /// It brings values again.
+    SourceRecovered {
+        /// Its name in the configuration.
+        source: String,
+    },
     /// Bytes that are no good telegram.
     MeterRejected {
         /// The meter's name in the configuration.
@@ -382,6 +394,7 @@ impl Notice {
                 | Self::JournalRecovered { .. }
                 | Self::MeterOffline { .. }
                 | Self::MeterRejected { .. }
+                | Self::SourceFails { .. }
         )
     }
 
@@ -444,6 +457,8 @@ impl fmt::Display for Notice {
             Self::MeterOnline { meter } => write!(f, "meter {meter} is online"),
             Self::MeterOffline { meter, why } => write!(f, "meter {meter} is offline: {why}"),
             Self::MeterReading { meter, summary } => write!(f, "meter {meter}: {summary}"),
+            Self::SourceFails { source, why } => write!(f, "report source {source} brings no values: {why}"),
+            Self::SourceRecovered { source } => write!(f, "report source {source} brings values again"),
             Self::MeterRejected { meter, why } => write!(f, "meter {meter} sent no good telegram: {why}"),
             Self::EventReceived { event_id, modification, modified, start } => {
                 let word = if *modified { "changed" } else { "received" };

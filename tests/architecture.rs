@@ -19,6 +19,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("openadr/mod", &["openadr"]),
     ("metering", &["metering", "openadr::message", "time"]),
     ("handler", &["openadr::message", "time", "VenHandle"]),
+    ("report_source", &["openadr::message", "time", "VenBuilder"]),
     ("notice", &["handler", "openadr::message", "time"]),
     ("engine", &["engine", "handler", "notice", "openadr::message", "openadr::trust", "time"]),
     ("rules", &["handler", "openadr::message"]),
@@ -27,7 +28,21 @@ const WALLS: &[(&str, &[&str])] = &[
     ("mock_vtn/event", &["openadr::message", "time"]),
     ("mock_vtn", &["mock_vtn", "daemon::clock", "daemon::entropy", "daemon::transport", "openadr", "time"]),
     ("mock_meter", &["daemon::clock", "metering", "openadr::message", "time"]),
-    ("daemon", &["daemon", "config", "engine", "handler", "metering", "notice", "openadr", "rules", "time"]),
+    (
+        "daemon",
+        &[
+            "daemon",
+            "config",
+            "engine",
+            "handler",
+            "metering",
+            "notice",
+            "openadr",
+            "report_source",
+            "rules",
+            "time",
+        ],
+    ),
     (
         "cli",
         &[

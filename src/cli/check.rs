@@ -1,15 +1,17 @@
 //! `ven check`: every fault of a configuration at once.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
 use crate::config::Config;
-use crate::daemon::Prepared;
 use crate::daemon::clock::Clock;
+use crate::daemon::{Prepared, report_sources};
 
 pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
     let prepared = Prepared::new(&config)?;
+    let sources = report_sources(&config, BTreeMap::new())?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}: no faults found", path.display())?;
     for warning in &prepared.warnings {
@@ -40,6 +42,9 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     }
     for meter in &config.meters {
         writeln!(out, "meter        {} on {}, {}", meter.name, meter.source, meter.protocol.word())?;
+    }
+    for source in sources.keys() {
+        writeln!(out, "source       {source}")?;
     }
     for report in &config.reports {
         let points: Vec<&str> = report.points.iter().map(|point| point.r_id.as_str()).collect();

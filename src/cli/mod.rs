@@ -9,6 +9,7 @@ mod journal;
 mod meter;
 mod mock_vtn;
 mod opt;
+mod reports;
 mod run;
 mod xml;
 
@@ -55,6 +56,15 @@ enum Command {
     },
     /// Change a decision of a VEN that runs, or declare when it takes no part.
     Opt(opt::OptArguments),
+    /// What can be reported, what the VTN has asked for, what it has got, and what is still owed.
+    Reports {
+        /// For programs, as JSON.
+        #[arg(long)]
+        json: bool,
+        /// The configuration that the VEN runs with.
+        #[arg(long, short, default_value = "ven.toml")]
+        config: PathBuf,
+    },
     /// Print the fingerprint of a certificate, by which the other side knows it.
     Fingerprint {
         /// The certificate, as PEM.
@@ -137,6 +147,7 @@ fn with(handler: Option<Arc<dyn DynHandler>>) -> ExitCode {
         Command::Check { config } => check::check(&config),
         Command::Doctor { config } => doctor::doctor(&config),
         Command::Opt(arguments) => opt::opt(arguments),
+        Command::Reports { json, config } => reports::reports(&config, json),
         Command::Fingerprint { certificate } => fingerprint::fingerprint(&certificate),
         Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),
         // Its exit codes are a contract of their own.

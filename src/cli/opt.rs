@@ -95,6 +95,7 @@ pub(super) fn opt(arguments: OptArguments) -> anyhow::Result<()> {
             }
         }
         Response::Error { why } => anyhow::bail!(why),
+        Response::Reports(_) => anyhow::bail!("the VEN has answered something else"),
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod meter;
 mod opt_schedule;
 mod read;
 mod reader;
+mod report;
 mod secret;
 
 #[cfg(test)]
@@ -20,8 +21,8 @@ pub(crate) use secret::SecretSource;
 
 use crate::metering::Quantity;
 use crate::openadr::message::{
-    Available, MarketContext, OptId, OptReason, OptType, RId, ReportName, ReportSpecifierId, ResourceId,
-    SignalName, VenId,
+    Available, MarketContext, OptId, OptReason, OptType, RId, ReadingType, ReportName, ReportSpecifierId,
+    ReportType, ResourceId, SignalName, Unit, VenId,
 };
 use crate::openadr::trust::{Fingerprint, Tolerance};
 use crate::rules::Rule;
@@ -45,6 +46,7 @@ pub struct Config {
     pub(crate) journal: JournalSection,
     pub(crate) meters: Vec<MeterSection>,
     pub(crate) reports: Vec<ReportSection>,
+    pub(crate) report_sources: Vec<ReportSourceSection>,
     pub(crate) opt_schedules: Vec<OptScheduleSection>,
 }
 
@@ -178,8 +180,38 @@ pub(crate) struct ReportSection {
 #[derive(Clone, Debug)]
 pub(crate) struct PointSection {
     pub(crate) r_id: RId,
-    pub(crate) meter: String,
-    pub(crate) quantity: Quantity,
+    pub(crate) origin: PointOrigin,
+    /// Named to the VTN as where the data come from.
+    pub(crate) resource: ResourceId,
+    pub(crate) report_type: ReportType,
+    /// With the power of ten that its values are reported in; `None`: a status.
+    pub(crate) unit: Option<Unit>,
+    pub(crate) reading_type: ReadingType,
+    /// A value belongs to a span of time, otherwise to an instant.
+    pub(crate) interval_data: bool,
+    /// `None`: it is of no programme alone.
+    pub(crate) market_context: Option<MarketContext>,
+}
+
+/// Where the values of a data point come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PointOrigin {
+    Meter {
+        meter: String,
+        quantity: Quantity,
+    },
+    /// A `[[report_source]]`, or one that the program brings.
+    Source(String),
+}
+
+/// `[[report_source]]`: a program that is asked for values.
+#[derive(Clone, Debug)]
+pub(crate) struct ReportSourceSection {
+    pub(crate) name: String,
+    /// The program and its arguments.
+    pub(crate) exec: Vec<String>,
+    /// It answers within this, or is ended.
+    pub(crate) within: Span,
 }
 
 /// `[[opt_schedule]]`: when we take no part, or do.

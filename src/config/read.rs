@@ -5,10 +5,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use crate::metering::Quantity;
-use crate::openadr::message::{
-    MarketContext, OptType, RId, ReportName, ReportSpecifierId, ResourceId, SignalName,
-};
+use crate::openadr::message::{MarketContext, OptType, ResourceId, SignalName};
 use crate::openadr::trust::{Fingerprint, Tolerance};
 use crate::rules::{Condition, Rule};
 use crate::time::Span;
@@ -17,9 +14,10 @@ use super::fault::ConfigFault;
 use super::meter::meter;
 use super::opt_schedule::opt_schedules;
 use super::reader::{Found, Reader, Section};
+use super::report::{report_sources, reports};
 use super::secret::SecretSource;
 use super::{
-    Config, HandlerSection, JournalSection, MeterSection, PointSection, PushSection, ReportSection,
+    Config, HandlerSection, JournalSection, MeterSection, PointOrigin, PushSection, ReportSection,
     SignatureSection, TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection,
 };
 
@@ -54,7 +52,9 @@ pub(super) fn config(
     let journal = journal(root.section("journal"));
     let meters: Vec<_> =
         root.sections("meter").into_iter().filter_map(|section| meter(section, &folder)).collect();
-    let reports = reports(root.sections("report"), &meters);
+    let ours = vtn.as_ref().map(|vtn| vtn.market_contexts.as_slice());
+    let reports = reports(root.sections("report"), &meters, ours.unwrap_or_default());
+    let report_sources = report_sources(&root, &folder);
     check_names(&root, &meters, &reports);
     let opt_schedules = opt_schedules(&root, ven.as_ref().map(|ven| ven.resources.as_slice()));
     root.end();
@@ -73,6 +73,7 @@ pub(super) fn config(
             journal,
             meters,
             reports,
+            report_sources,
             opt_schedules,
         }),
         _ => Err(faults),
@@ -332,82 +333,6 @@ fn journal(section: Section<'_, '_>) -> JournalSection {
     JournalSection { enabled, keep, max_size }
 }
 
-/// The reports of the file; where it names none, every meter's energy and power.
-fn reports(sections: Vec<Section<'_, '_>>, meters: &[MeterSection]) -> Vec<ReportSection> {
-    if !sections.is_empty() || meters.is_empty() {
-        return sections.into_iter().map(report).collect();
-    }
-    let report = |name: ReportName, quantities: &[Quantity]| {
-        let points =
-            meters.iter().flat_map(|meter| quantities.iter().map(|quantity| point(&meter.name, *quantity)));
-        ReportSection {
-            specifier: ReportSpecifierId::from(name.as_str()),
-            points: points.collect(),
-            name,
-            min_period: MIN_PERIOD,
-            max_period: Span::HOUR,
-            kept: Span::DAY,
-        }
-    };
-    let usage = [Quantity::IMPORT_ENERGY, Quantity::EXPORT_ENERGY, Quantity::NET_POWER];
-    // A VEN offers both, or none (rules 301, 331).
-    vec![report(ReportName::TelemetryUsage, &usage), report(ReportName::TelemetryStatus, &[Quantity::Status])]
-}
-
-/// How often the slowest meters speak.
-const MIN_PERIOD: Span = Span::from_seconds(10);
-/// The steps of a history.
-const HISTORY_STEP: Span = Span::from_seconds(900);
-
-fn point(meter: &str, quantity: Quantity) -> PointSection {
-    PointSection { r_id: RId::new(format!("{meter}.{quantity}")), meter: meter.to_owned(), quantity }
-}
-
-fn report(section: Section<'_, '_>) -> ReportSection {
-    let words = ["TELEMETRY_USAGE", "TELEMETRY_STATUS", "HISTORY_USAGE"].map(|name| (name, name));
-    let name = or(section.choice("name", &words), "TELEMETRY_USAGE");
-    let specifier = section.text("specifier").map_or_else(|| name.to_owned(), |found| found.value);
-    let is_history = name == "HISTORY_USAGE";
-    let min_period = or(section.span("min_period"), if is_history { HISTORY_STEP } else { MIN_PERIOD });
-    let max_period = section.span("max_period");
-    let kept = or(section.span("kept"), Span::DAY);
-    if min_period < Span::SECOND {
-        section.fault("min_period", "is shorter than a second, which no meter reaches");
-    }
-    if let Some(max) = max_period.as_ref().filter(|max| max.value < min_period || max.value > kept) {
-        section.reader.fault(max.line, &max.key, "is not between min_period and kept (rule 312)");
-    }
-    let points: Vec<_> = section.sections("points").into_iter().filter_map(report_point).collect();
-    if points.is_empty() {
-        let advice = "has none; expected points = [ { quantity = \"import_energy\", meter = \"main\" } ]";
-        section.fault("points", advice);
-    }
-    let is_status = |point: &PointSection| point.quantity == Quantity::Status;
-    if points.iter().any(|point| is_status(point) != (name == "TELEMETRY_STATUS")) {
-        section.fault("points", "\"status\" belongs into TELEMETRY_STATUS, and nothing else does (rule 331)");
-    }
-    section.end();
-    let max_period = or(max_period, Span::HOUR.max(min_period).min(kept));
-    let name = ReportName::from_token(name);
-    ReportSection { name, specifier: specifier.into(), points, min_period, max_period, kept }
-}
-
-fn report_point(section: Section<'_, '_>) -> Option<PointSection> {
-    let words: Vec<(String, Quantity)> =
-        Quantity::all().into_iter().map(|quantity| (quantity.to_string(), quantity)).collect();
-    let words: Vec<(&str, Quantity)> = words.iter().map(|(word, value)| (word.as_str(), *value)).collect();
-    section.required("quantity", "say what is reported, as quantity = \"import_energy\"");
-    let quantity = section.choice("quantity", &words);
-    let meter = section.required("meter", "name the meter that it comes from");
-    let id = section.text("id");
-    section.end();
-    let mut point = point(&meter?.value, quantity?.value);
-    if let Some(id) = id {
-        point.r_id = RId::from(id.value);
-    }
-    Some(point)
-}
-
 /// Names that must be unique, and names that must exist.
 fn check_names(root: &Section<'_, '_>, meters: &[MeterSection], reports: &[ReportSection]) {
     let fault = |key: String, what: String| {
@@ -427,8 +352,10 @@ fn check_names(root: &Section<'_, '_>, meters: &[MeterSection], reports: &[Repor
             fault(format!("report[{at}].specifier"), format!("\"{}\" stands twice", report.specifier));
         }
         for (nth, point) in report.points.iter().enumerate() {
-            if !meters.iter().any(|meter| meter.name == point.meter) {
-                let what = format!("there is no [[meter]] with name = \"{}\"", point.meter);
+            if let PointOrigin::Meter { meter: name, .. } = &point.origin
+                && !meters.iter().any(|meter| meter.name == *name)
+            {
+                let what = format!("there is no [[meter]] with name = \"{name}\"");
                 fault(format!("report[{at}].points[{nth}].meter"), what);
             }
             if report.points[..nth].iter().any(|other| other.r_id == point.r_id) {

@@ -1,5 +1,7 @@
 //! Files that are right, and files that are wrong in many ways at once.
 
+mod reports;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,12 +1,13 @@
 //! Lets people speak to a VEN that runs: a socket in its state folder, that only its user can open.
 //!
 //! ```text
-//! ven opt -> control.sock -> serve -> Desk (of ven_task) -> engine -> stored -> answer
+//! ven opt, ven reports -> control.sock -> serve -> Desk (of ven_task) -> engine -> stored -> answer
 //! ```
 //!
 //! One request in one line of JSON, one answer in another, and the connection ends. Length, time and number are bounded.
 
 mod message;
+mod reports;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, ErrorKind, Write as _};
@@ -22,6 +23,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::engine::{Fulfilled, Input, Order, OrderError};
 
 pub(crate) use message::{OptWord, Request, Response, ScheduleLine, ScheduleWish};
+pub(crate) use reports::{OfferLine, ReportsLine, RequestLine};
+#[cfg(test)]
+pub(crate) use reports::{PointLine, RetryLine};
 
 /// The socket, in `[ven] state`.
 const SOCKET: &str = "control.sock";
@@ -68,7 +72,7 @@ impl Desk {
             }
             Err(error) => {
                 let path = state.join(SOCKET);
-                tracing::warn!("{}: {error}; `ven opt` will not work", path.display());
+                tracing::warn!("{}: {error}; `ven opt` and `ven reports` will not work", path.display());
                 None
             }
         };

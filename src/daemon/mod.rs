@@ -4,8 +4,11 @@
 //! meter_source -> meter_task ┐                    ┌-> courier -> transport -> VTN
 //!                            ├-> ven_task (engine) ├-> handler_seat -> EventHandler
 //! VTN -> courier, server ----┘        |            └-> notices
-//! ven opt -> control --------┘     writer -> store
+//! ven opt, reports -> control┘     writer -> store
 //! ```
+//!
+//! Sources of reports that are no meter sit in `source_seat`, which `ven_task` asks as it asks a `meter_task`; programs among them are run by
+//! `source_exec`.
 //!
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
 //! database.
@@ -28,6 +31,8 @@ mod prepare;
 mod prepare_meters;
 pub(crate) mod refused;
 mod scribe;
+mod source_exec;
+mod source_seat;
 mod store;
 pub(crate) mod transport;
 mod ven;
@@ -36,6 +41,7 @@ mod writer;
 
 pub(crate) use examine::{Finding, examine};
 pub(crate) use handler_seat::DynHandler;
-pub(crate) use prepare::Prepared;
+pub(crate) use prepare::{Prepared, offers};
 pub(crate) use prepare_meters::{line_or, list_models, meter_settings, register_map};
+pub(crate) use source_exec::report_sources;
 pub use ven::{StartError, Ven, VenBuilder, VenHandle};

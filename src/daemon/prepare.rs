@@ -315,17 +315,24 @@ fn settings(config: &Config, signs: bool) -> Settings {
         opt_schedules: config.opt_schedules.iter().map(opt_schedule).collect(),
         groups: config.ven.groups.clone(),
         signals: config.handler.signals.clone(),
-        offers: config.reports.iter().map(offer).collect(),
+        offers: offers(config),
         register_after_cancel: config.vtn.register_after_cancel,
         register_reports_on_start: config.ven.register_on_start,
         ..Settings::default()
     }
 }
 
-/// What the operator names, and the meters: reports name them as their sources.
+/// What the operator names, the meters, and what reports name as their sources.
 fn resources(config: &Config) -> Vec<crate::openadr::message::ResourceId> {
     let meters = config.meters.iter().map(|meter| meter.name.as_str().into());
-    config.ven.resources.iter().cloned().chain(meters).collect()
+    let points = config.reports.iter().flat_map(|report| &report.points).map(|point| &point.resource);
+    let mut resources: Vec<_> = config.ven.resources.iter().cloned().chain(meters).collect();
+    for resource in points {
+        if !resources.contains(resource) {
+            resources.push(resource.clone());
+        }
+    }
+    resources
 }
 
 fn opt_schedule(section: &OptScheduleSection) -> OptSchedule {
@@ -339,14 +346,20 @@ fn opt_schedule(section: &OptScheduleSection) -> OptSchedule {
     }
 }
 
+/// What a configuration offers to report.
+pub(crate) fn offers(config: &Config) -> Vec<ReportOffer> {
+    config.reports.iter().map(offer).collect()
+}
+
 fn offer(report: &ReportSection) -> ReportOffer {
     let point = |point: &crate::config::PointSection| PointOffer {
         r_id: point.r_id.clone(),
-        resource: Some(point.meter.as_str().into()),
-        report_type: point.quantity.report_type(),
-        unit: point.quantity.unit(),
-        reading_type: point.quantity.reading_type(),
-        interval_data: point.quantity.is_of_interval(),
+        resource: Some(point.resource.clone()),
+        report_type: point.report_type.clone(),
+        unit: point.unit.clone(),
+        reading_type: point.reading_type.clone(),
+        interval_data: point.interval_data,
+        market_context: point.market_context.clone(),
     };
     ReportOffer {
         specifier: report.specifier.clone(),

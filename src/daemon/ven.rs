@@ -10,8 +10,11 @@ use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, Input};
 use crate::handler::EventHandler;
 use crate::notice::Notice;
-use crate::openadr::message::{EventId, OptType, ReportRequest, ReportRequestId};
+use crate::openadr::message::{
+    EventId, OptType, RId, ReportRequest, ReportRequestId, ReportSpecifierId, SiScale, Unit,
+};
 use crate::openadr::xml::Limits;
+use crate::report_source::ReportSource;
 use crate::rules::RulesHandler;
 
 use super::certificates::{Keeper, LOOK};
@@ -25,6 +28,8 @@ use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::prepare::Prepared;
 use super::scribe::Scribe;
+use super::source_exec::report_sources;
+use super::source_seat::{DynSource, SourceSeat};
 use super::store::{StoreError, StoreHandle};
 use super::transport::{PullClient, PushDesk, PushServer};
 use super::ven_task::{Pushes, VenTask};
@@ -47,7 +52,7 @@ impl Ven {
     /// Begins with a configuration.
     #[must_use]
     pub fn builder(config: Config) -> VenBuilder {
-        VenBuilder { config, handler: None }
+        VenBuilder { config, handler: None, sources: BTreeMap::new() }
     }
 }
 
@@ -55,6 +60,8 @@ impl Ven {
 pub struct VenBuilder {
     config: Config,
     handler: Option<Arc<dyn DynHandler>>,
+    /// Sources of reports that the program brings.
+    sources: BTreeMap<String, Arc<dyn DynSource>>,
 }
 
 /// Why a VEN cannot start.
@@ -86,6 +93,13 @@ impl VenBuilder {
         self
     }
 
+    /// Reports from this too, under a name by which `[[report]]` speaks of it: `points = [ { source = "battery", unit = "W" } ]`.
+    #[must_use]
+    pub fn report_source(mut self, name: impl Into<String>, source: impl ReportSource) -> Self {
+        self.sources.insert(name.into(), Arc::new(source));
+        self
+    }
+
     pub(crate) fn dyn_handler(mut self, handler: Option<Arc<dyn DynHandler>>) -> Self {
         self.handler = handler;
         self
@@ -99,9 +113,9 @@ impl VenBuilder {
     pub async fn start(self) -> Result<VenHandle, StartError> {
         let config = self.config;
         let mut prepared = Prepared::new(&config)?;
-        for warning in &prepared.warnings {
-            tracing::warn!("{warning}");
-        }
+        let others = report_sources(&config, self.sources)?;
+        prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let system = |error: std::io::Error| StartError::System(error.to_string());
         let state = config.ven.state.clone();
         let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
         std::fs::create_dir_all(&state).map_err(unusable)?;
@@ -113,10 +127,10 @@ impl VenBuilder {
         let (pushes, pushed) = mpsc::channel(PUSHES);
         let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
         let handler = self.handler.unwrap_or_else(|| Arc::new(rules));
-        let seat = HandlerSeat::new(handler, inputs.clone())
-            .map_err(|error| StartError::System(error.to_string()))?;
+        let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
         let orders = start_meters(prepared.meters, clock, &store, &notices).await?;
-        let mut meters = Meters::new(orders, sources(&config), inputs.clone());
+        let others = SourceSeat::new(others, &notices).map_err(system)?;
+        let mut meters = Meters::new(orders, others, point_sources(&config), clock, inputs.clone());
         for request in snapshot.requests.values() {
             meters.expect_step(request.granularity);
         }
@@ -187,15 +201,17 @@ async fn start_meters(
     Ok(orders)
 }
 
-/// Which meter each data point comes from.
-fn sources(
-    config: &Config,
-) -> BTreeMap<(crate::openadr::message::ReportSpecifierId, crate::openadr::message::RId), PointSource> {
+/// Where each data point comes from.
+fn point_sources(config: &Config) -> BTreeMap<(ReportSpecifierId, RId), PointSource> {
     let points =
         config.reports.iter().flat_map(|report| report.points.iter().map(move |point| (report, point)));
     points
         .map(|(report, point)| {
-            let source = PointSource { meter: point.meter.clone(), quantity: point.quantity };
+            let source = PointSource {
+                origin: point.origin.clone(),
+                interval_data: point.interval_data,
+                scale: point.unit.as_ref().and_then(Unit::scale).unwrap_or(SiScale::None),
+            };
             ((report.specifier.clone(), point.r_id.clone()), source)
         })
         .collect()

@@ -198,6 +198,11 @@ impl Exchange {
         self.lanes.get(&lane).map_or(0, |backoff| backoff.failures)
     }
 
+    /// How often messages of this kind, or any, have failed one after the other.
+    pub(super) fn troubles(&self, lane: Lane) -> u32 {
+        self.failures(lane).saturating_add(self.vtn.failures)
+    }
+
     /// Messages of this kind need not wait any more: what failed has been given up.
     pub(super) fn clear(&mut self, lane: Lane) {
         self.lanes.remove(&lane);

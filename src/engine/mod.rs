@@ -32,6 +32,7 @@ mod reception;
 mod registration;
 mod replies;
 mod report_messages;
+mod report_state;
 mod reporting;
 mod request;
 mod requester;
@@ -63,6 +64,7 @@ pub(crate) use exchange::Failure;
 pub(crate) use order::{Fulfilled, Order, OrderError};
 use polling::Polling;
 use registration::Registration;
+pub(crate) use report_state::{Progress, ReportsState, RequestState, Retry};
 use reporting::Reporting;
 use requester::Requester;
 pub(crate) use settings::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
@@ -201,7 +203,8 @@ impl Effect {
     /// What is left of it where the writes of its batch could not be stored.
     pub(crate) fn unstored(self) -> Option<Self> {
         match self {
-            Self::Notify(_) => Some(self),
+            // Nothing is promised by it.
+            Self::Notify(_) | Self::Answer { answer: Ok(Fulfilled::Reports(_)), .. } => Some(self),
             Self::Respond { delivery, .. } => Some(Self::Respond { delivery, answer: PushAnswer::TryAgain }),
             Self::Answer { number, .. } => Some(Self::Answer { number, answer: Err(OrderError::Unstored) }),
             Self::Send { .. } | Self::Offer { .. } | Self::Announce { .. } | Self::Collect { .. } => None,

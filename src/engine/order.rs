@@ -5,6 +5,7 @@
 use crate::notice::Notice;
 use crate::openadr::message::{EventId, OptId, OptType, ResourceId};
 
+use super::report_state::ReportsState;
 use super::settings::OptSchedule;
 use super::snapshot::ScheduleRecord;
 use super::{Effect, Engine, Turn};
@@ -20,10 +21,12 @@ pub(crate) enum Order {
     CancelSchedule(OptId),
     /// Lists them.
     Schedules,
+    /// Says where the reports stand.
+    Reports,
 }
 
 /// An order that was carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Fulfilled {
     /// The decision is changed; whether the VTN is told.
     Opted { told: bool },
@@ -33,6 +36,8 @@ pub(crate) enum Fulfilled {
     ScheduleCancelled,
     /// These are declared, oldest first.
     Schedules(Vec<ScheduleRecord>),
+    /// Where the reports stand.
+    Reports(Box<ReportsState>),
 }
 
 /// An order that was not carried out.
@@ -77,6 +82,7 @@ impl Engine {
                 let withdrawn = self.availability.withdraw(turn, &mut self.dice, &id);
                 withdrawn.map(|()| Fulfilled::ScheduleCancelled)
             }
+            Order::Reports => Ok(Fulfilled::Reports(Box::new(self.reports_state(turn)))),
             Order::Schedules => Ok(Fulfilled::Schedules(self.availability.declared().cloned().collect())),
         };
         turn.effect(Effect::Answer { number, answer });

@@ -17,10 +17,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::notice::{Notice, ReportEnd};
-use crate::openadr::message::{EiResponse, ReportRequestId, RequestId, ResponseCode, UpdateReport};
+use crate::openadr::message::{
+    EiResponse, ReportRequestId, ReportSpecifierId, RequestId, ResponseCode, UpdateReport,
+};
 use crate::time::{Span, Timestamp};
 
 use super::layout::{changes, complete, lay_out, missing, placeholders, recorded};
+use super::report_state::{Progress, RequestState, Tallies};
 use super::settings::Settings;
 use super::snapshot::{OwedReport, RequestRecord, Write};
 use super::timer::{Earliest, Timer};
@@ -40,6 +43,7 @@ pub(super) struct Reporting {
     owed: BTreeMap<u64, OwedReport>,
     last_sequence: u64,
     attempts: u64,
+    tallies: Tallies,
 }
 
 #[derive(Debug)]
@@ -77,6 +81,14 @@ impl Running {
         }
         let next = record.reported_to + record.back;
         Some(record.end.map_or(next, |end| next.min(end)))
+    }
+
+    fn progress(&self, now: Timestamp) -> Progress {
+        match self.due(now) {
+            _ if self.record.unconfirmed.is_some() => Progress::Unconfirmed,
+            Some(due) => Progress::Due(due),
+            None => Progress::Collecting,
+        }
     }
 
     /// What is collected next: the next report if it is due, otherwise a correction.
@@ -138,12 +150,13 @@ impl Reporting {
     ) -> Self {
         let running = requests.into_iter().map(|(id, record)| (id, Running::new(record))).collect();
         let last_sequence = owed.keys().next_back().copied().unwrap_or(0);
-        Self { running, owed, last_sequence, attempts: 0 }
+        Self { running, owed, last_sequence, attempts: 0, tallies: Tallies::default() }
     }
 
     /// A request begins; the same reportRequestID again replaces what ran under it, as after a restart of the VTN.
     pub(super) fn begin(&mut self, turn: &mut Turn, record: RequestRecord) {
         turn.write(Write::Request(record.clone()));
+        self.tallies.began(&record);
         self.running.insert(record.id.clone(), Running::new(record));
     }
 
@@ -277,7 +290,8 @@ impl Reporting {
     }
 
     fn end(&mut self, turn: &mut Turn, id: &ReportRequestId, why: ReportEnd) {
-        if self.running.remove(id).is_some() {
+        if let Some(running) = self.running.remove(id) {
+            self.tallies.ended(&running.record, why);
             turn.write(Write::ForgetRequest(id.clone()));
             turn.notify(Notice::ReportEnded { request_id: id.clone(), why });
         }
@@ -318,6 +332,7 @@ impl Reporting {
     pub(super) fn metadata_sent(&mut self, turn: &mut Turn, id: &ReportRequestId) {
         let Some(running) = self.running.get_mut(id) else { return };
         let record = &mut running.record;
+        self.tallies.delivered(id, &record.specifier, turn.now.wall);
         if record.closing {
             return self.end(turn, id, ReportEnd::Cancelled);
         }
@@ -354,6 +369,7 @@ impl Reporting {
             let report = Arc::new(owed.update);
             for part in &report.reports {
                 let request_id = part.report_request_id.clone();
+                self.tallies.delivered(&request_id, &part.report_specifier_id, turn.now.wall);
                 turn.notify(Notice::ReportDelivered { request_id, report: report.clone() });
             }
         }
@@ -423,6 +439,26 @@ impl Reporting {
         for running in self.running.values_mut() {
             running.collecting.take_if(|collecting| collecting.batch >= batch);
         }
+    }
+
+    /// How many reports are ready and have not reached the VTN.
+    pub(super) fn owed(&self) -> usize {
+        self.owed.len()
+    }
+
+    /// Where every request stands, those among them that are over.
+    pub(super) fn states(&self, now: Timestamp) -> Vec<RequestState> {
+        let running = self.running.values().map(|running| (&running.record.id, &running.record.specifier));
+        let owed = self.owed.values().flat_map(|owed| &owed.update.reports);
+        let owed = owed.map(|report| (&report.report_request_id, &report.report_specifier_id));
+        let all: BTreeMap<_, _> = self.tallies.ids().chain(owed).chain(running).collect();
+        let state = |(id, specifier): (&ReportRequestId, &ReportSpecifierId)| {
+            let running = self.running.get(id);
+            let running = running.map(|running| (running.record.clone(), running.progress(now)));
+            let owed = self.owed.values().filter(|owed| is_of(owed, id)).count();
+            self.tallies.state(id, specifier, running, owed)
+        };
+        all.into_iter().map(state).collect()
     }
 
     pub(super) fn deadlines(&self, earliest: &mut Earliest, now: Timestamp) {

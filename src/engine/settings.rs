@@ -150,6 +150,8 @@ pub(crate) struct PointOffer {
     pub(crate) reading_type: ReadingType,
     /// A value belongs to a span of time, as energy does; otherwise to an instant, as power does.
     pub(crate) interval_data: bool,
+    /// Only for this programme (rule 302).
+    pub(crate) market_context: Option<MarketContext>,
 }
 
 impl ReportOffer {
@@ -184,7 +186,7 @@ impl ReportOffer {
             report_type: point.report_type.clone(),
             unit: point.unit.clone(),
             reading_type: point.reading_type.clone(),
-            market_context: None,
+            market_context: point.market_context.clone(),
             sampling_rate: Some(SamplingRate {
                 min_period: Duration::from_span(self.min_period),
                 max_period: Duration::from_span(self.max_period),

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Fulfilled, OptSchedule, Order, OrderError, ScheduleRecord};
 use crate::openadr::message::{Available, Duration, OptReason, OptType, ResourceId};
 
+use super::reports::ReportsLine;
+
 /// What a person asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
@@ -22,6 +24,8 @@ pub(crate) enum Request {
     ScheduleCancel {
         id: String,
     },
+    /// Where the reports stand.
+    Reports,
 }
 
 /// A schedule of one period.
@@ -68,6 +72,7 @@ pub(crate) enum Response {
     Schedules {
         schedules: Vec<ScheduleLine>,
     },
+    Reports(Box<ReportsLine>),
     /// Nothing was done.
     Error {
         why: String,
@@ -114,6 +119,7 @@ impl TryFrom<Request> for Order {
             Request::ScheduleAdd(wish) => Self::Schedule(wish.try_into()?),
             Request::ScheduleList => Self::Schedules,
             Request::ScheduleCancel { id } => Self::CancelSchedule(id.into()),
+            Request::Reports => Self::Reports,
         })
     }
 }
@@ -157,6 +163,7 @@ impl From<Result<Fulfilled, OrderError>> for Response {
             Ok(Fulfilled::Schedules(records)) => {
                 Self::Schedules { schedules: records.into_iter().map(Into::into).collect() }
             }
+            Ok(Fulfilled::Reports(state)) => Self::Reports(Box::new((*state).into())),
             Err(error) => Self::Error { why: error.to_string() },
         }
     }

@@ -1,4 +1,4 @@
-//! Runs a command whose output is what a meter says.
+//! Runs a command whose output is what a meter says, or a program that is another source of reports.
 
 use std::io;
 use std::process::Stdio;
@@ -14,17 +14,31 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// A command that runs; it and everything that it started is killed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Command {
+pub(in crate::daemon) struct Command {
     child: Child,
     out: ChildStdout,
-    input: ChildStdin,
+    /// `None` once it is closed.
+    input: Option<ChildStdin>,
 }
 
 impl Command {
     /// Starts it by the shell, in a group of its own so that whatever it starts can be ended with it.
     pub(super) fn start(command: &str) -> io::Result<Self> {
-        let mut child = tokio::process::Command::new("/bin/sh")
-            .args(["-c", command])
+        let mut shell = tokio::process::Command::new("/bin/sh");
+        shell.args(["-c", command]);
+        Self::spawn(shell)
+    }
+
+    /// Starts a program with its arguments, in the same way but without the shell.
+    pub(in crate::daemon) fn program(exec: &[String]) -> io::Result<Self> {
+        let (program, arguments) = exec.split_first().ok_or(io::ErrorKind::NotFound)?;
+        let mut command = tokio::process::Command::new(program);
+        command.args(arguments);
+        Self::spawn(command).map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))
+    }
+
+    fn spawn(mut command: tokio::process::Command) -> io::Result<Self> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)
@@ -33,19 +47,27 @@ impl Command {
         let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
         let out = child.stdout.take().ok_or_else(missing)?;
         let input = child.stdin.take().ok_or_else(missing)?;
-        Ok(Self { child, out, input })
+        Ok(Self { child, out, input: Some(input) })
     }
 
-    pub(super) async fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+    pub(in crate::daemon) async fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
         self.out.read(piece).await
     }
 
-    pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.input.write_all(bytes).await
+    pub(in crate::daemon) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.input {
+            Some(input) => input.write_all(bytes).await,
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Nothing more will be sent.
+    pub(in crate::daemon) fn end_input(&mut self) {
+        self.input = None;
     }
 
     /// How it ended, for people.
-    pub(super) async fn ended(mut self) -> String {
+    pub(in crate::daemon) async fn ended(mut self) -> String {
         match tokio::time::timeout(END_WITHIN, self.child.wait()).await {
             Ok(Ok(status)) => format!("the command has ended ({status})"),
             Ok(Err(error)) => format!("the command has ended ({error})"),

@@ -23,7 +23,7 @@ use crate::config::MeterSource;
 use crate::metering::LineSettings;
 
 use backoff::Backoff;
-use exec::Command;
+pub(super) use exec::Command;
 pub(crate) use feed::{Fed, FeedSettings, feed};
 use serial::SerialLine;
 pub(crate) use serial::by_id;

@@ -15,5 +15,6 @@ mod push;
 mod quirks;
 mod registration;
 mod report_rules;
+mod report_state;
 mod reports;
 mod year;

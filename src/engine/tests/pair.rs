@@ -92,6 +92,7 @@ pub(super) fn usage_offer() -> ReportOffer {
         unit: Some(Unit::Energy(PowerKind::Real, SiScale::None)),
         reading_type: ReadingType::DirectRead,
         interval_data,
+        market_context: None,
     };
     ReportOffer {
         specifier: ReportSpecifierId::from("usage"),

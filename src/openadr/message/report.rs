@@ -58,11 +58,11 @@ tokens! {
 }
 
 impl ReportName {
-    /// The name in the metadata.
+    /// The name in the metadata; that of a custom report (`x-...`) is the same, since the schema allows no other.
     #[must_use]
     pub fn metadata(&self) -> Self {
         let name = self.as_str();
-        if name.starts_with("METADATA_") {
+        if name.starts_with("METADATA_") || name.starts_with("x-") {
             self.clone()
         } else {
             Self::from_token(&format!("METADATA_{name}"))

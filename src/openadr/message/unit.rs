@@ -87,6 +87,65 @@ pub enum Unit {
     GreenButton(String),
 }
 
+impl Unit {
+    /// The power of ten, where it has one; for a currency it is that of the currency.
+    #[must_use]
+    pub const fn scale(&self) -> Option<SiScale> {
+        match self {
+            Self::Power(_, scale, _)
+            | Self::Energy(_, scale)
+            | Self::Voltage(scale)
+            | Self::Current(scale)
+            | Self::Frequency(scale)
+            | Self::Temperature(_, scale)
+            | Self::Therm(scale)
+            | Self::Currency(_, _, scale)
+            | Self::Custom { scale, .. } => Some(*scale),
+            Self::PulseCount(_) | Self::GreenButton(_) => None,
+        }
+    }
+
+    /// The same unit with another power of ten; what has none stays as it is.
+    #[must_use]
+    pub fn scaled(mut self, to: SiScale) -> Self {
+        match &mut self {
+            Self::Power(_, scale, _)
+            | Self::Energy(_, scale)
+            | Self::Voltage(scale)
+            | Self::Current(scale)
+            | Self::Frequency(scale)
+            | Self::Temperature(_, scale)
+            | Self::Therm(scale)
+            | Self::Currency(_, _, scale)
+            | Self::Custom { scale, .. } => *scale = to,
+            Self::PulseCount(_) | Self::GreenButton(_) => {}
+        }
+        self
+    }
+
+    /// Its symbol without the power of ten, as the schema writes it in `itemUnits` where it does.
+    #[must_use]
+    pub fn symbol(&self) -> &str {
+        match self {
+            Self::Power(PowerKind::Real, ..) => "W",
+            Self::Power(PowerKind::Apparent, ..) => "VA",
+            Self::Power(PowerKind::Reactive, ..) => "VAR",
+            Self::Energy(PowerKind::Real, _) => "Wh",
+            Self::Energy(PowerKind::Apparent, _) => "VAh",
+            Self::Energy(PowerKind::Reactive, _) => "VARh",
+            Self::Voltage(_) => "V",
+            Self::Current(_) => "A",
+            Self::Frequency(_) => "Hz",
+            Self::Temperature(unit, _) => unit.as_str(),
+            Self::Therm(_) => "thm",
+            Self::Currency(_, currency, _) => currency,
+            Self::PulseCount(_) => "count",
+            Self::Custom { units, .. } => units,
+            Self::GreenButton(_) => "Green Button",
+        }
+    }
+}
+
 /// Which of the three powers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -145,11 +145,13 @@ async fn rule_516_nobody_is_let_in_while_our_certificate_has_expired() {
     let start = scene.vtn.now() + Span::HOUR;
     scene.vtn.with(|core| core.add_event(EventBuilder::new("meanwhile", start, Span::HOUR)));
     scene.until("the VTN fails", |core| !core.push_failures.is_empty()).await;
-    scene.vtn.with(|core| assert_eq!(core.opts.len(), 1));
+    // Of what is answered twice on a slow machine there is no telling.
+    let answered = |core: &VtnCore| core.opts.iter().any(|opt| opt.event_id.as_str() == "meanwhile");
+    scene.vtn.with(|core| assert!(!answered(core)));
 
     let said = scene.replace();
     scene.ven.wait_for_news_of_certificates(&said, 0);
-    scene.until("the answer", |core| core.opts.len() > 1).await;
+    scene.until("the answer", |core| answered(core)).await;
     scene.vtn.with(|core| assert_eq!(core.registrations(), 1));
     scene.ven.terminate();
 }

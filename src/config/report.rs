@@ -58,7 +58,7 @@ fn of_meter(meter: &str, quantity: Quantity) -> PointSection {
         report_type: quantity.report_type(),
         unit: quantity.unit(),
         reading_type: quantity.reading_type(),
-        interval_data: quantity.is_energy(),
+        interval_data: quantity.is_of_interval(),
         market_context: None,
     }
 }
@@ -184,7 +184,7 @@ const OF_SOURCES: [&str; 3] = ["unit", "description", "report_type"];
 
 fn meter_point(section: &Section<'_, '_>) -> Option<PointSection> {
     let words: Vec<(String, Quantity)> =
-        Quantity::ALL.iter().map(|quantity| (quantity.to_string(), *quantity)).collect();
+        Quantity::all().into_iter().map(|quantity| (quantity.to_string(), quantity)).collect();
     let words: Vec<(&str, Quantity)> = words.iter().map(|(word, value)| (word.as_str(), *value)).collect();
     section.required("quantity", "say what is reported, as quantity = \"import_energy\"");
     let quantity = section.choice("quantity", &words);

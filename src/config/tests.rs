@@ -70,7 +70,7 @@ handler = { kind = "rules", default = "optIn", timeout = "500ms", rule = [ { whe
 specifier = "mine"
 min_period = "1s"
 max_period = "15min"
-points = [ { quantity = "net_energy", meter = "old", id = "r1" } ]
+points = [ { quantity = "net_energy", meter = "old", id = "r1", reading_type = "Direct Read" } ]
 "#;
     let config = read(text).unwrap();
     assert!(config.ven.register_on_start && config.tls.allow_common_name && config.tls.ca.is_none());

@@ -1,12 +1,12 @@
 //! Finds out what a recording speaks.
 
-use crate::metering::{Protocol, ProtocolSettings, Why};
+use crate::metering::{Protocol, ProtocolSettings, Refused, Telegram, Why};
 
 /// So much of a recording is tried; all of it where that has nothing good.
 const TRIED: usize = 256 * 1024;
 const PIECE: usize = 4096;
 
-/// How well a decoder understands: telegrams, frames that want a key, frames that are damaged.
+/// How well a decoder understands: telegrams, frames that want a key, bytes of frames that are damaged.
 type Score = (usize, usize, usize);
 
 /// The settings of the protocol that understands most; of equals, the first.
@@ -60,18 +60,19 @@ fn best(
 fn score(bytes: &[u8], settings: &ProtocolSettings) -> Score {
     let mut decoder = settings.decoder();
     let mut score = (0, 0, 0);
-    let mut count = |outcome| match outcome {
+    let mut count = |outcome: Result<Telegram, Refused>| match outcome {
         Ok(_) => score.0 += 1,
-        Err(Why::KeyMissing | Why::WrongKey | Why::Tag) => score.1 += 1,
-        Err(Why::Crc { .. } | Why::Replayed { .. }) => score.2 += 1,
+        Err(refused) if matches!(refused.why, Why::KeyMissing | Why::WrongKey | Why::Tag) => score.1 += 1,
+        Err(refused) if matches!(refused.why, Why::Crc { .. } | Why::Replayed { .. }) => {
+            score.2 += refused.bytes.len();
+        }
         Err(_) => {}
     };
     for piece in bytes.chunks(PIECE) {
         decoder.push(piece);
-        std::iter::from_fn(|| decoder.next())
-            .for_each(|outcome| count(outcome.map_err(|refused| refused.why)));
+        std::iter::from_fn(|| decoder.next()).for_each(&mut count);
     }
     decoder.quiet();
-    std::iter::from_fn(|| decoder.next()).for_each(|outcome| count(outcome.map_err(|refused| refused.why)));
+    std::iter::from_fn(|| decoder.next()).for_each(count);
     score
 }

@@ -84,7 +84,14 @@ fn play(mut line: Line, mut voice: Box<dyn Voice>, every: Span, stopped: &Atomic
             next = now.floor_to(every) + every;
         }
         match line.near.read(&mut piece) {
-            Ok(length) => said.extend(voice.hear(&piece[..length], speed(&line)?, now)),
+            Ok(length) => {
+                let baud = speed(&line)?;
+                let heard = voice.hear(&piece[..length], baud, now);
+                said.extend(heard.into_iter().enumerate().map(|(at, answer)| match at {
+                    0 => SaidBytes { after: answer.after + on_the_line(length, baud), ..answer },
+                    _ => answer,
+                }));
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
@@ -103,6 +110,12 @@ fn play(mut line: Line, mut voice: Box<dyn Voice>, every: Span, stopped: &Atomic
         poll(&mut [PollFd::new(line.near.as_fd(), PollFlags::POLLIN)], wait)?;
     }
     Ok(())
+}
+
+/// How long so many bytes take on a real line, which a pseudo-terminal does not; the meter hears them no earlier.
+fn on_the_line(bytes: usize, baud: u32) -> Span {
+    let bits = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(10);
+    Span::from_micros(bits.saturating_mul(1_000_000) / i64::from(baud.max(1)))
 }
 
 /// At another speed it is heard as noise; what nobody takes is lost, as on a real line.

@@ -169,7 +169,8 @@ impl Month {
     }
 
     fn commit(&mut self, now: Timestamp) {
-        self.disk.commit(self.series.rows(self.saved));
+        self.disk.commit(self.series.changes());
+        self.series.mark_stored();
         self.saved = now;
         self.model.stored = self.model.heard.len();
     }

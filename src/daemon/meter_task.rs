@@ -1,5 +1,8 @@
 //! Owns what one meter says: from bytes on its line to a series of readings, and answers from it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

@@ -77,11 +77,11 @@ pub(crate) fn mbus_devices(telegram: &Telegram) -> Vec<MbusDevice> {
     // DSMR 2.2, whose telegrams name the rate, has heat as 5 and cooling as 6; in IEC 62056-61 it is the other way round.
     if telegram.object(ObisCode::now(0, 0, 96, 14, 0)).is_none() {
         for device in devices.iter_mut().filter(|device| device.channel == 0) {
-            device.kind = match device.kind {
-                MbusKind::Heat => MbusKind::Cooling,
-                MbusKind::Cooling => MbusKind::Heat,
-                other => other,
-            };
+            if device.kind == MbusKind::Heat {
+                device.kind = MbusKind::Cooling;
+            } else if device.kind == MbusKind::Cooling {
+                device.kind = MbusKind::Heat;
+            }
         }
     }
     for device in devices.iter_mut().filter(|device| device.kind == MbusKind::Unknown) {

@@ -340,6 +340,7 @@ fn check(month: &Month, value: &Value) {
 
 #[test]
 #[expect(clippy::print_stderr, reason = "a seed is printed, so that a failure can be repeated")]
+#[expect(clippy::disallowed_methods, reason = "a test asks who started it")]
 fn a_month_of_faults_loses_no_energy_and_tells_every_gap() {
     let seed = std::env::var("VEN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_115);
     let step = if std::env::var_os("VEN_LONG").is_some() { 1 } else { 10 };

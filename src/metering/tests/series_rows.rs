@@ -131,7 +131,7 @@ fn what_was_stored_and_is_no_such_thing_is_refused() {
         stored.rows[0].content = content.into();
         assert!(refused(&stored).contains("import at"), "{content}");
     }
-    let mut stored = good.clone();
+    let mut stored = good;
     stored.checkpoint = stored.checkpoint.replace("\"export\"", "\"gold\"");
     assert!(refused(&stored).contains("gold"), "{}", refused(&stored));
     stored.checkpoint.truncate(40);

@@ -74,7 +74,12 @@ async fn a_full_disk_stops_promises_only_and_everything_is_stored_after_it() {
 /// From the first report on, up to the last.
 fn assert_every_reading_is_stored(house: &House, meter: &MockMeter, to: &openadr_ven::time::Timestamp) {
     let store = rusqlite::Connection::open(house.path("state/ven.db")).unwrap();
-    let mut statement = store.prepare("SELECT at_us FROM reading ORDER BY at_us").unwrap();
+    let mut statement = store
+        .prepare(
+            "SELECT start_us FROM meter_cell
+         WHERE length_us = 1000000 AND channel = 'import' ORDER BY start_us",
+        )
+        .unwrap();
     let stored: Vec<i64> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let written = meter.written().into_iter().map(|telegram| telegram.at);
     for at in written.filter(|at| at.micros() >= stored[0] && at <= to) {

@@ -1,5 +1,8 @@
 //! Owns what one meter says: from bytes on its line to a series of readings, and answers from it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -8,8 +11,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{
-    CounterGuard, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity, Reading,
-    Refused, Series, Value,
+    CounterGuard, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity, Reading,
+    Refused, Series, Stored, Value,
 };
 use crate::notice::Notice;
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
@@ -27,8 +30,6 @@ use super::ven_task::tell;
 const FLUSH_EVERY: Span = Span::from_seconds(300);
 /// A store that has failed is tried again after this.
 const RETRY_AFTER: Span = Span::from_seconds(5);
-/// Readings that wait for a store that fails: a day of one a second, and some.
-const MOST_UNSAVED: usize = 100_000;
 /// The loop looks after itself this often.
 const LOOK: Span = Span::from_seconds(30);
 /// What comes from a meter and waits for us.
@@ -66,8 +67,10 @@ pub(crate) struct MeterSettings {
     pub(crate) refused: PathBuf,
     /// Where its frame counters are kept.
     pub(crate) counters: PathBuf,
-    /// How long readings are kept.
-    pub(crate) keep: Span,
+    /// How long what is kept.
+    pub(crate) keep: Keep,
+    /// What reports ask of it; nothing else is kept.
+    pub(crate) wanted: Vec<Quantity>,
 }
 
 /// One meter.
@@ -77,9 +80,11 @@ pub(crate) struct MeterTask {
     store: StoreHandle,
     notices: broadcast::Sender<Notice>,
     series: Series,
-    /// Read and not stored.
-    unsaved: Vec<Reading>,
+    /// Something was read that is not stored.
+    unsaved: bool,
     saved_at: Timestamp,
+    /// The time of the last reading.
+    read_at: Timestamp,
     /// The store has failed: when it is tried again.
     retry_at: Option<Span>,
     steps: BTreeSet<Span>,
@@ -96,21 +101,20 @@ pub(crate) struct MeterTask {
 }
 
 impl MeterTask {
-    /// Goes on with the readings that were stored.
+    /// Goes on with what was stored; where that cannot be read, with nothing.
     pub(crate) fn new(
         mut settings: MeterSettings,
         clock: Clock,
         store: StoreHandle,
-        stored: Vec<Reading>,
+        stored: &Stored,
         notices: broadcast::Sender<Notice>,
     ) -> Self {
-        if let Some(last) = stored.last() {
-            settings.protocol.resume(last);
-        }
-        let mut series = Series::new(settings.keep);
-        for reading in stored {
-            series.push(reading);
-        }
+        let (meter, wanted) = (&settings.name, Some(settings.wanted.as_slice()));
+        let series = Series::restore(settings.keep, wanted, stored).unwrap_or_else(|error| {
+            tracing::warn!(meter, "it begins anew: {error}");
+            Series::with(settings.keep, wanted)
+        });
+        settings.protocol.resume(&series);
         if let Some(sealing) = settings.protocol.sealing() {
             sealing.counters = counters::load(&settings.counters);
         }
@@ -130,8 +134,9 @@ impl MeterTask {
             store,
             notices,
             series,
-            unsaved: Vec::new(),
+            unsaved: false,
             saved_at: now.wall,
+            read_at: now.wall,
             retry_at: None,
             steps: BTreeSet::new(),
             waiting: Vec::new(),
@@ -174,7 +179,7 @@ impl MeterTask {
                 Event::Order(None) => return self.flush().await,
                 Event::Wake => {}
             }
-            self.answer();
+            self.answer().await;
             if self.retry_at.is_some() || self.clock.now().wall - self.saved_at >= FLUSH_EVERY {
                 self.flush().await;
             }
@@ -265,8 +270,8 @@ impl MeterTask {
         let meter = self.settings.name.clone();
         tell(&self.notices, Notice::MeterReading { meter, summary: reading.to_string() });
         let at = reading.at;
-        let before = self.unsaved.last().map_or(self.saved_at, |last| last.at);
-        self.unsaved.push(reading.clone());
+        let before = std::mem::replace(&mut self.read_at, at);
+        self.unsaved = true;
         self.series.push(reading);
         // The reading at a boundary begins an interval that is reported: a power cut must not take it.
         if self.steps.iter().any(|step| at.floor_to(*step) > before || at.floor_to(*step) == at) {
@@ -274,20 +279,21 @@ impl MeterTask {
         }
     }
 
-    /// Stores what was read; what the store does not take is kept, and tried again.
+    /// Stores what has changed; what the store does not take is tried again, with all that comes until then.
     async fn flush(&mut self) {
         let now = self.clock.now();
         if self.retry_at.is_some_and(|at| now.since_start < at) {
             return;
         }
         self.saved_at = now.wall;
-        if self.unsaved.is_empty() {
+        if !self.unsaved {
             return;
         }
-        let (meter, oldest) = (&self.settings.name, now.wall - self.settings.keep);
-        match self.store.put_readings(meter, self.unsaved.clone(), oldest).await {
+        let meter = &self.settings.name;
+        match self.store.put_series(meter, self.series.changes()).await {
             Ok(()) => {
-                self.unsaved.clear();
+                self.series.mark_stored();
+                self.unsaved = false;
                 if self.retry_at.take().is_some() {
                     tracing::info!(meter, "readings are stored again");
                 }
@@ -297,17 +303,14 @@ impl MeterTask {
                     tracing::warn!(meter, "readings are not stored, and kept in memory: {error}");
                 }
                 self.retry_at = Some(now.since_start + RETRY_AFTER);
-                let too_many = self.unsaved.len().saturating_sub(MOST_UNSAVED);
-                if self.unsaved.drain(..too_many).count() > 0 {
-                    tracing::warn!(meter, "{too_many} readings were dropped that were never stored");
-                }
             }
         }
     }
 
-    /// Answers what can be answered, or has waited long enough.
-    fn answer(&mut self) {
+    /// Answers what can be answered, or has waited long enough. What is answered is stored before.
+    async fn answer(&mut self) {
         let now = self.clock.now();
+        let mut answers = Vec::new();
         for (collect, until) in std::mem::take(&mut self.waiting) {
             let columns = self.columns(&collect, now.wall);
             let complete = match collect.span {
@@ -320,11 +323,18 @@ impl MeterTask {
                 if let WishedSpan::Window { to, .. } = collect.span {
                     self.series.seal(to);
                 }
-                // Whoever asked may have given up.
-                drop(collect.answer.send(columns));
+                answers.push((collect.answer, columns));
             } else {
                 self.waiting.push((collect, until));
             }
+        }
+        if answers.is_empty() {
+            return;
+        }
+        self.flush().await;
+        for (answer, columns) in answers {
+            // Whoever asked may have given up.
+            drop(answer.send(columns));
         }
     }
 

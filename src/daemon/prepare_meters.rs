@@ -4,10 +4,10 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::config::{Config, ConfigError, MapSource, MeterSection, MeterSource, SecretSource};
+use crate::config::{Config, ConfigError, MapSource, MeterSection, MeterSource, ReportSection, SecretSource};
 use crate::metering::{
-    Framing, Keys, LIST_MODELS, LineSettings, ListModels, ModbusSettings, Protocol, ProtocolSettings,
-    PullSettings, PulseFlow, PulseForm, PulseSettings, RegisterMap, Sealing,
+    Framing, Keep, Keys, LIST_MODELS, LineSettings, ListModels, ModbusSettings, Protocol, ProtocolSettings,
+    PullSettings, PulseFlow, PulseForm, PulseSettings, Quantity, RegisterMap, Sealing,
 };
 use crate::time::Span;
 
@@ -38,7 +38,6 @@ pub(crate) fn meter_settings(config: &Config, name: Option<&str>) -> Result<Mete
 /// What each meter's task is told; `None` where one of them cannot be.
 pub(super) fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
     let config = faults.config;
-    let keep = config.reports.iter().map(|report| report.kept).max().unwrap_or(Span::DAY);
     let mut meters = Vec::new();
     for (at, section) in config.meters.iter().enumerate() {
         if let MeterSource::Serial(port) = &section.source
@@ -56,10 +55,31 @@ pub(super) fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
             protocol,
             refused: refused::folder(&config.ven.state, &section.name),
             counters: counters::file(&config.ven.state, &section.name),
-            keep,
+            keep: keep(config, &section.name),
+            wanted: wanted(config, section),
         }));
     }
     (meters.len() == config.meters.len()).then_some(meters)
+}
+
+/// How long what is kept of a meter, as its reports want it.
+fn keep(config: &Config, meter: &str) -> Keep {
+    let asked = |report: &&ReportSection| report.points.iter().any(|point| point.meter == meter);
+    let reports: Vec<&ReportSection> = config.reports.iter().filter(asked).collect();
+    let kept = reports.iter().map(|report| report.kept).max().unwrap_or(Span::DAY);
+    let step = reports.iter().map(|report| report.min_period).min().unwrap_or(Span::MINUTE);
+    Keep::for_span(kept).with_step(step)
+}
+
+/// What the reports ask of a meter; pulses are counted on from the register.
+fn wanted(config: &Config, section: &MeterSection) -> Vec<Quantity> {
+    let points = config.reports.iter().flat_map(|report| &report.points);
+    let mut wanted: Vec<Quantity> =
+        points.filter(|point| point.meter == section.name).map(|point| point.quantity).collect();
+    if section.protocol == Protocol::S0 {
+        wanted.extend([Quantity::IMPORT_ENERGY, Quantity::EXPORT_ENERGY]);
+    }
+    wanted
 }
 
 /// What is set goes before what is usual.

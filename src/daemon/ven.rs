@@ -192,10 +192,10 @@ async fn start_meters(
 ) -> Result<BTreeMap<String, mpsc::Sender<Order>>, StartError> {
     let mut orders = BTreeMap::new();
     for settings in meters {
-        let stored = store.readings(&settings.name).await?;
+        let stored = store.series(&settings.name).await?;
         let (order, waiting) = mpsc::channel(ORDERS);
         orders.insert(settings.name.clone(), order);
-        let meter = MeterTask::new(settings, clock, store.clone(), stored, notices.clone());
+        let meter = MeterTask::new(settings, clock, store.clone(), &stored, notices.clone());
         tokio::spawn(meter.run(waiting));
     }
     Ok(orders)

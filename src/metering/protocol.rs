@@ -13,8 +13,8 @@ use super::dsmr::{LUXEMBOURG_AUTHENTICATION_KEY, P1Decoder};
 use super::iec62056_21::{BadPull, IecDecoder, PullSettings};
 use super::modbus::{ModbusDecoder, ModbusSettings};
 use super::pulses::{PulseDecoder, PulseForm};
-use super::reading::Reading;
 use super::s0::{PulseFlow, PulseSettings};
+use super::series::Series;
 use super::sml::SmlDecoder;
 
 /// What a meter speaks.
@@ -163,11 +163,11 @@ impl ProtocolSettings {
     }
 
     /// Goes on counting where the last reading was.
-    pub(crate) fn resume(&mut self, last: &Reading) {
+    pub(crate) fn resume(&mut self, series: &Series) {
         if let Self::S0 { settings, count, .. } = self {
             let energy = match settings.flow {
-                PulseFlow::Import => last.get(Channel::Import),
-                PulseFlow::Export => last.get(Channel::Export),
+                PulseFlow::Import => series.believed(Channel::Import),
+                PulseFlow::Export => series.believed(Channel::Export),
             };
             let pulses = energy.unwrap_or_default() * Decimal::from(settings.per_kwh) / Decimal::from(1000);
             *count = pulses.round().try_into().unwrap_or(0);

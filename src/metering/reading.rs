@@ -81,6 +81,7 @@ impl Reading {
 
     /// The same reading with another value, or without one.
     #[must_use]
+    #[cfg(test)]
     pub(crate) fn with(mut self, channel: Channel, value: Option<Decimal>) -> Self {
         match value {
             Some(value) => self.values.insert(channel, value),

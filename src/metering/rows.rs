@@ -25,6 +25,19 @@ pub(crate) struct Stored {
     pub(crate) rows: Vec<Row>,
     /// Replaces the one before.
     pub(crate) checkpoint: String,
+    /// Rows that begin outside of these are not needed any more.
+    pub(crate) kept: Vec<Kept>,
+    /// Rows that were there before, and are of other channels than these or of a length that is not kept, are of another series, which
+    /// has ended.
+    pub(crate) restored: Option<Vec<String>>,
+}
+
+/// Of rows of this length, those that begin from the one time to the other are needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) length: Span,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Timestamp,
 }
 
 /// What was said of one number in one step of time.
@@ -78,9 +91,26 @@ struct SavedTrack {
 
 impl Series {
     /// What is to be stored where everything before that time has been.
-    pub(crate) fn rows(&self, since: Timestamp) -> Stored {
+    #[cfg(test)]
+    pub(super) fn rows(&self, since: Timestamp) -> Stored {
+        self.rows_since(|_| Some(since))
+    }
+
+    /// What has changed since it was stored.
+    pub(crate) fn changes(&self) -> Stored {
+        self.rows_since(|track| track.changed)
+    }
+
+    /// The changes are stored.
+    pub(crate) fn mark_stored(&mut self) {
+        self.tracks.values_mut().for_each(|track| track.changed = None);
+        self.restored = None;
+    }
+
+    fn rows_since(&self, since: impl Fn(&Track) -> Option<Timestamp>) -> Stored {
         let mut rows = Vec::new();
         for (channel, track) in &self.tracks {
+            let Some(since) = since(track) else { continue };
             for tier in [&track.fine, &track.coarse] {
                 let cells = tier.cells.iter().rev().take_while(|cell| cell.start + tier.step > since);
                 rows.extend(cells.map(|cell| Row {
@@ -91,7 +121,17 @@ impl Series {
                 }));
             }
         }
-        Stored { rows, checkpoint: self.checkpoint() }
+        let restored =
+            self.restored.as_ref().map(|channels| channels.iter().map(Channel::to_string).collect());
+        Stored { rows, checkpoint: self.checkpoint(), kept: self.kept(), restored }
+    }
+
+    /// By the clock of the readings: a wrong one of ours must not cost what is stored.
+    fn kept(&self) -> Vec<Kept> {
+        let tracks = self.tracks.values().filter_map(|track| track.last().map(|last| last.at));
+        let Some(newest) = tracks.chain(self.last).max() else { return Vec::new() };
+        let kept = |length| Kept { length, from: self.keep.oldest(length, newest), to: newest };
+        [self.keep.fine_step, self.keep.coarse_step].map(kept).into()
     }
 
     fn checkpoint(&self) -> String {
@@ -134,12 +174,17 @@ impl Series {
         let checkpoint: Checkpoint =
             serde_json::from_str(&stored.checkpoint).map_err(|error| Unreadable(error.to_string()))?;
         series.last = checkpoint.at.map(Timestamp::from_micros);
+        // Values may have been given up to the last reading.
+        series.sealed = series.last.unwrap_or(series.sealed);
         series.meter = checkpoint.meter;
         for (word, serial) in checkpoint.serials {
             series.serials.insert(channel(&word)?, serial);
         }
         for (word, saved) in checkpoint.registers {
             let channel = channel(&word)?;
+            if !series.wants(channel) {
+                continue;
+            }
             let register =
                 restore_register(channel, saved).ok_or_else(|| Unreadable(format!("register {word}")))?;
             series.registers.insert(channel, register);
@@ -150,13 +195,18 @@ impl Series {
             cells.entry(&row.channel).or_default().push((row.length, cell));
         }
         for (word, saved) in checkpoint.tracks {
+            let channel = channel(&word)?;
+            if !series.wants(channel) {
+                continue;
+            }
             let mut cells = cells.remove(word.as_str()).unwrap_or_default();
             cells.sort_by_key(|(_, cell)| cell.start);
             let mut track = Track::new(keep);
             let from = (Timestamp::from_micros(saved.from.0), Timestamp::from_micros(saved.from.1));
             track.restore(cells, &saved.gaps, from);
-            series.tracks.insert(channel(&word)?, track);
+            series.tracks.insert(channel, track);
         }
+        series.restored = Some(series.tracks.keys().copied().collect());
         Ok(series)
     }
 }

@@ -80,6 +80,7 @@ impl PulseCounter {
     }
 
     /// Pulses of all time.
+    #[cfg(test)]
     pub(crate) const fn count(&self) -> u64 {
         self.count
     }

@@ -47,12 +47,14 @@ pub(crate) struct Series {
     /// Since when readings come that are older than the newest.
     behind_since: Option<Timestamp>,
     /// Up to here values were given.
-    sealed: Timestamp,
+    pub(super) sealed: Timestamp,
     pub(super) meter: Option<String>,
     /// The serial numbers of the devices behind the meter.
     pub(super) serials: BTreeMap<Channel, String>,
     pub(super) registers: BTreeMap<Channel, Register>,
     pub(super) tracks: BTreeMap<Channel, Track>,
+    /// The channels that were restored, until something is stored again: whatever else the store has is of another series.
+    pub(super) restored: Option<Vec<Channel>>,
 }
 
 /// A number and what it is worth.
@@ -65,6 +67,7 @@ struct Found {
 
 impl Series {
     /// Empty; quarters of an hour are kept for so long.
+    #[cfg(test)]
     pub(crate) fn new(keep: Span) -> Self {
         Self::with(Keep::for_span(keep), None)
     }
@@ -81,6 +84,7 @@ impl Series {
             serials: BTreeMap::new(),
             registers: BTreeMap::new(),
             tracks: BTreeMap::new(),
+            restored: Some(Vec::new()),
         }
     }
 
@@ -136,7 +140,7 @@ impl Series {
         }
     }
 
-    fn wants(&self, channel: Channel) -> bool {
+    pub(super) fn wants(&self, channel: Channel) -> bool {
         self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&channel))
     }
 
@@ -190,6 +194,11 @@ impl Series {
             }
         }
         self.push_register(channel, at, device.value, (doubtful, false));
+    }
+
+    /// What a register said last that was believed.
+    pub(crate) fn believed(&self, register: Channel) -> Option<Decimal> {
+        self.registers.get(&register)?.believed.map(|(_, raw)| raw)
     }
 
     /// A reading from that time or later is there, so that nothing before it will change; a register that has just blundered is waited for.

@@ -9,6 +9,10 @@ use crate::time::{Span, Timestamp};
 const DIGITS: u32 = 6;
 /// Cells of one length, whatever is configured.
 const MOST_CELLS: usize = 40_000;
+/// Fine cells: two days of ten seconds.
+const MOST_FINE: i64 = 17_280;
+/// Fine steps in seconds, the longest first; each divides a minute, and so every quarter of an hour.
+const FINE_STEPS: [i64; 8] = [60, 30, 20, 15, 10, 5, 2, 1];
 
 /// For how long what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +44,17 @@ impl Keep {
             coarse: keep,
         }
     }
-}
 
-impl Keep {
+    /// The same with fine cells from which values of this step can be told, also when nothing is there as it came any more.
+    pub(crate) fn with_step(self, shortest: Span) -> Self {
+        let seconds = shortest.micros().div_euclid(1_000_000);
+        let fitting = FINE_STEPS.into_iter().find(|step| *step <= seconds && seconds % *step == 0);
+        let fine_step = Span::from_seconds(fitting.unwrap_or(1));
+        Self { fine_step, fine: shorter(self.fine, fine_step * MOST_FINE), ..self }
+    }
+
     /// Stored cells of that length are not needed any more where they begin before this.
-    pub(crate) fn oldest(&self, length: Span, now: Timestamp) -> Timestamp {
+    pub(super) fn oldest(&self, length: Span, now: Timestamp) -> Timestamp {
         now - if length == self.coarse_step { self.coarse } else { self.fine } - length * 2
     }
 }

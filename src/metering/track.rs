@@ -36,6 +36,8 @@ pub(super) struct Track {
     /// The last gaps between readings, in ms.
     pub(super) gaps: VecDeque<u32>,
     heard_at: Option<Timestamp>,
+    /// From here on something is not stored yet.
+    pub(super) changed: Option<Timestamp>,
 }
 
 impl Track {
@@ -48,6 +50,7 @@ impl Track {
             coarse: Tier::new(keep.coarse_step, keep.coarse),
             gaps: VecDeque::new(),
             heard_at: None,
+            changed: None,
         }
     }
 
@@ -77,6 +80,7 @@ impl Track {
         self.raw.push_back(point);
         self.fine.push(point);
         self.coarse.push(point);
+        self.change(at);
         let oldest = at - self.keep.raw;
         while self.raw.len() > self.keep.most_raw || self.raw.front().is_some_and(|point| point.at < oldest) {
             self.raw.pop_front();
@@ -84,8 +88,15 @@ impl Track {
         }
     }
 
+    fn change(&mut self, at: Timestamp) {
+        self.changed = Some(self.changed.map_or(at, |changed| changed.min(at)));
+    }
+
     /// A register said something else in the same second: that counts.
     pub(super) fn correct(&mut self, value: i64) {
+        if let Some(last) = self.last() {
+            self.change(last.at);
+        }
         let change = |point: &mut Point| point.value = value;
         self.raw.iter_mut().next_back().into_iter().for_each(change);
         for tier in [&mut self.fine, &mut self.coarse] {
@@ -121,7 +132,8 @@ impl Track {
             self.gaps.pop_front();
         }
         // The very first reading comes before any gap.
-        if self.gaps.len() == 1 && self.raw.len() == 1 {
+        if let (1, 1, Some(first)) = (self.gaps.len(), self.raw.len(), self.raw.front()) {
+            self.change(first.at);
             self.raw.iter_mut().for_each(|first| first.usual = millis);
             for tier in [&mut self.fine, &mut self.coarse] {
                 for cell in tier.cells.iter_mut().filter(|cell| cell.stats.count == 1) {
@@ -262,6 +274,10 @@ impl Track {
             self.raw.push_back(last);
             self.raw_from = last.at;
             self.heard_at = Some(last.at);
+            if self.fine.cells.is_empty() {
+                // They were of another length.
+                self.fine.from = last.at;
+            }
         }
         for tier in [&mut self.fine, &mut self.coarse] {
             tier.forget_before(self.raw_from);

@@ -64,7 +64,9 @@ impl Ledger {
     /// Reads the store of a VEN that has stopped.
     pub(crate) fn new(written: &[Written], store: &Path) -> Self {
         let connection = rusqlite::Connection::open(store).unwrap();
-        let mut statement = connection.prepare("SELECT at_us FROM reading WHERE meter = 'main'").unwrap();
+        let mut statement = connection.prepare(
+                "SELECT start_us FROM meter_cell WHERE meter = 'main' AND length_us = 1000000 AND channel = 'import'",
+            ).unwrap();
         let stored = statement.query_map([], |row| row.get(0)).unwrap();
         Self {
             written: written.iter().map(|telegram| (telegram.at, *telegram)).collect(),

@@ -5,6 +5,7 @@
 //! **Invariant (persist, then speak):** [`StoreHandle::commit`] returns after the writes are durable, never before.
 
 mod records;
+mod series;
 mod sqlite;
 
 #[cfg(test)]
@@ -15,7 +16,7 @@ use std::path::Path;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Snapshot, Write};
-use crate::metering::Reading;
+use crate::metering::Stored;
 use crate::openadr::signature::Seen;
 use crate::time::Timestamp;
 
@@ -27,19 +28,14 @@ pub(crate) trait Store: Send {
     fn load(&mut self) -> Result<Snapshot, StoreError>;
     /// All of these or none of them, durable on return.
     fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError>;
-    /// Adds readings of a meter, and forgets those before `oldest`.
-    fn put_readings(
-        &mut self,
-        meter: &str,
-        readings: &[Reading],
-        oldest: Timestamp,
-    ) -> Result<(), StoreError>;
+    /// Adds or replaces what is stored of a meter, and forgets what is not needed any more; durable on return.
+    fn put_series(&mut self, meter: &str, stored: &Stored) -> Result<(), StoreError>;
+    /// What is stored of a meter; nothing is said of what is needed.
+    fn series(&mut self, meter: &str) -> Result<Stored, StoreError>;
     /// Adds messages that were let in, and forgets those that were signed before `oldest`; durable on return.
     fn put_nonces(&mut self, seen: &[Seen], oldest: Timestamp) -> Result<(), StoreError>;
     /// The messages that were let in.
     fn nonces(&mut self) -> Result<Vec<Seen>, StoreError>;
-    /// The readings of a meter, oldest first.
-    fn readings(&mut self, meter: &str) -> Result<Vec<Reading>, StoreError>;
 }
 
 /// Why the store did not do it.
@@ -59,19 +55,10 @@ pub(crate) enum StoreError {
 
 enum Order {
     Commit(Vec<Write>, oneshot::Sender<Result<(), StoreError>>),
-    PutReadings {
-        meter: String,
-        readings: Vec<Reading>,
-        oldest: Timestamp,
-        done: oneshot::Sender<Result<(), StoreError>>,
-    },
-    PutNonces {
-        seen: Vec<Seen>,
-        oldest: Timestamp,
-        done: oneshot::Sender<Result<(), StoreError>>,
-    },
+    PutSeries { meter: String, stored: Stored, done: oneshot::Sender<Result<(), StoreError>> },
+    Series(String, oneshot::Sender<Result<Stored, StoreError>>),
+    PutNonces { seen: Vec<Seen>, oldest: Timestamp, done: oneshot::Sender<Result<(), StoreError>> },
     Nonces(oneshot::Sender<Result<Vec<Seen>, StoreError>>),
-    Readings(String, oneshot::Sender<Result<Vec<Reading>, StoreError>>),
 }
 
 /// Orders for the store's thread.
@@ -108,19 +95,14 @@ impl StoreHandle {
         self.order(|done| Order::Commit(writes, done)).await
     }
 
-    /// Adds readings of a meter, and forgets those before `oldest`.
-    pub(crate) async fn put_readings(
-        &self,
-        meter: &str,
-        readings: Vec<Reading>,
-        oldest: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.order(|done| Order::PutReadings { meter: meter.to_owned(), readings, oldest, done }).await
+    /// Adds or replaces what is stored of a meter, and forgets what is not needed any more; durable on return.
+    pub(crate) async fn put_series(&self, meter: &str, stored: Stored) -> Result<(), StoreError> {
+        self.order(|done| Order::PutSeries { meter: meter.to_owned(), stored, done }).await
     }
 
-    /// The readings of a meter, oldest first.
-    pub(crate) async fn readings(&self, meter: &str) -> Result<Vec<Reading>, StoreError> {
-        self.order(|done| Order::Readings(meter.to_owned(), done)).await
+    /// What is stored of a meter.
+    pub(crate) async fn series(&self, meter: &str) -> Result<Stored, StoreError> {
+        self.order(|done| Order::Series(meter.to_owned(), done)).await
     }
 
     /// Adds messages that were let in, and forgets those that were signed before `oldest`; durable on return.
@@ -147,11 +129,9 @@ impl StoreHandle {
 fn obey(store: &mut dyn Store, order: Order) {
     match order {
         Order::Commit(writes, done) => drop(done.send(store.commit(&writes))),
-        Order::PutReadings { meter, readings, oldest, done } => {
-            drop(done.send(store.put_readings(&meter, &readings, oldest)));
-        }
+        Order::PutSeries { meter, stored, done } => drop(done.send(store.put_series(&meter, &stored))),
+        Order::Series(meter, done) => drop(done.send(store.series(&meter))),
         Order::PutNonces { seen, oldest, done } => drop(done.send(store.put_nonces(&seen, oldest))),
         Order::Nonces(done) => drop(done.send(store.nonces())),
-        Order::Readings(meter, done) => drop(done.send(store.readings(&meter))),
     }
 }

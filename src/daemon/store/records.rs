@@ -9,11 +9,10 @@ use crate::engine::{
     ScheduleRecord, Standing,
 };
 use crate::handler::EndReason;
-use crate::metering::{Channel, Reading};
 use crate::notice::DecidedBy;
 use crate::openadr::message::{
-    Available, DataQuality, Decimal, DistributeEvent, OadrEvent, OptReason, OptType, Payload, RId,
-    ResourceId, ResponseCode, ResponseRequired, VtnId,
+    Available, DistributeEvent, OadrEvent, OptReason, OptType, Payload, RId, ResourceId, ResponseCode,
+    ResponseRequired, VtnId,
 };
 use crate::openadr::signature::Seen;
 use crate::openadr::xml::{Limits, decode_document, encode};
@@ -245,27 +244,4 @@ pub(super) fn seen(row: &Row<'_>) -> Result<Seen, StoreError> {
         timestamp: time(row, "signed_us")?,
         nonce: text(row, "nonce")?,
     })
-}
-
-pub(super) fn reading(row: &Row<'_>) -> Result<Reading, StoreError> {
-    let decimal = |column: &str| -> Result<Option<Decimal>, StoreError> {
-        let Some(text) = text_or_null(row, column)? else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| unreadable("reading", &text))
-    };
-    let mut reading = Reading {
-        meter: text_or_null(row, "serial")?,
-        quality: DataQuality::from_token(&text(row, "quality")?),
-        ..Reading::new(time(row, "at_us")?)
-    };
-    for (channel, column) in [
-        (Channel::Import, "import_wh"),
-        (Channel::Export, "export_wh"),
-        (Channel::PowerImport, "import_w"),
-        (Channel::PowerExport, "export_w"),
-    ] {
-        reading = reading.with(channel, decimal(column)?);
-    }
-    let powers = [Channel::PowerImport, Channel::PowerExport].map(|power| reading.get(power));
-    let net = powers[0].or(powers[1]).map(|_| powers[0].unwrap_or_default() - powers[1].unwrap_or_default());
-    Ok(reading.with(Channel::Power, net))
 }

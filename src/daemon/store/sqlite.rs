@@ -8,16 +8,17 @@ use rusqlite::{Connection, Row, Transaction, params};
 use crate::engine::{
     EventOptRecord, EventRecord, OwedReport, RequestRecord, ScheduleRecord, Snapshot, Write,
 };
-use crate::metering::{Channel, Reading};
-use crate::openadr::message::{Decimal, MarketContext, ReportRequestId, RequestId};
+use crate::metering::Stored;
+use crate::openadr::message::{MarketContext, ReportRequestId, RequestId};
 use crate::openadr::signature::Seen;
 use crate::time::{Span, Timestamp};
 
 use super::records::{self, opt_text};
-use super::{Store, StoreError};
+use super::{Store, StoreError, series};
 
 /// The steps from an empty file to the present schema; a step that has been released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("0001.sql"), include_str!("0002.sql"), include_str!("0003.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("0001.sql"), include_str!("0002.sql"), include_str!("0003.sql"), include_str!("0004.sql")];
 
 /// A SQLite file with the rows of one VEN.
 #[derive(Debug)]
@@ -104,38 +105,14 @@ impl Store for Sqlite {
         Ok(transaction.commit()?)
     }
 
-    fn put_readings(
-        &mut self,
-        meter: &str,
-        readings: &[Reading],
-        oldest: Timestamp,
-    ) -> Result<(), StoreError> {
+    fn put_series(&mut self, meter: &str, stored: &Stored) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
-        {
-            let mut put = transaction.prepare_cached(
-                "INSERT OR REPLACE INTO reading (ven, meter, at_us, serial, import_wh, export_wh, import_w, export_w, quality)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?;
-            let text = |value: Option<Decimal>| value.map(|value| value.to_string());
-            for reading in readings {
-                put.execute(params![
-                    self.ven,
-                    meter,
-                    reading.at.micros(),
-                    reading.meter,
-                    text(reading.get(Channel::Import)),
-                    text(reading.get(Channel::Export)),
-                    text(reading.get(Channel::PowerImport)),
-                    text(reading.get(Channel::PowerExport)),
-                    reading.quality.as_str(),
-                ])?;
-            }
-            transaction.execute(
-                "DELETE FROM reading WHERE ven = ? AND meter = ? AND at_us < ?",
-                params![self.ven, meter, oldest.micros()],
-            )?;
-        }
+        series::put(&transaction, &self.ven, meter, stored)?;
         Ok(transaction.commit()?)
+    }
+
+    fn series(&mut self, meter: &str) -> Result<Stored, StoreError> {
+        series::read(&self.connection, &self.ven, meter)
     }
 
     fn put_nonces(&mut self, seen: &[Seen], oldest: Timestamp) -> Result<(), StoreError> {
@@ -155,12 +132,6 @@ impl Store for Sqlite {
 
     fn nonces(&mut self) -> Result<Vec<Seen>, StoreError> {
         self.rows("SELECT * FROM nonce WHERE ven = ? ORDER BY signed_us", records::seen)
-    }
-
-    fn readings(&mut self, meter: &str) -> Result<Vec<Reading>, StoreError> {
-        let query = "SELECT * FROM reading WHERE ven = ? ORDER BY at_us";
-        let all = self.rows(query, |row| Ok((row.get::<_, String>("meter")?, records::reading(row)?)))?;
-        Ok(all.into_iter().filter(|(of, _)| of == meter).map(|(_, reading)| reading).collect())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::engine::{
     ScheduleRecord, Snapshot, Standing, Write,
 };
 use crate::handler::EndReason;
-use crate::metering::{Channel, Reading};
+use crate::metering::{Kept, Stored, StoredRow};
 use crate::notice::DecidedBy;
 use crate::openadr::message::arbitrary::payload_of;
 use crate::openadr::message::{
@@ -210,28 +210,63 @@ fn vens_in_one_file_do_not_see_each_other() {
     assert!(open(folder.path()).load().unwrap().registration.is_some());
 }
 
+fn cell(channel: &str, minutes: i64, length: Span) -> StoredRow {
+    let content = format!("{minutes} \"of\" {channel}");
+    StoredRow { channel: channel.into(), length, start: Timestamp::EPOCH + Span::MINUTE * minutes, content }
+}
+
+fn kept(length: Span, from: i64, to: i64) -> Kept {
+    Kept { length, from: Timestamp::EPOCH + Span::MINUTE * from, to: Timestamp::EPOCH + Span::MINUTE * to }
+}
+
 #[test]
-fn readings_are_kept_exactly_until_they_are_too_old() {
+fn cells_of_meters_are_kept_until_they_are_not_needed() {
     let folder = tempfile::tempdir().unwrap();
-    let values = [
-        (Channel::Import, "1234567.890123456789"),
-        (Channel::PowerImport, "0"),
-        (Channel::PowerExport, "-1.5"),
-        (Channel::Power, "1.5"),
-    ];
-    let reading = |seconds: i64| Reading {
-        meter: Some("E1".into()),
-        values: values.map(|(channel, value)| (channel, value.parse().unwrap())).into(),
-        ..Reading::new(Timestamp::from_seconds(seconds))
-    };
-    let all: Vec<_> = (0..10).map(reading).collect();
     let mut store = open(folder.path());
-    store.put_readings("main", &all, Timestamp::EPOCH).unwrap();
-    store.put_readings("other", &all[..1], Timestamp::EPOCH).unwrap();
-    assert_eq!(open(folder.path()).readings("main").unwrap(), all);
-    store.put_readings("main", &[reading(10)], Timestamp::from_seconds(8)).unwrap();
-    assert_eq!(store.readings("main").unwrap(), [reading(8), reading(9), reading(10)]);
-    assert_eq!(store.readings("other").unwrap().len(), 1);
+    let rows: Vec<_> = (0..10).map(|minute| cell("import", minute, Span::MINUTE)).collect();
+    let stored = Stored { rows, checkpoint: "{\"a\":1}".into(), ..Stored::default() };
+    store.put_series("main", &stored).unwrap();
+    store.put_series("other", &Stored { rows: stored.rows[..1].to_vec(), ..stored.clone() }).unwrap();
+    assert_eq!(open(folder.path()).series("main").unwrap(), stored);
+    assert_eq!(open(folder.path()).series("none").unwrap(), Stored::default());
+
+    let newer = StoredRow { content: "newer".into(), ..cell("import", 6, Span::MINUTE) };
+    let hour = cell("gas", 0, Span::HOUR);
+    let next = Stored {
+        rows: vec![newer.clone(), hour.clone()],
+        checkpoint: "second".into(),
+        kept: vec![kept(Span::MINUTE, 5, 7), kept(Span::HOUR, 0, 7)],
+        restored: None,
+    };
+    store.put_series("main", &next).unwrap();
+    let found = store.series("main").unwrap();
+    assert_eq!(found.checkpoint, "second");
+    let five = cell("import", 5, Span::MINUTE);
+    assert_eq!(found.rows, [five, newer, cell("import", 7, Span::MINUTE), hour]);
+    assert_eq!(store.series("other").unwrap().rows.len(), 1, "another meter");
+}
+
+#[test]
+fn rows_of_a_series_that_has_ended_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let rows = vec![
+        cell("import", 1, Span::SECOND),
+        cell("import", 1, Span::MINUTE),
+        cell("export", 1, Span::MINUTE),
+        cell("gas", 1, Span::MINUTE),
+    ];
+    store.put_series("main", &Stored { rows: rows.clone(), ..Stored::default() }).unwrap();
+    let gas = StoredRow { content: "of now".into(), ..cell("gas", 2, Span::MINUTE) };
+    let next = Stored {
+        rows: vec![gas.clone()],
+        checkpoint: String::new(),
+        kept: vec![kept(Span::MINUTE, 0, 9)],
+        restored: Some(vec!["import".into(), "export".into()]),
+    };
+    store.put_series("main", &next).unwrap();
+    let found = store.series("main").unwrap().rows;
+    assert_eq!(found, [rows[2].clone(), rows[1].clone(), gas]);
 }
 
 #[test]
@@ -286,5 +321,6 @@ async fn the_thread_commits_what_it_is_told_and_says_so() {
     assert_eq!(snapshot, Snapshot::default());
     handle.commit(vec![Write::Registration(Some(registration()))]).await.unwrap();
     assert!(open(folder.path()).load().unwrap().registration.is_some(), "on the disk already");
-    assert!(handle.readings("main").await.unwrap().is_empty());
+    handle.put_series("main", Stored { checkpoint: "c".into(), ..Stored::default() }).await.unwrap();
+    assert_eq!(handle.series("main").await.unwrap().checkpoint, "c");
 }

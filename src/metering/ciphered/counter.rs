@@ -71,6 +71,7 @@ impl CounterGuard {
     }
 
     /// The last counter that was accepted of this system title.
+    #[cfg(test)]
     pub(crate) fn last(&self, title: SystemTitle) -> Option<u32> {
         self.last.get(&title).copied()
     }

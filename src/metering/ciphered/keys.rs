@@ -31,6 +31,7 @@ pub(crate) enum BadKey {
 
 impl Keys {
     /// Both keys, or the encryption key alone where the operator gives out no more.
+    #[cfg(test)]
     pub(crate) fn new(encryption: [u8; LENGTH], authentication: Option<[u8; LENGTH]>) -> Self {
         Self { encryption: Zeroizing::new(encryption), authentication: authentication.map(Zeroizing::new) }
     }

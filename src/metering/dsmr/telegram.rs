@@ -141,6 +141,7 @@ impl P1Telegram {
     }
 
     /// A value in its base unit: W, V, A.
+    #[cfg(test)]
     pub(in crate::metering) fn value(&self, code: ObisCode) -> Option<Decimal> {
         Measured::parse(self.first(code)?)?.in_base_unit(false)
     }

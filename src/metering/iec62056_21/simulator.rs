@@ -2,7 +2,6 @@
 
 use crate::metering::channel::Channel;
 use crate::metering::decoder::{Framing, LineSettings};
-use crate::metering::reading::Reading;
 use crate::metering::session::Said;
 use crate::metering::simulator::Simulator;
 use crate::openadr::message::Decimal;
@@ -24,6 +23,7 @@ const SERIAL: &str = "12345678";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SimulatedMode {
     /// Data at the first speed, unacknowledged.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests ask so old a meter"))]
     A,
     /// Data at another speed, unacknowledged.
     B,
@@ -153,7 +153,8 @@ impl IecSimulator {
     }
 
     /// What its last answer says.
-    pub(crate) fn reading(&self) -> Reading {
+    #[cfg(test)]
+    pub(crate) fn reading(&self) -> crate::metering::Reading {
         self.house.reading()
     }
 

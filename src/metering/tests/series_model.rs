@@ -36,7 +36,13 @@ fn register(reading: &Reading, quantity: Quantity) -> Decimal {
         Quantity::IMPORT_ENERGY => import,
         Quantity::EXPORT_ENERGY => export,
         Quantity::NetUse => import - export,
-        other => panic!("{other} is no energy"),
+        Quantity::Use(_)
+        | Quantity::Register(_)
+        | Quantity::Now(_)
+        | Quantity::Mean(_)
+        | Quantity::Least(_)
+        | Quantity::Most(_)
+        | Quantity::Status => panic!("{quantity} is not one of these energies"),
     }
 }
 

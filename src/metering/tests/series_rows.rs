@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::{ProptestConfig, proptest};
 
-use super::super::channel::Channel;
+use super::super::channel::{Channel, Medium};
+use super::super::device::Device;
 use super::super::quantity::Quantity;
-use super::super::rows::{Row, Stored};
+use super::super::rows::{Kept, Row, Stored};
 use super::super::tier::Keep;
 use super::super::{Reading, Series};
 use super::reading;
@@ -23,11 +24,24 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn commit(&mut self, stored: Stored) {
+        if let Some(restored) = &stored.restored {
+            let is_kept = |length| stored.kept.iter().any(|kept| kept.length == length);
+            self.rows.retain(|(channel, length, _), _| restored.contains(channel) && is_kept(*length));
+        }
         for row in stored.rows {
             self.rows.insert((row.channel.clone(), row.length, row.start), row);
         }
+        for Kept { length, to, .. } in stored.kept {
+            self.rows.retain(|(_, of, start), _| *of != length || *start <= to);
+        }
         self.checkpoint = stored.checkpoint;
         self.commits += 1;
+    }
+
+    /// Stores what has changed.
+    fn store(&mut self, series: &mut Series) {
+        self.commit(series.changes());
+        series.mark_stored();
     }
 
     /// Drops what is too old, as a bounded disk must.
@@ -36,10 +50,13 @@ impl Disk {
         self.rows.len()
     }
 
+    fn stored(&self) -> Stored {
+        let rows = self.rows.values().cloned().collect();
+        Stored { rows, checkpoint: self.checkpoint.clone(), ..Stored::default() }
+    }
+
     pub(super) fn read(&self, keep: Keep) -> Series {
-        let stored =
-            Stored { rows: self.rows.values().cloned().collect(), checkpoint: self.checkpoint.clone() };
-        Series::restore(keep, None, &stored).unwrap()
+        Series::restore(keep, None, &self.stored()).unwrap()
     }
 }
 
@@ -72,11 +89,11 @@ fn stored_series_give_the_same_values_on_whole_minutes() {
         let now = reading.at;
         series.push(reading);
         if now - saved >= Span::MINUTE * 5 {
-            disk.commit(series.rows(saved));
+            disk.store(&mut series);
             saved = now;
         }
     }
-    disk.commit(series.rows(saved));
+    disk.store(&mut series);
     let again = disk.read(small());
     // The hour of minutes begins in the second hour of the readings.
     for (from, step) in [(3_900, 60), (3_900, 300), (0, 900), (0, 3_600)] {
@@ -87,7 +104,7 @@ fn stored_series_give_the_same_values_on_whole_minutes() {
             assert_eq!(window(&again), window(&series), "{quantity} from {from} by {step}");
         }
     }
-    assert_eq!(again.rows(Timestamp::EPOCH), series.rows(Timestamp::EPOCH), "nothing is lost");
+    assert_eq!(again.rows(Timestamp::EPOCH).rows, series.rows(Timestamp::EPOCH).rows, "nothing is lost");
 }
 
 #[test]
@@ -114,7 +131,7 @@ fn what_was_stored_and_is_no_such_thing_is_refused() {
         stored.rows[0].content = content.into();
         assert!(refused(&stored).contains("import at"), "{content}");
     }
-    let mut stored = good.clone();
+    let mut stored = good;
     stored.checkpoint = stored.checkpoint.replace("\"export\"", "\"gold\"");
     assert!(refused(&stored).contains("gold"), "{}", refused(&stored));
     stored.checkpoint.truncate(40);
@@ -148,6 +165,84 @@ fn only_what_is_wanted_is_kept() {
     assert_eq!(window(Quantity::IMPORT_POWER), "-");
 }
 
+/// A device behind the meter says when it counted, which is before a commit, and is heard after it.
+#[test]
+fn what_is_heard_late_is_stored_too() {
+    let mut series = Series::with(small(), None);
+    let mut disk = Disk::default();
+    for (number, reading) in eventful(30).into_iter().enumerate() {
+        let device = Device { medium: Medium::Gas, port: 1, serial: None, at: Some(at(60)), value: 5.into() };
+        let devices = if number > 20 { vec![device] } else { Vec::new() };
+        series.push(Reading { devices, ..reading });
+        disk.store(&mut series);
+    }
+    let again = disk.read(small());
+    assert_eq!(again.rows(Timestamp::EPOCH).rows, series.rows(Timestamp::EPOCH).rows);
+    assert!(again.rows(Timestamp::EPOCH).rows.iter().any(|row| row.channel == "gas"));
+}
+
+#[test]
+fn a_clock_that_was_wrong_leaves_nothing_on_the_disk() {
+    let mut series = Series::with(small(), None);
+    let mut disk = Disk::default();
+    let wrong = (0..30).map(|step| reading(at(360_000 + step * 10), 1_000 + step, 0));
+    let right = (0..800).map(|step| reading(at(step * 10), 1_040 + step, 0));
+    for reading in wrong.chain(right) {
+        series.push(reading);
+        disk.store(&mut series);
+    }
+    let again = disk.read(small());
+    assert_eq!(again.rows(Timestamp::EPOCH).rows, series.rows(Timestamp::EPOCH).rows);
+    assert!(again.rows(Timestamp::EPOCH).rows.iter().all(|row| row.start < at(9_000)));
+}
+
+#[test]
+fn a_channel_that_is_not_wanted_for_a_while_begins_anew() {
+    let both = [Quantity::IMPORT_ENERGY, Quantity::EXPORT_ENERGY];
+    let readings = eventful(250);
+    let mut disk = Disk::default();
+    let mut series = Series::with(small(), Some(&both));
+    for (wanted, from, to) in
+        [(&both[..], 0, 60), (&both[..1], 60, 120), (&both[..], 120, 180), (&both[..], 180, 250)]
+    {
+        series = Series::restore(small(), Some(wanted), &disk.stored()).unwrap();
+        readings[from..to].iter().for_each(|reading| series.push(reading.clone()));
+        disk.store(&mut series);
+    }
+    let energy = |quantity, from: i64, to: i64| {
+        series.window(quantity, at(from), at(to), Span::from_seconds(to - from)).remove(0).value
+    };
+    assert_eq!(energy(both[0], 0, 2_400), Some(720.into()), "all the time");
+    assert_eq!(energy(both[1], 0, 600), None, "what it was before is forgotten");
+    assert_eq!(energy(both[1], 1_260, 2_400), Some(16.into()));
+}
+
+#[test]
+fn another_fine_step_leaves_the_quarters_of_an_hour() {
+    let mut series = Series::with(small(), None);
+    let mut disk = Disk::default();
+    eventful(280).into_iter().for_each(|reading| series.push(reading));
+    disk.store(&mut series);
+    let again = disk.read(small().with_step(Span::from_seconds(10)));
+    let quarters = |series: &Series| {
+        told(&series.window(Quantity::IMPORT_ENERGY, at(0), at(2_700), Span::from_seconds(900)))
+    };
+    assert_eq!(quarters(&again), quarters(&series));
+    assert!(!quarters(&again).contains('-'), "{}", quarters(&again));
+}
+
+#[test]
+fn fine_steps_divide_what_is_asked_for() {
+    let keep = |seconds| Keep::for_span(Span::DAY * 40).with_step(Span::from_seconds(seconds));
+    for (asked, step) in
+        [(1, 1), (2, 2), (7, 1), (10, 10), (15, 15), (25, 5), (45, 15), (60, 60), (90, 30), (900, 60)]
+    {
+        assert_eq!(keep(asked).fine_step, Span::from_seconds(step), "asked for {asked} s");
+    }
+    assert_eq!(keep(10).fine, Span::DAY * 2);
+    assert_eq!(keep(1).fine, Span::from_seconds(17_280), "no more cells than of ten seconds");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
@@ -166,7 +261,7 @@ proptest! {
             let now = reading.at;
             series.push(reading.clone());
             if now - saved >= Span::from_seconds(every) {
-                disk.commit(series.rows(saved));
+                disk.store(&mut series);
                 saved = now;
             }
         }

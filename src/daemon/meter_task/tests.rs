@@ -1,0 +1,180 @@
+//! What a meter task has answered stays as it is, whatever happens to it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::daemon::store::{Sqlite, Store, StoreError};
+use crate::engine::{Snapshot, Write};
+use crate::metering::{Channel, Framing};
+use crate::openadr::message::Decimal;
+use crate::openadr::signature::Seen;
+
+/// What the reports ask; `voltage_l1` and the rate are neither import nor export nor power.
+const ASKED: [&str; 5] =
+    ["import_energy", "net_power", "voltage_l1", "import_energy_rate_2", "import_register"];
+
+fn quantity(word: &str) -> Quantity {
+    Quantity::all().into_iter().find(|quantity| quantity.to_string() == word).unwrap()
+}
+
+fn asked() -> Vec<Quantity> {
+    ASKED.map(quantity).into()
+}
+
+fn settings(folder: &Path) -> MeterSettings {
+    MeterSettings {
+        name: "main".into(),
+        source: MeterSource::File(folder.join("none")),
+        line: LineSettings { baud: 9600, framing: Framing::EightNone },
+        protocol: ProtocolSettings::Sml,
+        refused: folder.join("refused"),
+        counters: folder.join("counters"),
+        keep: Keep::for_span(Span::DAY).with_step(Span::from_seconds(10)),
+        wanted: asked(),
+    }
+}
+
+/// A task on a store, with what that has.
+async fn task_on(folder: &Path, store: StoreHandle) -> MeterTask {
+    let stored = store.series("main").await.unwrap();
+    MeterTask::new(settings(folder), Clock::start(), store, &stored, broadcast::channel(8).0)
+}
+
+/// As after a start.
+async fn started(folder: &Path) -> MeterTask {
+    let (store, _) = StoreHandle::open(&folder.join("ven.db"), "ven-a").unwrap();
+    task_on(folder, store).await
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_767_225_600 + seconds)
+}
+
+/// Every ten seconds, three seconds late.
+fn read(step: i64) -> Reading {
+    let Quantity::Now(voltage) = quantity("voltage_l1") else { unreachable!("it is of an instant") };
+    let values = [
+        (Channel::Import, Decimal::from(5_000_000 + step * 3)),
+        (Channel::ImportRate(2), Decimal::from(70_000 + step)),
+        (Channel::Power, Decimal::from(step % 37)),
+        (voltage, Decimal::new(2_300 + step % 11, 1)),
+    ];
+    Reading { meter: Some("M1".into()), values: values.into(), ..Reading::new(at(step * 10 + 3)) }
+}
+
+/// Asks for everything of that time in steps of ten seconds; no patience where it is not complete.
+async fn ask(task: &mut MeterTask, from: i64, to: i64) -> Vec<Column> {
+    let (answer, mut columns) = oneshot::channel();
+    let points = asked().into_iter().map(|quantity| (RId::new(quantity.to_string()), quantity)).collect();
+    let span = WishedSpan::Window { from: at(from), to: at(to), granularity: Span::from_seconds(10) };
+    task.waiting.push((Collect { points, span, patience: Span::ZERO, answer }, Span::ZERO));
+    task.answer().await;
+    columns.try_recv().unwrap()
+}
+
+fn values(columns: &[Column]) -> usize {
+    columns.iter().flat_map(|column| &column.samples).filter(|sample| sample.value.is_some()).count()
+}
+
+#[tokio::test]
+async fn every_channel_has_its_history_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut task = started(folder.path()).await;
+    for step in 0..200 {
+        task.take(read(step)).await;
+    }
+    task.flush().await;
+    let before = ask(&mut task, 10, 1_900).await;
+    assert_eq!(values(&before), 189 * ASKED.len(), "no gap");
+    drop(task);
+    let mut again = started(folder.path()).await;
+    assert_eq!(ask(&mut again, 10, 1_900).await, before);
+    for step in 200..260 {
+        again.take(read(step)).await;
+    }
+    assert_eq!(ask(&mut again, 10, 1_900).await, before, "nor does it change later");
+    let across = ask(&mut again, 1_900, 2_500).await;
+    assert_eq!(values(&across), 60 * ASKED.len(), "and it goes on without a gap");
+}
+
+/// Nothing is stored but by the answer.
+#[tokio::test]
+async fn a_power_cut_loses_nothing_that_was_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut answered = Vec::new();
+    let mut task = started(folder.path()).await;
+    for step in 0..120 {
+        task.take(read(step)).await;
+        if step % 6 == 5 && step > 6 {
+            let (from, to) = (step * 10 - 60, step * 10);
+            answered.push(((from, to), ask(&mut task, from, to).await));
+        }
+        // The first cut comes at an answer, others somewhere between two.
+        if step % 23 == 11 {
+            std::mem::forget(std::mem::replace(&mut task, started(folder.path()).await));
+            for ((from, to), columns) in &answered {
+                assert_eq!(
+                    &ask(&mut task, *from, *to).await,
+                    columns,
+                    "{from} to {to} after a cut at {step}"
+                );
+            }
+        }
+    }
+    assert_eq!(answered.len(), 19);
+}
+
+/// A store that is full for a while.
+struct Full {
+    file: Sqlite,
+    is_full: Arc<AtomicBool>,
+}
+
+impl Store for Full {
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        self.file.load()
+    }
+    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        self.file.commit(writes)
+    }
+    fn put_series(&mut self, meter: &str, stored: &Stored) -> Result<(), StoreError> {
+        if self.is_full.load(Ordering::SeqCst) {
+            Err(StoreError::Gone)
+        } else {
+            self.file.put_series(meter, stored)
+        }
+    }
+    fn series(&mut self, meter: &str) -> Result<Stored, StoreError> {
+        self.file.series(meter)
+    }
+    fn put_nonces(&mut self, seen: &[Seen], oldest: Timestamp) -> Result<(), StoreError> {
+        self.file.put_nonces(seen, oldest)
+    }
+    fn nonces(&mut self) -> Result<Vec<Seen>, StoreError> {
+        self.file.nonces()
+    }
+}
+
+#[tokio::test]
+async fn a_full_store_is_answered_over_and_filled_up_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let is_full = Arc::new(AtomicBool::new(false));
+    let file = Sqlite::open(&folder.path().join("ven.db"), "ven-a").unwrap();
+    let store = StoreHandle::start(Box::new(Full { file, is_full: is_full.clone() }));
+    let mut task = task_on(folder.path(), store).await;
+    for step in 0..100 {
+        is_full.store((20..90).contains(&step), Ordering::SeqCst);
+        task.take(read(step)).await;
+        let complete = ask(&mut task, step * 10 - 10, step * 10).await;
+        assert!(step < 2 || values(&complete) == ASKED.len(), "it goes on at {step}");
+    }
+    assert!(task.retry_at.is_some() && task.unsaved);
+    task.retry_at = None;
+    task.flush().await;
+    assert!(!task.unsaved);
+    let before = ask(&mut task, 10, 980).await;
+    drop(task);
+    assert_eq!(ask(&mut started(folder.path()).await, 10, 980).await, before);
+}

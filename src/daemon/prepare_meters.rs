@@ -4,7 +4,10 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::config::{Config, ConfigError, MapSource, MeterSection, MeterSource, ReportSection, SecretSource};
+use crate::config::{
+    Config, ConfigError, MapSource, MeterSection, MeterSource, PointOrigin, PointSection, ReportSection,
+    SecretSource,
+};
 use crate::metering::{
     Framing, Keep, Keys, LIST_MODELS, LineSettings, ListModels, ModbusSettings, Protocol, ProtocolSettings,
     PullSettings, PulseFlow, PulseForm, PulseSettings, Quantity, RegisterMap, Sealing,
@@ -64,7 +67,7 @@ pub(super) fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
 
 /// How long what is kept of a meter, as its reports want it.
 fn keep(config: &Config, meter: &str) -> Keep {
-    let asked = |report: &&ReportSection| report.points.iter().any(|point| point.meter == meter);
+    let asked = |report: &&ReportSection| report.points.iter().any(|point| of_meter(point, meter).is_some());
     let reports: Vec<&ReportSection> = config.reports.iter().filter(asked).collect();
     let kept = reports.iter().map(|report| report.kept).max().unwrap_or(Span::DAY);
     let step = reports.iter().map(|report| report.min_period).min().unwrap_or(Span::MINUTE);
@@ -74,12 +77,19 @@ fn keep(config: &Config, meter: &str) -> Keep {
 /// What the reports ask of a meter; pulses are counted on from the register.
 fn wanted(config: &Config, section: &MeterSection) -> Vec<Quantity> {
     let points = config.reports.iter().flat_map(|report| &report.points);
-    let mut wanted: Vec<Quantity> =
-        points.filter(|point| point.meter == section.name).map(|point| point.quantity).collect();
+    let mut wanted: Vec<Quantity> = points.filter_map(|point| of_meter(point, &section.name)).collect();
     if section.protocol == Protocol::S0 {
         wanted.extend([Quantity::IMPORT_ENERGY, Quantity::EXPORT_ENERGY]);
     }
     wanted
+}
+
+/// What a data point says of this meter.
+fn of_meter(point: &PointSection, name: &str) -> Option<Quantity> {
+    match &point.origin {
+        PointOrigin::Meter { meter, quantity } if meter == name => Some(*quantity),
+        PointOrigin::Meter { .. } | PointOrigin::Source(_) => None,
+    }
 }
 
 /// What is set goes before what is usual.

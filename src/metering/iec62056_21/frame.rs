@@ -152,12 +152,12 @@ impl Frames {
         self.has_begun() && self.scanned - self.start() > LONGEST
     }
 
-    /// Without anything begun, only the line matters, and no more of it than an identification may have.
+    /// Beside what has begun only the line matters, and no more of it than an identification may have.
     fn tidy(&mut self) {
+        let line = self.line.max(self.scanned.saturating_sub(IDENTIFICATION));
         let needed = match self.begun {
-            Begun::Nothing => self.line.max(self.scanned.saturating_sub(IDENTIFICATION)),
-            Begun::Block { from, .. } => from.min(self.line),
-            Begun::Lines { from } | Begun::Command { from } => from.min(self.line),
+            Begun::Nothing => line,
+            Begun::Block { from, .. } | Begun::Lines { from } | Begun::Command { from } => from.min(line),
         };
         self.forget(needed);
     }

@@ -180,8 +180,9 @@ fn device(code: ObisCode, devices: &mut Vec<MbusDevice>) -> &mut MbusDevice {
 #[cfg(test)]
 mod tests {
     use super::{MbusDevice, MbusKind, mbus_devices};
+    use crate::metering::checksum::arc;
     use crate::metering::decoder::Decoder as _;
-    use crate::metering::dsmr::{P1Decoder, crc16_arc};
+    use crate::metering::dsmr::P1Decoder;
     use crate::openadr::message::DataQuality;
     use crate::time::Span;
 
@@ -190,7 +191,7 @@ mod tests {
         let clock = if lines[0].starts_with("0-0:1.0.0") { "" } else { "0-0:1.0.0(220206150000W)\r\n" };
         let text = format!("/ABC5X\r\n\r\n{clock}1-0:1.8.0(00000.001*kWh)\r\n{}\r\n!", lines.join("\r\n"));
         let mut decoder = P1Decoder::new(Span::HOUR);
-        decoder.push(format!("{text}{:04X}\r\n", crc16_arc(text.as_bytes())).as_bytes());
+        decoder.push(format!("{text}{:04X}\r\n", arc(text.as_bytes())).as_bytes());
         mbus_devices(&decoder.next().unwrap().unwrap())
     }
 

@@ -7,6 +7,7 @@
 //! Everything here is pure. Numbers are exact decimals from the first byte to the last.
 
 mod channel;
+mod checksum;
 mod ciphered;
 mod decoder;
 mod device;

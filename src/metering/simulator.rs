@@ -4,7 +4,7 @@ use crate::openadr::message::Decimal;
 use crate::time::{Span, Timestamp};
 
 use super::channel::Channel;
-use super::dsmr::crc16_arc;
+use super::checksum::arc;
 use super::reading::Reading;
 
 const SERIAL: &str = "4F50454E4144522D56454E2D53494D";
@@ -110,7 +110,7 @@ impl Simulator {
             "!".into(),
         ];
         let mut telegram = lines.join("\r\n").into_bytes();
-        let crc = crc16_arc(&telegram);
+        let crc = arc(&telegram);
         telegram.extend(format!("{crc:04X}\r\n").bytes());
         telegram
     }

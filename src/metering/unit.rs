@@ -60,6 +60,31 @@ impl MeterUnit {
         Self { measure, prefix: 3 }
     }
 
+    /// By its number in DLMS and SML (IEC 62056-6-2, table of units); nothing where it is one that no telegram needs, or 255: a count.
+    pub(crate) const fn numbered(number: u8) -> Option<Self> {
+        let measure = match number {
+            7 => Measure::Duration,
+            8 => Measure::Angle,
+            9 => Measure::Temperature,
+            // As measured, and corrected.
+            13 | 14 => Measure::Volume,
+            15 | 16 => Measure::Flow,
+            19 => return Some(Self { measure: Measure::Volume, prefix: -3 }),
+            25 => Measure::Heat,
+            27 => Measure::ActivePower,
+            28 => Measure::ApparentPower,
+            29 => Measure::ReactivePower,
+            30 => Measure::ActiveEnergy,
+            31 => Measure::ApparentEnergy,
+            32 => Measure::ReactiveEnergy,
+            33 => Measure::Current,
+            35 => Measure::Voltage,
+            44 => Measure::Frequency,
+            _ => return None,
+        };
+        Some(Self::base(measure))
+    }
+
     /// Reads a unit in any of the spellings that meters use; `None` where it is none that is known.
     ///
     /// Prefixes differ in nothing but their case, and no meter measures in milliwatts: `M` and `m` before a power or an energy are mega.

@@ -7,6 +7,7 @@
 //! The length counts everything between the flags. Nothing is stuffed: a flag may occur inside. Two frames may share the flag between
 //! them, so the one at the end is not taken. HCS and FCS are CRC-16/X-25, low byte first; a frame without information has the FCS alone.
 
+use crate::metering::checksum::x25;
 use crate::metering::decoder::Why;
 
 use super::frames::{Begins, Frame};
@@ -102,27 +103,4 @@ pub(super) fn write(apdu: &[u8], most: usize) -> Vec<u8> {
         bytes.push(FLAG);
     }
     bytes
-}
-
-/// CRC-16/X-25.
-pub(super) fn x25(bytes: &[u8]) -> u16 {
-    const TABLE: [u16; 256] = table();
-    let step = |crc: u16, byte: &u8| (crc >> 8) ^ TABLE[usize::from((crc ^ u16::from(*byte)) & 0xFF)];
-    !bytes.iter().fold(u16::MAX, step)
-}
-
-const fn table() -> [u16; 256] {
-    let mut table = [0; 256];
-    let mut value = 0_u16;
-    while value < 256 {
-        let mut crc = value;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x8408 } else { crc >> 1 };
-            bit += 1;
-        }
-        table[value as usize] = crc;
-        value += 1;
-    }
-    table
 }

@@ -12,12 +12,13 @@
 use crate::metering::decoder::Why;
 use crate::metering::obis::{NOW, ObisCode};
 use crate::metering::telegram::{Object, ObjectValue};
+use crate::metering::unit::MeterUnit;
 use crate::openadr::message::{DataQuality, Decimal};
 
 use super::axdr::Data;
 use super::clock;
 use super::models::{ListModels, Model};
-use super::units::{kind, unit};
+use super::units::kind;
 
 /// The version of a list, where a text stands before all codes.
 const VERSION: ObisCode = ObisCode([1, 1, 0, 2, 129, NOW]);
@@ -196,7 +197,7 @@ fn object(entry: &Entry<'_, '_>, model: Option<&Model>) -> Option<Object> {
         Data::Enum(number) => ObjectValue::Number((*number).into(), None),
         Data::Number(number) => match (entry.scaler_unit, kind(code)) {
             (Some((power, number_of_unit)), _) => match times_ten_to(*number, power) {
-                Some(value) => ObjectValue::Number(value, unit(number_of_unit)),
+                Some(value) => ObjectValue::Number(value, MeterUnit::numbered(number_of_unit)),
                 None => {
                     quality = DataQuality::Bad;
                     ObjectValue::Number(*number, None)

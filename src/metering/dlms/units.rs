@@ -1,32 +1,7 @@
-//! Names units by their numbers (IEC 62056-6-2, table of units), and quantities by their codes.
+//! Names quantities by their codes.
 
 use crate::metering::obis::ObisCode;
 use crate::metering::unit::{Measure, MeterUnit};
-
-/// The unit of that number; nothing where it is one that no telegram needs, or 255: a count.
-pub(super) const fn unit(number: u8) -> Option<MeterUnit> {
-    let measure = match number {
-        7 => Measure::Duration,
-        8 => Measure::Angle,
-        9 => Measure::Temperature,
-        // As measured, and corrected.
-        13 | 14 => Measure::Volume,
-        15 | 16 => Measure::Flow,
-        19 => return Some(MeterUnit { measure: Measure::Volume, prefix: -3 }),
-        25 => Measure::Heat,
-        27 => Measure::ActivePower,
-        28 => Measure::ApparentPower,
-        29 => Measure::ReactivePower,
-        30 => Measure::ActiveEnergy,
-        31 => Measure::ApparentEnergy,
-        32 => Measure::ReactiveEnergy,
-        33 => Measure::Current,
-        35 => Measure::Voltage,
-        44 => Measure::Frequency,
-        _ => return None,
-    };
-    Some(MeterUnit::base(measure))
-}
 
 /// What kind of quantity a code names, whatever the phase: a maker scales all of a kind alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

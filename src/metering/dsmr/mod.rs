@@ -20,7 +20,6 @@ use crate::metering::telegram::Telegram;
 use crate::time::Span;
 
 pub(in crate::metering) use clock::is_summer;
-pub(in crate::metering) use frame::crc16_arc;
 use frame::{Frame, Frames, unsealed};
 #[cfg(test)]
 pub(in crate::metering) use number::Measured;

@@ -9,8 +9,8 @@
 //! A frame should end by a silence of 3.5 characters, but adapters to USB make longer pauses inside one; so the end is where the
 //! length says it is. Replies look alike: nothing in one says which registers it holds.
 
+use crate::metering::checksum::modbus;
 use crate::metering::decoder::Why;
-use crate::metering::dsmr::crc16_arc;
 
 /// The function that reads holding registers.
 pub(super) const HOLDING: u8 = 3;
@@ -29,18 +29,9 @@ const LONGEST: usize = 256;
 /// Most registers that one request may ask for.
 pub(super) const MOST_REGISTERS: u16 = 125;
 
-/// CRC-16/MODBUS: that of DSMR, begun with all bits set, which is the same as the first two bytes inverted.
-fn crc16_modbus(bytes: &[u8]) -> u16 {
-    let mut begun = bytes.to_vec();
-    for byte in begun.iter_mut().take(2) {
-        *byte = !*byte;
-    }
-    crc16_arc(&begun)
-}
-
 /// The frame of these bytes.
 pub(super) fn framed(mut bytes: Vec<u8>) -> Vec<u8> {
-    let crc = crc16_modbus(&bytes);
+    let crc = modbus(&bytes);
     bytes.extend(crc.to_le_bytes());
     bytes
 }
@@ -48,7 +39,7 @@ pub(super) fn framed(mut bytes: Vec<u8>) -> Vec<u8> {
 /// The checksum of a frame: what stands there, and what should.
 fn checksums(frame: &[u8]) -> Option<(u16, u16)> {
     let (bytes, crc) = frame.split_last_chunk::<2>()?;
-    Some((u16::from_le_bytes(*crc), crc16_modbus(bytes)))
+    Some((u16::from_le_bytes(*crc), modbus(bytes)))
 }
 
 /// The checksum fits.
@@ -249,7 +240,7 @@ impl Listening {
 
 #[cfg(test)]
 mod tests {
-    use super::{Listening, Request, Why, crc16_modbus, framed};
+    use super::{Listening, Request, Why, framed, modbus};
 
     const VOLTAGE: Request = Request { unit: 1, function: 4, address: 0, count: 2 };
 
@@ -266,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_that_of_the_standard() {
-        assert_eq!(crc16_modbus(b"123456789"), 0x4B37);
+        assert_eq!(modbus(b"123456789"), 0x4B37);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use crate::metering::decoder::Why;
 use crate::metering::obis::ObisCode;
 use crate::time::Timestamp;
 
-use super::checksum::{kermit, x25};
 use super::tree::{Elements, Item};
+use crate::metering::checksum::{kermit, x25};
 
 /// The tag of a response that lists values.
 const GET_LIST: u32 = 0x0701;

@@ -3,7 +3,6 @@
 //! Sources: BSI TR-03109-1 annex IV (Smart Message Language 1.04), the FNN's specification of basic meters, DIN 43863-5 (numbers
 //! of meters), and recordings of meters for what they do otherwise.
 
-mod checksum;
 // Open for benches/against_sml_rs, which looks at entries where they stand.
 pub(crate) mod message;
 mod objects;

@@ -52,7 +52,7 @@ impl Collector {
 
     /// What cannot be exact as a decimal is left out.
     fn entry(&mut self, entry: &Entry<'_>) {
-        let unit = entry.unit.and_then(unit);
+        let unit = entry.unit.and_then(MeterUnit::numbered);
         let value = match entry.value {
             Item::Signed(value, bytes) => {
                 let unsigned = without_sign(entry.code, value, bytes)
@@ -137,29 +137,6 @@ fn scaled(integer: i128, scaler: i8) -> Option<Decimal> {
     }
     let integer = 10_i128.checked_pow(scale).and_then(|ten| integer.checked_mul(ten))?;
     Decimal::try_from_i128_with_scale(integer, 0).ok()
-}
-
-/// A unit by its number in DLMS (IEC 62056-6-2); the rest have no name here.
-fn unit(number: u8) -> Option<MeterUnit> {
-    let measure = match number {
-        7 => Measure::Duration,
-        8 => Measure::Angle,
-        9 => Measure::Temperature,
-        13 | 14 => Measure::Volume,
-        15 | 16 => Measure::Flow,
-        25 => Measure::Heat,
-        27 => Measure::ActivePower,
-        28 => Measure::ApparentPower,
-        29 => Measure::ReactivePower,
-        30 => Measure::ActiveEnergy,
-        31 => Measure::ApparentEnergy,
-        32 => Measure::ReactiveEnergy,
-        33 => Measure::Current,
-        35 => Measure::Voltage,
-        44 => Measure::Frequency,
-        _ => return None,
-    };
-    Some(MeterUnit::base(measure))
 }
 
 /// The number that is printed on the meter (DIN 43863-5), in groups: medium, maker, block, number (`1 ISK 00 12345678`). What has

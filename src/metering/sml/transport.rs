@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use crate::metering::decoder::Why;
 
-use super::checksum::x25;
+use crate::metering::checksum::x25;
 
 /// No file is longer: meters send a few hundred bytes.
 pub(super) const LONGEST: usize = 8 * 1024;

@@ -1,7 +1,7 @@
 //! Writes SML: elements, messages, and files in their transport.
 
-use super::checksum::x25;
 use super::transport::ESCAPE;
+use crate::metering::checksum::x25;
 
 /// Writes the elements of a message one after the other.
 #[derive(Debug, Default)]

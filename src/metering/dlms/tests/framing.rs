@@ -1,7 +1,8 @@
 //! HDLC, M-Bus and blocks: what is joined, and what is told of the rest.
 
-use super::super::hdlc::{self, x25};
+use super::super::hdlc;
 use super::*;
+use crate::metering::checksum::x25;
 
 /// A message of our own; every one is another.
 fn message(second: i64) -> Vec<u8> {

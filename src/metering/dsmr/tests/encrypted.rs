@@ -8,6 +8,7 @@ use super::fuzz::{damage, the_same_in_any_pieces};
 use super::samples::{expected, objects_that_differ};
 use super::{PIECES, t, told};
 use crate::metering::Simulator;
+use crate::metering::checksum::arc;
 use crate::metering::ciphered::{CounterGuard, Keys, Opener, Security, SystemTitle, seal};
 use crate::metering::decoder::{Decoder as _, Why};
 use crate::metering::dsmr::{LUXEMBOURG_AUTHENTICATION_KEY, P1Decoder, P1Telegram};
@@ -62,7 +63,7 @@ fn said(decoder: impl Fn() -> P1Decoder, bytes: &[u8]) -> Vec<Result<u32, Why>> 
 fn text(kilowatt_hours: u32) -> Vec<u8> {
     let text =
         format!("/Lux5X\r\n\r\n0-0:1.0.0(260115080000W)\r\n1-0:1.8.0({kilowatt_hours:06}.000*kWh)\r\n!");
-    let crc = super::super::crc16_arc(text.as_bytes());
+    let crc = arc(text.as_bytes());
     format!("{text}{crc:04X}\r\n").into_bytes()
 }
 

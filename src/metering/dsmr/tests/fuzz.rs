@@ -3,8 +3,9 @@
 use super::{decoder, objects, t, told};
 use crate::dice::Dice;
 use crate::metering::Simulator;
+use crate::metering::checksum::arc;
 use crate::metering::decoder::{Decoder as _, Why};
-use crate::metering::dsmr::{P1Decoder, P1Telegram, crc16_arc};
+use crate::metering::dsmr::{P1Decoder, P1Telegram};
 use crate::metering::tests::fuzzing::rounds;
 use crate::time::Span;
 
@@ -108,7 +109,7 @@ fn everything() -> Vec<u8> {
         "!",
     ];
     let text = lines.join("\r\n").into_bytes();
-    let crc = crc16_arc(&text);
+    let crc = arc(&text);
     [&text[..], format!("{crc:04X}\r\n").as_bytes()].concat()
 }
 

@@ -2,9 +2,10 @@
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
-use super::super::{P1Telegram, crc16_arc};
+use super::super::P1Telegram;
 use super::{PIECES, decoded, decoder, outcomes, t, telegrams};
 use crate::metering::channel::Channel;
+use crate::metering::checksum::arc;
 use crate::metering::decoder::Decoder as _;
 use crate::metering::decoder::Why;
 use crate::metering::{Quantity, Reading, Series, Simulator};
@@ -57,7 +58,7 @@ fn the_clock_of_the_meter_is_the_time_where_it_is_near_ours() {
 fn a_meter_whose_clock_was_never_set_works_on_ours() {
     let telegram = |clock: &str, tenths: u32| {
         let text = format!("/ABC5X\r\n\r\n0-0:1.0.0({clock})\r\n1-0:1.8.0(00001.{tenths}*kWh)\r\n!");
-        format!("{text}{:04X}\r\n", crc16_arc(text.as_bytes()))
+        format!("{text}{:04X}\r\n", arc(text.as_bytes()))
     };
     for clock in ["000101000000W", "000101010000W", "010101010000W", "700101010000W", "632525252525W"] {
         let mut series = Series::new(Span::DAY);
@@ -159,7 +160,7 @@ fn what_looks_like_a_start_inside_a_telegram_is_none() {
 #[test]
 fn a_short_checksum_at_the_end_of_a_line_waits_for_silence_only() {
     let text = b"/NWA-X\r\n\r\n0-1:24.1.0(004)\r\n!".to_vec();
-    let crc = crc16_arc(&text);
+    let crc = arc(&text);
     let telegram = [&text[..], format!("{crc:X}").as_bytes()].concat();
     assert_eq!(telegrams(&telegram, 1).len(), 1);
     let lower = [&text[..], format!("{crc:04x}\0").as_bytes()].concat();
@@ -248,7 +249,7 @@ fn two_telegrams_that_have_run_into_each_other_are_not_one() {
         let text = format!(
             "/ABC5X\r\n\r\n{line}\r\n1-0:1.8.0(1*kWh)\r\n/ABC5X\r\n\r\n{line}\r\n1-0:1.8.0(2*kWh)\r\n!"
         );
-        let telegram = format!("{text}{:04X}\r\n", crc16_arc(text.as_bytes()));
+        let telegram = format!("{text}{:04X}\r\n", arc(text.as_bytes()));
         assert_eq!(decoded(telegram.as_bytes(), 64), [Err(Why::Cut)]);
     }
 }

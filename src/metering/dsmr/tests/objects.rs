@@ -1,7 +1,7 @@
 //! What the lines of each country's meters say, as objects.
 
 use super::telegrams;
-use crate::metering::dsmr::crc16_arc;
+use crate::metering::checksum::arc;
 use crate::metering::telegram::{Object, ObjectValue};
 use crate::openadr::message::DataQuality;
 
@@ -14,7 +14,7 @@ fn objects_at(clock: &str, lines: &str) -> Vec<Object> {
     let text = format!("/ABC5X\r\n\r\n1-0:2.8.0(00000.001*kWh)\r\n{clock}{lines}\r\n!");
     // As Latin-1, as it comes from a line.
     let mut bytes: Vec<u8> = text.chars().map(|c| u8::try_from(c).unwrap()).collect();
-    bytes.extend(format!("{:04X}\r\n", crc16_arc(&bytes)).bytes());
+    bytes.extend(format!("{:04X}\r\n", arc(&bytes)).bytes());
     let [telegram] = &telegrams(&bytes, 64)[..] else { panic!("{lines}") };
     telegram.general().objects.split_off(if clock.is_empty() { 1 } else { 2 })
 }

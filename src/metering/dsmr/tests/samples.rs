@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::super::{Measured, P1Telegram, crc16_arc};
+use super::super::{Measured, P1Telegram};
 use super::{PIECES, decoded, t, telegrams};
 use crate::metering::channel::Channel;
+use crate::metering::checksum::arc;
 use crate::metering::decoder::Why;
 use crate::metering::obis::ObisCode;
 use crate::metering::reading::Reading;
@@ -90,7 +91,7 @@ fn with_right_crc(mut bytes: Vec<u8>, expected: &Json) -> Vec<u8> {
     if expected["crc"] == "mismatch" {
         let end = usize::try_from(expected["frame"]["end_mark"].as_u64().unwrap()).unwrap();
         bytes.truncate(end + 1);
-        let crc = crc16_arc(&bytes);
+        let crc = arc(&bytes);
         bytes.extend(format!("{crc:04X}\r\n").bytes());
     }
     bytes

@@ -1,9 +1,9 @@
 //! Damaged lines: no good file is lost with a bad one, and what is wrong is said.
 
-use super::super::checksum::x25;
 use super::super::transport::LONGEST;
 use super::super::{SmlDecoder, SmlReading, sml_file};
 use super::{PIECES, Writer, decoded, list, message, telegrams, transport, usual};
+use crate::metering::checksum::x25;
 use crate::metering::decoder::{Decoder as _, Why};
 
 fn sample(second: u32) -> Vec<u8> {

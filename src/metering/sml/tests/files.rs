@@ -2,12 +2,12 @@
 
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
-use super::super::checksum::kermit;
 use super::super::message::{Checksums, Entry, Part, read};
 use super::super::tree::Item;
 use super::super::{SmlReading, sml_file};
 use super::{Writer, decoded, entry, file, list, message, telegrams, transport, usual};
 use crate::metering::Channel;
+use crate::metering::checksum::kermit;
 use crate::metering::decoder::Why;
 use crate::metering::obis::ObisCode;
 use crate::metering::reading::Reading;

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use dsmr5::{OBIS, Reader};
 
-use crate::metering::{Decoder as _, P1Decoder};
+use crate::metering::Decoder as _;
+use crate::metering::ciphered::Opener;
+use crate::metering::dsmr::P1Decoder;
 use crate::time::Span;
 
 #[path = "../../../src/metering/mod.rs"]
@@ -66,7 +68,7 @@ fn seconds<T>(work: impl FnOnce() -> T) -> f64 {
 
 /// How many telegrams there are, and the sum of their first registers in Wh.
 fn ours(stream: &[u8]) -> (u32, f64) {
-    let mut decoder = P1Decoder::new(Span::HOUR);
+    let mut decoder = P1Decoder::encrypted(Span::HOUR, Opener::default());
     let (mut count, mut sum) = (0, 0.0);
     for piece in stream.chunks(PIECE) {
         decoder.push(piece);

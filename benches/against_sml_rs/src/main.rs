@@ -25,7 +25,8 @@ pub mod time;
 
 use metering::sml::message::Part;
 use metering::sml::tree::Item;
-use metering::{SmlDecoder, SmlReading, sml_file};
+use metering::sml::SmlDecoder;
+use metering::{SmlReading, sml_file};
 
 /// Bytes of the stream, about.
 const BYTES: usize = 16 << 20;

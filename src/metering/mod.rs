@@ -44,7 +44,9 @@ pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
 pub(crate) use dlms::{BUILT_IN as LIST_MODELS, HanSimulator, ListModels};
 pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode};
 pub(crate) use meter_clock::MeterClock;
-pub(crate) use modbus::{BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, likeness};
+pub(crate) use modbus::{
+    BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, framed as modbus_frame, likeness,
+};
 pub(crate) use obis::ObisCode;
 pub(crate) use protocol::{Protocol, ProtocolSettings, Sealing};
 pub(crate) use pulses::PulseForm;

@@ -213,6 +213,11 @@ impl Framing {
         ("8N2", Self::EightNoneTwo),
         ("7E1", Self::SevenEven),
     ];
+
+    /// By the word of the configuration.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, framing)| *framing)
+    }
 }
 
 impl fmt::Display for Framing {

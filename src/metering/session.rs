@@ -129,7 +129,7 @@ impl Player {
                 Step::Said { from: Side::Host, hex, .. } => turns.push_back(Turn::Hear(octets(hex)?)),
                 Step::Said { from: Side::Meter, hex, baud, format } => turns.push_back(Turn::Say(Said {
                     after: Span::ZERO,
-                    line: baud.zip(framing(format.as_deref().unwrap_or("7E1"))).map(line),
+                    line: baud.zip(Framing::named(format.as_deref().unwrap_or("7E1"))).map(line),
                     bytes: octets(hex)?,
                 })),
                 Step::Asked { host_hex, reply } => {
@@ -193,16 +193,6 @@ impl Turn {
 
 fn line((baud, framing): (u32, Framing)) -> LineSettings {
     LineSettings { baud, framing }
-}
-
-fn framing(word: &str) -> Option<Framing> {
-    match word {
-        "8N1" => Some(Framing::EightNone),
-        "8E1" => Some(Framing::EightEven),
-        "8N2" => Some(Framing::EightNoneTwo),
-        "7E1" => Some(Framing::SevenEven),
-        _ => None,
-    }
 }
 
 /// The bytes in hexadecimal digits.

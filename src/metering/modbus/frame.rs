@@ -29,8 +29,8 @@ const LONGEST: usize = 256;
 /// Most registers that one request may ask for.
 pub(super) const MOST_REGISTERS: u16 = 125;
 
-/// The frame of these bytes.
-pub(super) fn framed(mut bytes: Vec<u8>) -> Vec<u8> {
+/// The frame of these bytes: the checksum goes behind them.
+pub(crate) fn framed(mut bytes: Vec<u8>) -> Vec<u8> {
     let crc = modbus(&bytes);
     bytes.extend(crc.to_le_bytes());
     bytes

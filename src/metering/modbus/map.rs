@@ -173,17 +173,6 @@ fn all_differ(registers: &[Register]) -> Result<(), BadMap> {
     Ok(())
 }
 
-/// Reads `8N1`.
-fn framing(text: &str) -> Option<Framing> {
-    Some(match text {
-        "8N1" => Framing::EightNone,
-        "8E1" => Framing::EightEven,
-        "8N2" => Framing::EightNoneTwo,
-        "7E1" => Framing::SevenEven,
-        _ => return None,
-    })
-}
-
 impl WrittenRegister {
     /// Of a recorded session.
     fn of(recorded: &RecordedRegister) -> Self {
@@ -213,7 +202,7 @@ impl WrittenMap {
         if self.serial.baud == 0 {
             return Err(key("baud", "above zero"));
         }
-        let framing = framing(&self.serial.framing)
+        let framing = Framing::named(&self.serial.framing)
             .ok_or_else(|| key("framing", "\"8N1\", \"8E1\", \"8N2\" or \"7E1\""))?;
         let registers =
             self.registers.iter().map(|register| self.register(register)).collect::<Result<Vec<_>, _>>()?;

@@ -14,6 +14,7 @@ mod simulator;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use frame::framed;
 pub(crate) use map::{BUILT_IN, RegisterMap, likeness};
 pub(crate) use poll::{ModbusDecoder, ModbusSettings};
 pub(crate) use recorded::RecordedSession;

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::metering::{
     Act, BUILT_IN, Decoder, Framing, LineSettings, ModbusSettings, ProtocolSettings, RegisterMap, Why,
-    likeness,
+    likeness, modbus_frame,
 };
 use crate::time::Span;
 
@@ -86,7 +86,7 @@ pub(super) async fn ask_modbus(line: &mut impl Line, until: Span) -> io::Result<
 /// Whether a meter of that address says anything to a request, be it that it has no such register.
 async fn answers(line: &mut impl Line, unit: u8) -> io::Result<bool> {
     // The first register that is an input: every meter has it, or says so.
-    let request = framed(&[unit, 4, 0, 0, 0, 2]);
+    let request = modbus_frame(vec![unit, 4, 0, 0, 0, 2]);
     line.send(&request).await?;
     let until = line.now() + ANSWER_WITHIN;
     let mut heard = Vec::new();
@@ -101,20 +101,12 @@ async fn answers(line: &mut impl Line, unit: u8) -> io::Result<bool> {
         };
         if let Some(frame) = answer.get(..length)
             && let Some((body, _)) = frame.split_last_chunk::<2>()
-            && framed(body) == frame
+            && modbus_frame(body.to_vec()) == frame
         {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-/// A body with the checksum behind it (CRC-16/MODBUS, low byte first).
-fn framed(body: &[u8]) -> Vec<u8> {
-    let crc = body.iter().fold(0xFFFF_u16, |crc, byte| {
-        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 })
-    });
-    body.iter().copied().chain(crc.to_le_bytes()).collect()
 }
 
 /// Which map fits: the one by which the meter says most of what can be true.

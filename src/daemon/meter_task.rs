@@ -169,8 +169,7 @@ impl MeterTask {
                     self.steps.insert(step);
                 }
                 Event::Order(Some(Order::Finish(done))) => {
-                    self.retry_at = None;
-                    self.flush().await;
+                    self.store_changes().await;
                     self.keep_counters().await;
                     // Whoever wanted to know may be gone.
                     done.send(()).ok();
@@ -279,12 +278,15 @@ impl MeterTask {
         }
     }
 
-    /// Stores what has changed; what the store does not take is tried again, with all that comes until then.
+    /// Stores what has changed, but for a while after the store has failed: all that comes until then waits with it.
     async fn flush(&mut self) {
-        let now = self.clock.now();
-        if self.retry_at.is_some_and(|at| now.since_start < at) {
-            return;
+        if self.retry_at.is_none_or(|at| at <= self.clock.now().since_start) {
+            self.store_changes().await;
         }
+    }
+
+    async fn store_changes(&mut self) {
+        let now = self.clock.now();
         self.saved_at = now.wall;
         if !self.unsaved {
             return;
@@ -331,7 +333,8 @@ impl MeterTask {
         if answers.is_empty() {
             return;
         }
-        self.flush().await;
+        // Even where the store has just failed: by now it may work, and then the report leaves.
+        self.store_changes().await;
         for (answer, columns) in answers {
             // Whoever asked may have given up.
             drop(answer.send(columns));

@@ -29,7 +29,10 @@ mod daemon;
 #[expect(clippy::print_stderr, reason = "a seed is printed, so that a failure can be repeated")]
 mod dice;
 mod engine;
+pub mod fact;
 pub mod handler;
+#[cfg(feature = "daemon")]
+mod hook;
 mod metering;
 #[cfg(feature = "daemon")]
 pub mod mock_meter;

@@ -1,0 +1,62 @@
+//! What others may know happened, in the form in which they see it.
+//!
+//! A [`Fact`] has a topic of the [`topic::CATALOGUE`], a subject and data; hooks, monitors and plugins read the same facts.
+
+mod pattern;
+pub(crate) mod topic;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+pub(crate) use pattern::{BadTopic, Topics};
+pub(crate) use topic::Class;
+
+use crate::time::Timestamp;
+
+/// Something that happened, as it was when it happened; it never changes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Fact {
+    /// A UUID of version 7 (RFC 9562), the same at every delivery.
+    pub id: String,
+    /// Counts up in this installation; the cursor of those who read.
+    pub seq: u64,
+    /// What kind of thing happened, as `event.started`; `x.<plugin>.` before those of plugins.
+    pub topic: String,
+    /// What it happened to: an eventID, the name of a meter, a report request.
+    pub subject: Option<String>,
+    /// When it happened.
+    pub time: Timestamp,
+    /// All that is known of it, an object.
+    pub data: Map<String, Value>,
+}
+
+impl Fact {
+    /// How it is kept.
+    #[must_use]
+    pub(crate) fn class(&self) -> Class {
+        topic::class(&self.topic)
+    }
+
+    /// Bytes that it takes in memory, about.
+    #[must_use]
+    pub(crate) fn weight(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            32 + match value {
+                Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+                Value::String(text) => text.len(),
+                Value::Array(values) => values.iter().map(of).sum(),
+                Value::Object(members) => members.iter().map(|(name, value)| name.len() + of(value)).sum(),
+            }
+        }
+        let members: usize = self.data.iter().map(|(name, value)| name.len() + of(value)).sum();
+        128 + self.topic.len() + self.subject.as_ref().map_or(0, String::len) + members
+    }
+}
+
+/// A fact before it has its place in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Draft {
+    pub(crate) topic: String,
+    pub(crate) subject: Option<String>,
+    pub(crate) data: Map<String, Value>,
+}

@@ -1,0 +1,8 @@
+//! Knows what is told to whom, in which words and when: everything about a hook but the wire.
+//!
+//! ```text
+//! fact -> topics, filter -> queue (order, batches, retries) -> rendered message -> a sink, which says what came of it
+//! ```
+
+pub(crate) mod outcome;
+pub(crate) mod settings;

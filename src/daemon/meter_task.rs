@@ -6,7 +6,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
@@ -18,13 +18,13 @@ use crate::notice::Notice;
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
 use crate::time::{Span, Timestamp};
 
+use super::bus::Bus;
 use super::clock::Clock;
 use super::counters;
 use super::meter_health::{Health, Told};
 use super::meter_source::{Fed, FeedSettings, feed};
 use super::refused::RefusedRing;
 use super::store::StoreHandle;
-use super::ven_task::tell;
 
 /// Readings are stored this often at least; what a power cut takes is less.
 const FLUSH_EVERY: Span = Span::from_seconds(300);
@@ -78,7 +78,7 @@ pub(crate) struct MeterTask {
     settings: MeterSettings,
     clock: Clock,
     store: StoreHandle,
-    notices: broadcast::Sender<Notice>,
+    bus: Bus,
     series: Series,
     /// Something was read that is not stored.
     unsaved: bool,
@@ -107,7 +107,7 @@ impl MeterTask {
         clock: Clock,
         store: StoreHandle,
         stored: &Stored,
-        notices: broadcast::Sender<Notice>,
+        bus: Bus,
     ) -> Self {
         let (meter, wanted) = (&settings.name, Some(settings.wanted.as_slice()));
         let series = Series::restore(settings.keep, wanted, stored).unwrap_or_else(|error| {
@@ -132,7 +132,7 @@ impl MeterTask {
             settings,
             clock,
             store,
-            notices,
+            bus,
             series,
             unsaved: false,
             saved_at: now.wall,
@@ -222,14 +222,14 @@ impl MeterTask {
                 }
                 self.look_for_pin(telegram.quality == PIN_MISSING);
                 if self.health.good() {
-                    tell(&self.notices, Notice::MeterOnline { meter });
+                    self.bus.tell(Notice::MeterOnline { meter });
                 }
                 self.take(Reading::of(&telegram, received)).await;
             }
             Fed::Refused(refused) => self.refused(&refused),
             Fed::Trouble(trouble) => {
                 if self.health.bad(&trouble, self.clock.now().since_start) {
-                    tell(&self.notices, Notice::MeterOffline { meter, why: trouble.to_string() });
+                    self.bus.tell(Notice::MeterOffline { meter, why: trouble.to_string() });
                 }
             }
             Fed::Counters(counters) => self.counters = Some(counters),
@@ -256,10 +256,10 @@ impl MeterTask {
         self.refused.keep(now, refused);
         let (meter, why) = (self.settings.name.clone(), &refused.why);
         match self.health.refused(why, now.since_start) {
-            Told::First => tell(&self.notices, Notice::MeterRejected { meter, why: why.to_string() }),
+            Told::First => self.bus.tell(Notice::MeterRejected { meter, why: why.to_string() }),
             Told::Again(count) => {
                 let why = format!("{why}; {count} like this since it was last told");
-                tell(&self.notices, Notice::MeterRejected { meter, why });
+                self.bus.tell(Notice::MeterRejected { meter, why });
             }
             Told::Not => {}
         }
@@ -267,7 +267,7 @@ impl MeterTask {
 
     async fn take(&mut self, reading: Reading) {
         let meter = self.settings.name.clone();
-        tell(&self.notices, Notice::MeterReading { meter, summary: reading.to_string() });
+        self.bus.tell(Notice::MeterReading { meter, summary: reading.to_string() });
         let at = reading.at;
         let before = std::mem::replace(&mut self.read_at, at);
         self.unsaved = true;

@@ -13,6 +13,7 @@
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
 //! database.
 
+mod bus;
 mod certificates;
 pub(crate) mod clock;
 pub(crate) mod control;
@@ -21,6 +22,7 @@ mod courier;
 pub(crate) mod entropy;
 mod examine;
 mod examine_push;
+mod fact_keeper;
 mod handler_seat;
 pub(crate) mod journal;
 mod meter_health;

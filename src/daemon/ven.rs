@@ -17,11 +17,13 @@ use crate::openadr::xml::Limits;
 use crate::report_source::ReportSource;
 use crate::rules::RulesHandler;
 
+use super::bus::Bus;
 use super::certificates::{Keeper, LOOK};
 use super::clock::Clock;
 use super::control::Desk;
 use super::courier::Courier;
 use super::entropy;
+use super::fact_keeper::{self, RETENTION};
 use super::handler_seat::{DynHandler, HandlerSeat};
 use super::journal::{FOLDER, Journal};
 use super::meter_task::{MeterSettings, MeterTask, Order};
@@ -37,8 +39,6 @@ use super::writer::Writer;
 
 /// The file of the store, in `[ven] state`.
 const STORE: &str = "ven.db";
-/// Notices that a slow listener may be behind before it misses some, and is told so.
-const BACKLOG: usize = 1024;
 /// Pushed messages that may wait for the engine.
 const PUSHES: usize = 16;
 /// Orders that may wait for a meter.
@@ -119,17 +119,17 @@ impl VenBuilder {
         let state = config.ven.state.clone();
         let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
         std::fs::create_dir_all(&state).map_err(unusable)?;
-        let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name)?;
         let clock = Clock::start();
+        let bus = Bus::new(clock);
+        let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name, bus.clone())?;
         let (inputs, waiting) = mpsc::unbounded_channel();
-        let (notices, _) = broadcast::channel(BACKLOG);
         let (messages, outbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::channel(PUSHES);
         let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
         let handler = self.handler.unwrap_or_else(|| Arc::new(rules));
         let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
-        let orders = start_meters(prepared.meters, clock, &store, &notices).await?;
-        let others = SourceSeat::new(others, &notices).map_err(system)?;
+        let orders = start_meters(prepared.meters, clock, &store, &bus).await?;
+        let others = SourceSeat::new(others, &bus).map_err(system)?;
         let mut meters = Meters::new(orders, others, point_sources(&config), clock, inputs.clone());
         for request in snapshot.requests.values() {
             meters.expect_step(request.granularity);
@@ -142,7 +142,7 @@ impl VenBuilder {
             prepared.gate,
             clock,
             store.clone(),
-            Journal::start(state.join(FOLDER), &config.journal, clock, notices.clone()),
+            Journal::start(state.join(FOLDER), &config.journal, clock, bus.clone()),
         ));
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
         let courier = Courier { client, held, scribe: scribe.clone() };
@@ -151,15 +151,18 @@ impl VenBuilder {
             let server = PushServer::bind(push.listen).await;
             let server = server
                 .map_err(|error| StartError::System(format!("[push] listen {}: {error}", push.listen)))?;
-            let desk = PushDesk { path: push.path, scribe, pushes, notices: notices.clone() };
+            let desk = PushDesk { path: push.path, scribe, pushes, bus: bus.clone() };
             let gone = inputs.clone();
             tokio::spawn(server.run(desk, async move { gone.closed().await }));
         }
         let gone = inputs.clone();
         let gone = async move { gone.closed().await };
-        let keeper = Keeper::new(config, clock, notices.clone(), credentials);
+        let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
         tokio::spawn(keeper.run(LOOK, gone));
+        let gone = inputs.clone();
+        let gone = async move { gone.closed().await };
+        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, RETENTION, gone));
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let engine = Engine::new(prepared.settings, snapshot, seed);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -171,7 +174,7 @@ impl VenBuilder {
             meters,
             desk: Desk::open(&state),
             messages,
-            notices: notices.clone(),
+            bus: bus.clone(),
             writer: Writer::default(),
             pushes: Pushes::new(pushed),
         };
@@ -179,7 +182,7 @@ impl VenBuilder {
             // Dropping the handle stops the VEN too.
             drop(stopped.await);
         }));
-        Ok(VenHandle { inputs, notices, read_certificates, stop: Some(stop), task })
+        Ok(VenHandle { inputs, bus, read_certificates, stop: Some(stop), task })
     }
 }
 
@@ -188,14 +191,14 @@ async fn start_meters(
     meters: Vec<MeterSettings>,
     clock: Clock,
     store: &StoreHandle,
-    notices: &broadcast::Sender<Notice>,
+    bus: &Bus,
 ) -> Result<BTreeMap<String, mpsc::Sender<Order>>, StartError> {
     let mut orders = BTreeMap::new();
     for settings in meters {
         let stored = store.series(&settings.name).await?;
         let (order, waiting) = mpsc::channel(ORDERS);
         orders.insert(settings.name.clone(), order);
-        let meter = MeterTask::new(settings, clock, store.clone(), &stored, notices.clone());
+        let meter = MeterTask::new(settings, clock, store.clone(), &stored, bus.clone());
         tokio::spawn(meter.run(waiting));
     }
     Ok(orders)
@@ -221,7 +224,7 @@ fn point_sources(config: &Config) -> BTreeMap<(ReportSpecifierId, RId), PointSou
 #[derive(Debug)]
 pub struct VenHandle {
     inputs: mpsc::UnboundedSender<Input>,
-    notices: broadcast::Sender<Notice>,
+    bus: Bus,
     read_certificates: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -231,7 +234,7 @@ impl VenHandle {
     /// Everything that happens from now on. A listener that is more than a thousand notices behind misses the oldest, and is told how many.
     #[must_use]
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
-        self.notices.subscribe()
+        self.bus.listen()
     }
 
     /// Changes the decision about an event, in a person's name; nothing happens where the event is not known or over.

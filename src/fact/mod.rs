@@ -58,5 +58,20 @@ impl Fact {
 pub(crate) struct Draft {
     pub(crate) topic: String,
     pub(crate) subject: Option<String>,
+    /// When it happened.
+    pub(crate) time: Timestamp,
     pub(crate) data: Map<String, Value>,
+}
+
+impl Draft {
+    /// The fact that a notice tells of.
+    pub(crate) fn of(notice: &crate::notice::Notice, time: Timestamp) -> Self {
+        let data = Map::from_iter([("text".to_owned(), Value::from(notice.to_string()))]);
+        Self { topic: "system.notice".to_owned(), subject: None, time, data }
+    }
+
+    /// How it is kept.
+    pub(crate) fn class(&self) -> Class {
+        topic::class(&self.topic)
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::daemon::store::{Sqlite, Store, StoreError};
+use crate::daemon::store::{FactLog, Sqlite, Store, StoreError, Told};
 use crate::engine::{Snapshot, Write};
 use crate::metering::{Channel, Framing};
 use crate::openadr::message::Decimal;
@@ -39,12 +39,12 @@ fn settings(folder: &Path) -> MeterSettings {
 /// A task on a store, with what that has.
 async fn task_on(folder: &Path, store: StoreHandle) -> MeterTask {
     let stored = store.series("main").await.unwrap();
-    MeterTask::new(settings(folder), Clock::start(), store, &stored, broadcast::channel(8).0)
+    MeterTask::new(settings(folder), Clock::start(), store, &stored, Bus::new(Clock::start()))
 }
 
 /// As after a start.
 async fn started(folder: &Path) -> MeterTask {
-    let (store, _) = StoreHandle::open(&folder.join("ven.db"), "ven-a").unwrap();
+    let (store, _) = StoreHandle::open(&folder.join("ven.db"), "ven-a", Bus::new(Clock::start())).unwrap();
     task_on(folder, store).await
 }
 
@@ -136,8 +136,11 @@ impl Store for Full {
     fn load(&mut self) -> Result<Snapshot, StoreError> {
         self.file.load()
     }
-    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
-        self.file.commit(writes)
+    fn commit(&mut self, writes: &[Write], told: &[Told]) -> Result<(), StoreError> {
+        self.file.commit(writes, told)
+    }
+    fn facts(&mut self) -> FactLog<'_> {
+        self.file.facts()
     }
     fn put_series(&mut self, meter: &str, stored: &Stored) -> Result<(), StoreError> {
         if self.is_full.load(Ordering::SeqCst) {
@@ -162,7 +165,8 @@ async fn a_full_store_is_answered_over_and_filled_up_with_the_first_answer_after
     let folder = tempfile::tempdir().unwrap();
     let is_full = Arc::new(AtomicBool::new(false));
     let file = Sqlite::open(&folder.path().join("ven.db"), "ven-a").unwrap();
-    let store = StoreHandle::start(Box::new(Full { file, is_full: is_full.clone() }));
+    let store =
+        StoreHandle::start(Box::new(Full { file, is_full: is_full.clone() }), Bus::new(Clock::start()));
     let mut task = task_on(folder.path(), store).await;
     for step in 0..100 {
         is_full.store((20..90).contains(&step), Ordering::SeqCst);

@@ -1,0 +1,39 @@
+//! Carries messages of hooks to those who want them, one file for each way.
+//!
+//! A sink tries once and says what came of it; when it is tried again, and what that means for other messages, is decided elsewhere.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::fact::Fact;
+use crate::hook::outcome::Try;
+use crate::time::Timestamp;
+
+/// Something to deliver.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    /// The same at every try; of a message about one fact, the fact's.
+    pub(crate) id: String,
+    /// What it tells of, in order; never empty.
+    pub(crate) facts: Vec<Arc<Fact>>,
+    /// In the words that the hook wants.
+    pub(crate) body: Vec<u8>,
+    pub(crate) content_type: String,
+    /// When this try begins.
+    pub(crate) at: Timestamp,
+}
+
+/// What is on its way.
+pub(crate) type Delivering<'s> = Pin<Box<dyn Future<Output = Try> + Send + 's>>;
+
+/// Tries to deliver.
+pub(crate) trait Sink: Send {
+    /// Tries once. Whoever calls gives up after the hook's `timeout`, and drops what this has returned.
+    fn deliver<'s>(&'s mut self, message: &'s Message) -> Delivering<'s>;
+
+    /// Says goodbye, where that is due.
+    fn close(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {})
+    }
+}

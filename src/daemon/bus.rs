@@ -225,10 +225,12 @@ impl Bus {
         self.log().takers = takers;
     }
 
-    /// Who gets deliveries of facts of this topic.
-    pub(crate) fn takers(&self, topic: &str) -> Vec<String> {
+    /// Who is to tell this fact. That a hook fails, it does not tell itself: it would never end.
+    pub(crate) fn takers(&self, fact: &Fact) -> Vec<String> {
+        let of_itself = |name: &str| fact.topic.starts_with("hook.") && fact.subject.as_deref() == Some(name);
         let log = self.log();
-        log.takers.iter().filter(|(_, topics)| topics.pick(topic)).map(|(name, _)| name.clone()).collect()
+        let takers = log.takers.iter().filter(|(name, topics)| topics.pick(&fact.topic) && !of_itself(name));
+        takers.map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -379,11 +381,16 @@ mod tests {
     }
 
     #[test]
-    fn takers_are_found_by_topic() {
+    fn takers_are_found_by_topic_and_no_hook_tells_of_itself() {
         let bus = Bus::new(Clock::start());
-        let topics = |pattern| Topics::parse([pattern]).unwrap();
-        bus.set_takers(vec![("a".into(), topics("event.*")), ("b".into(), topics("x.**"))]);
-        assert_eq!(bus.takers("event.started"), ["a"]);
-        assert!(bus.takers("opt.decided").is_empty());
+        let topics = |patterns: &[&str]| Topics::parse(patterns.iter().copied()).unwrap();
+        bus.set_takers(vec![("a".into(), topics(&["event.*", "hook.*"])), ("b".into(), topics(&["hook.*"]))]);
+        let takers = |topic: &str, subject: &str| {
+            let reservation = bus.reserve(vec![Draft { subject: Some(subject.into()), ..draft(topic, "") }]);
+            bus.takers(&reservation.facts()[0])
+        };
+        assert_eq!(takers("event.started", "e1"), ["a"]);
+        assert!(takers("opt.decided", "e1").is_empty());
+        assert_eq!(takers("hook.failing", "a"), ["b"]);
     }
 }

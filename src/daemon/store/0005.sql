@@ -22,8 +22,11 @@ CREATE TABLE delivery (
     hook TEXT NOT NULL,            -- [[hook]] name
     seq INTEGER NOT NULL,          -- of the fact
     status TEXT NOT NULL,          -- waiting, sent, error, dead, expired, dropped, filtered
+    since_us INTEGER NOT NULL,     -- it waits since then
     attempts INTEGER NOT NULL,
+    refusals INTEGER NOT NULL,     -- tries that were refused for what the fact is
     next_us INTEGER,               -- when it is tried again, UTC
+    batch INTEGER,                 -- those of one number are one message
     code INTEGER,                  -- of the last try
     why TEXT,                      -- of the last try
     updated_us INTEGER NOT NULL,
@@ -46,12 +49,13 @@ CREATE TABLE attempt (
     PRIMARY KEY (ven, hook, seq, number)
 ) STRICT, WITHOUT ROWID;
 
--- Hooks that do not deliver.
-CREATE TABLE hook_state (
+-- How hooks stand.
+CREATE TABLE hook_standing (
     ven TEXT NOT NULL,
     hook TEXT NOT NULL,
-    state TEXT NOT NULL,           -- paused, disabled
-    why TEXT NOT NULL,
-    since_us INTEGER NOT NULL,
+    failures INTEGER NOT NULL,     -- tries in a row that failed by the endpoint's fault
+    next_us INTEGER,               -- before then nothing is sent, UTC
+    disabled INTEGER NOT NULL,     -- the endpoint wants nothing any more
+    paused INTEGER NOT NULL,       -- somebody has paused it
     PRIMARY KEY (ven, hook)
 ) STRICT, WITHOUT ROWID;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::fact::Fact;
+use crate::hook::queue::{Fate, Item, Standing};
 use crate::time::{Span, Timestamp};
 
 use super::StoreError;
@@ -57,6 +58,18 @@ impl DeliveryStatus {
         }
     }
 
+    /// What became of an item.
+    pub(crate) const fn from_fate(fate: Fate) -> Self {
+        match fate {
+            Fate::Waiting => Self::Waiting,
+            Fate::Sent => Self::Sent,
+            Fate::Dead => Self::Dead,
+            Fate::Unsaid => Self::Error,
+            Fate::Expired => Self::Expired,
+            Fate::Dropped(_) => Self::Dropped,
+        }
+    }
+
     /// The status of this word.
     pub(crate) fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
@@ -69,9 +82,8 @@ pub(crate) struct Delivery {
     pub(crate) hook: String,
     pub(crate) fact: Arc<Fact>,
     pub(crate) status: DeliveryStatus,
-    pub(crate) attempts: u32,
-    /// When it is tried again.
-    pub(crate) next: Option<Timestamp>,
+    /// As its queue knows it.
+    pub(crate) item: Item,
     pub(crate) code: Option<u16>,
     pub(crate) why: Option<String>,
     pub(crate) updated: Timestamp,
@@ -80,10 +92,8 @@ pub(crate) struct Delivery {
 /// A delivery after something has been done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Update {
-    pub(crate) seq: u64,
+    pub(crate) item: Item,
     pub(crate) status: DeliveryStatus,
-    pub(crate) attempts: u32,
-    pub(crate) next: Option<Timestamp>,
     pub(crate) tried: Option<Tried>,
 }
 
@@ -138,7 +148,8 @@ pub(super) fn put(connection: &Connection, ven: &str, told: &[Told]) -> Result<(
         "INSERT INTO fact (ven, seq, id, topic, subject, time_us, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?;
     let mut owe = connection.prepare_cached(
-        "INSERT INTO delivery (ven, hook, seq, status, attempts, updated_us) VALUES (?, ?, ?, 'waiting', 0, ?)",
+        "INSERT INTO delivery (ven, hook, seq, status, since_us, attempts, refusals, updated_us)
+         VALUES (?1, ?2, ?3, 'waiting', ?4, 0, 0, ?4)",
     )?;
     for Told { fact, hooks } in told {
         let (seq, time) = (fact.seq.cast_signed(), fact.time.micros());
@@ -171,12 +182,20 @@ fn fact(row: &Row<'_>) -> Result<Fact, StoreError> {
 fn delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
     let status: String = row.get("status")?;
     let why = || StoreError::Unreadable { what: "delivery".to_owned(), why: format!("status {status}") };
+    let fact = fact(row)?;
+    let item = Item {
+        since: Timestamp::from_micros(row.get("since_us")?),
+        attempts: row.get("attempts")?,
+        refusals: row.get("refusals")?,
+        next_at: row.get::<_, Option<i64>>("next_us")?.map(Timestamp::from_micros),
+        batch: row.get::<_, Option<i64>>("batch")?.map(i64::cast_unsigned),
+        ..Item::new(&fact)
+    };
     Ok(Delivery {
         hook: row.get("hook")?,
-        fact: Arc::new(fact(row)?),
+        fact: Arc::new(fact),
         status: DeliveryStatus::of(&status).ok_or_else(why)?,
-        attempts: row.get("attempts")?,
-        next: row.get::<_, Option<i64>>("next_us")?.map(Timestamp::from_micros),
+        item,
         code: row.get("code")?,
         why: row.get("why")?,
         updated: Timestamp::from_micros(row.get("updated_us")?),
@@ -298,7 +317,7 @@ impl FactLog<'_> {
         Ok(tries?)
     }
 
-    /// What was done about deliveries of a hook; all of it or nothing, durable on return.
+    /// What was done about deliveries of a hook, and how it stands from now on; all of it or nothing, durable on return.
     ///
     /// # Errors
     ///
@@ -307,47 +326,36 @@ impl FactLog<'_> {
         &mut self,
         hook: &str,
         updates: &[Update],
+        standing: Option<Standing>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
         for update in updates {
             put_update(&transaction, self.ven, hook, update, now)?;
         }
+        if let Some(standing) = standing {
+            put_standing(&transaction, self.ven, hook, standing)?;
+        }
         Ok(transaction.commit()?)
     }
 
-    /// Why a hook does not deliver, if it does not: the word (paused, disabled), why, and since when.
+    /// How a hook stood when that was last written down.
     ///
     /// # Errors
     ///
     /// Where the database fails.
-    pub(crate) fn hook_state(&self, hook: &str) -> Result<Option<(String, String, Timestamp)>, StoreError> {
-        let query = "SELECT state, why, since_us FROM hook_state WHERE ven = ? AND hook = ?";
-        let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, Timestamp::from_micros(row.get(2)?)));
-        Ok(self.connection.query_row(query, params![self.ven, hook], row).optional()?)
-    }
-
-    /// A hook delivers from now on, or it does not, and why.
-    ///
-    /// # Errors
-    ///
-    /// Where the database fails.
-    pub(crate) fn set_hook_state(
-        &mut self,
-        hook: &str,
-        state: Option<(&str, &str)>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        match state {
-            None => self
-                .connection
-                .execute("DELETE FROM hook_state WHERE ven = ? AND hook = ?", params![self.ven, hook])?,
-            Some((state, why)) => self.connection.execute(
-                "INSERT OR REPLACE INTO hook_state (ven, hook, state, why, since_us) VALUES (?, ?, ?, ?, ?)",
-                params![self.ven, hook, state, why, now.micros()],
-            )?,
+    pub(crate) fn standing(&self, hook: &str) -> Result<Standing, StoreError> {
+        let query = "SELECT * FROM hook_standing WHERE ven = ? AND hook = ?";
+        let row = |row: &Row<'_>| {
+            Ok(Standing {
+                failures: row.get("failures")?,
+                next_at: row.get::<_, Option<i64>>("next_us")?.map(Timestamp::from_micros),
+                disabled: row.get("disabled")?,
+                paused: row.get("paused")?,
+            })
         };
-        Ok(())
+        let found = self.connection.query_row(query, params![self.ven, hook], row).optional()?;
+        Ok(found.unwrap_or_default())
     }
 
     /// Forgets what is too old, and of the rest the oldest until it is small enough: first what is done, then what failed, then what
@@ -426,6 +434,15 @@ fn place_of_excess(connection: &Connection, ven: &str, excess: u64) -> Result<Op
     Ok(place)
 }
 
+fn put_standing(connection: &Connection, ven: &str, hook: &str, standing: Standing) -> Result<(), StoreError> {
+    let Standing { failures, next_at, disabled, paused } = standing;
+    connection.execute(
+        "INSERT OR REPLACE INTO hook_standing (ven, hook, failures, next_us, disabled, paused) VALUES (?, ?, ?, ?, ?, ?)",
+        params![ven, hook, failures, next_at.map(Timestamp::micros), disabled, paused],
+    )?;
+    Ok(())
+}
+
 fn put_update(
     connection: &Connection,
     ven: &str,
@@ -433,14 +450,18 @@ fn put_update(
     update: &Update,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let (seq, tried) = (update.seq.cast_signed(), update.tried.as_ref());
-    let set = "UPDATE delivery SET status = ?, attempts = ?, next_us = ?, updated_us = ?,
-                      code = CASE WHEN ?5 THEN ?6 ELSE code END, why = CASE WHEN ?5 THEN ?7 ELSE why END
-               WHERE ven = ?8 AND hook = ?9 AND seq = ?10";
+    let (item, tried) = (&update.item, update.tried.as_ref());
+    let seq = item.seq.cast_signed();
+    let set = "UPDATE delivery SET status = ?1, since_us = ?2, attempts = ?3, refusals = ?4, next_us = ?5, batch = ?6, updated_us = ?7,
+                      code = CASE WHEN ?8 THEN ?9 ELSE code END, why = CASE WHEN ?8 THEN ?10 ELSE why END
+               WHERE ven = ?11 AND hook = ?12 AND seq = ?13";
     connection.prepare_cached(set)?.execute(params![
         update.status.as_str(),
-        update.attempts,
-        update.next.map(Timestamp::micros),
+        item.since.micros(),
+        item.attempts,
+        item.refusals,
+        item.next_at.map(Timestamp::micros),
+        item.batch.map(u64::cast_signed),
         now.micros(),
         tried.is_some(),
         tried.and_then(|tried| tried.code),
@@ -457,7 +478,7 @@ fn put_update(
         ven,
         hook,
         seq,
-        update.attempts,
+        item.attempts,
         tried.message,
         tried.at.micros(),
         tried.took.micros(),
@@ -466,7 +487,7 @@ fn put_update(
         tried.answer,
     ])?;
     let forget = "DELETE FROM attempt WHERE ven = ? AND hook = ? AND seq = ? AND number <= ?";
-    let kept_from = i64::from(update.attempts) - TRIES_KEPT;
+    let kept_from = i64::from(item.attempts) - TRIES_KEPT;
     connection.prepare_cached(forget)?.execute(params![ven, hook, seq, kept_from])?;
     Ok(())
 }
@@ -480,7 +501,7 @@ mod tests {
 
     use serde_json::{Map, Value};
 
-    use super::{DeliveryStatus, Retention, Told, Tried, Update, Wanted};
+    use super::{DeliveryStatus, Item, Retention, Standing, Told, Tried, Update, Wanted};
     use crate::daemon::store::{Sqlite, Store as _};
     use crate::fact::Fact;
     use crate::time::{Span, Timestamp};
@@ -510,7 +531,7 @@ mod tests {
     }
 
     fn update(seq: u64, status: DeliveryStatus) -> Update {
-        Update { seq, status, attempts: 1, next: None, tried: None }
+        Update { item: Item { attempts: 1, ..Item::new(&fact(seq, "")) }, status, tried: None }
     }
 
     fn waiting(store: &mut Sqlite, hook: &str) -> Vec<u64> {
@@ -542,19 +563,19 @@ mod tests {
             answer: "no".into(),
         };
         for attempts in 1..=12 {
-            let update = Update {
-                seq: 3,
-                status: DeliveryStatus::Waiting,
-                attempts,
-                next: Some(Timestamp::from_seconds(20)),
-                tried: Some(tried.clone()),
-            };
-            store.facts().update("one", &[update], Timestamp::from_seconds(10)).unwrap();
+            let next_at = Some(Timestamp::from_seconds(20));
+            let item = Item { attempts, next_at, batch: Some(7), refusals: 2, ..Item::new(&fact(3, "")) };
+            let update = Update { item, status: DeliveryStatus::Waiting, tried: Some(tried.clone()) };
+            store.facts().update("one", &[update], None, Timestamp::from_seconds(10)).unwrap();
         }
         tried.code = Some(200);
         let sent = Update { tried: Some(tried.clone()), ..update(4, DeliveryStatus::Sent) };
-        store.facts().update("one", &[sent], Timestamp::from_seconds(11)).unwrap();
+        store.facts().update("one", &[sent], None, Timestamp::from_seconds(11)).unwrap();
         assert_eq!(waiting(&mut store, "one"), [3]);
+        let wanted = Wanted { hook: Some("one".into()), most: 1, ..Wanted::default() };
+        let item = store.facts().deliveries(&wanted).unwrap().remove(0).item;
+        assert_eq!((item.attempts, item.refusals, item.batch), (12, 2, Some(7)));
+        assert_eq!(item.next_at, Some(Timestamp::from_seconds(20)));
         let tries = store.facts().tries("one", 3).unwrap();
         assert_eq!((tries.len(), tries[0].0, tries[9].0), (10, 3, 12), "the last ten");
         assert_eq!(store.facts().tries("one", 4).unwrap(), [(1, tried)]);
@@ -589,7 +610,7 @@ mod tests {
         };
         let updates: Vec<_> =
             (1..=60).filter(|seq| seq % 4 != 0).map(|seq| update(seq, status(seq))).collect();
-        store.facts().update("hook", &updates, Timestamp::from_seconds(100)).unwrap();
+        store.facts().update("hook", &updates, None, Timestamp::from_seconds(100)).unwrap();
         let mut prune = |seconds, max_bytes| {
             let retention = Retention { sent: Span::HOUR, failed: Span::DAY, max_bytes };
             let given_up = store.facts().prune(retention, Timestamp::from_seconds(seconds)).unwrap();
@@ -606,13 +627,12 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_that_is_paused_stays_so() {
+    fn how_a_hook_stands_survives() {
         let folder = tempfile::tempdir().unwrap();
-        let at = Timestamp::from_seconds(7);
-        open(folder.path(), "a").facts().set_hook_state("one", Some(("paused", "by hand")), at).unwrap();
-        let state = open(folder.path(), "a").facts().hook_state("one").unwrap();
-        assert_eq!(state, Some(("paused".into(), "by hand".into(), at)));
-        open(folder.path(), "a").facts().set_hook_state("one", None, at).unwrap();
-        assert_eq!(open(folder.path(), "a").facts().hook_state("one").unwrap(), None);
+        let next_at = Some(Timestamp::from_seconds(7));
+        let standing = Standing { failures: 3, next_at, disabled: false, paused: true };
+        open(folder.path(), "a").facts().update("one", &[], Some(standing), Timestamp::EPOCH).unwrap();
+        assert_eq!(open(folder.path(), "a").facts().standing("one").unwrap(), standing);
+        assert_eq!(open(folder.path(), "a").facts().standing("two").unwrap(), Standing::default());
     }
 }

@@ -157,7 +157,7 @@ fn obey(store: &mut dyn Store, bus: &Bus, order: Order) {
 
 fn commit(store: &mut dyn Store, bus: &Bus, writes: &[Write], drafts: Vec<Draft>) -> Result<(), StoreError> {
     let places = bus.reserve(drafts);
-    let hooks = |fact: &Arc<Fact>| Told { fact: fact.clone(), hooks: bus.takers(&fact.topic) };
+    let hooks = |fact: &Arc<Fact>| Told { fact: fact.clone(), hooks: bus.takers(fact) };
     let told: Vec<Told> = places.facts().iter().map(hooks).collect();
     store.commit(writes, &told)?;
     places.publish();

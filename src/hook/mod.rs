@@ -5,4 +5,5 @@
 //! ```
 
 pub(crate) mod outcome;
+pub(crate) mod queue;
 pub(crate) mod settings;

@@ -16,6 +16,8 @@ pub(crate) enum Outcome {
     Payload,
     /// The endpoint wants nothing any more (410).
     Gone,
+    /// It cannot be put into words (a template, its size): nothing was sent.
+    Unsaid,
 }
 
 /// One try to deliver, for the log of deliveries.

@@ -85,6 +85,49 @@ pub(crate) struct RetrySettings {
     pub(crate) poison_attempts: u32,
 }
 
+impl RetrySettings {
+    /// `"standard"`: 0, 5 s, 5 min, 30 min, then hourly; one try serves all that waits, so the late steps are short.
+    pub(crate) const STANDARD: [Span; 5] = [
+        Span::ZERO,
+        Span::from_seconds(5),
+        Span::from_seconds(300),
+        Span::from_seconds(1800),
+        Span::from_seconds(3600),
+    ];
+    /// `"standard-webhooks"`: the example of Standard Webhooks 1.0.0, 75 hours in all.
+    pub(crate) const STANDARD_WEBHOOKS: [Span; 10] = [
+        Span::ZERO,
+        Span::from_seconds(5),
+        Span::from_seconds(300),
+        Span::from_seconds(1800),
+        Span::from_seconds(2 * 3600),
+        Span::from_seconds(5 * 3600),
+        Span::from_seconds(10 * 3600),
+        Span::from_seconds(14 * 3600),
+        Span::from_seconds(20 * 3600),
+        Span::from_seconds(24 * 3600),
+    ];
+    /// For facts of meters, which are stale soon.
+    pub(crate) const METER: [Span; 5] = [
+        Span::ZERO,
+        Span::from_seconds(5),
+        Span::from_seconds(30),
+        Span::from_seconds(120),
+        Span::from_seconds(300),
+    ];
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self {
+            schedule: Self::STANDARD.to_vec(),
+            meter_schedule: Self::METER.to_vec(),
+            jitter_percent: 20,
+            poison_attempts: 3,
+        }
+    }
+}
+
 /// In which words facts are told.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Words {

@@ -1,0 +1,111 @@
+//! What a full queue loses, and what grows too old.
+
+use super::*;
+
+fn limited(max_items: usize, max_bytes: usize, when_full: WhenFull) -> Rules {
+    let control = QueueLimits { max_items, max_bytes, when_full, ..QueueLimits::CONTROL };
+    let meter = QueueLimits { max_items, max_bytes, when_full, ..QueueLimits::METER };
+    Rules { control, meter, ..rules() }
+}
+
+#[test]
+fn a_full_queue_drops_its_oldest_and_says_so() {
+    let mut bench = Bench::new(limited(3, 1_000, WhenFull::DropOldest)).with(1..=5);
+    assert_eq!(bench.fates(), [(1, Fate::Dropped(Why::Full)), (2, Fate::Dropped(Why::Full))]);
+    assert_eq!(bench.queue.losses(), Losses { full: 2, ..Losses::default() });
+    assert_eq!(bench.queue.load(Class::Control), Load { items: 3, bytes: 300 });
+    assert_eq!(bench.deliver_all(), [[3], [4], [5]]);
+    assert_eq!(bench.queue.load(Class::Control), Load::default());
+}
+
+#[test]
+fn a_full_queue_drops_its_newest_where_that_is_asked_for() {
+    let mut bench = Bench::new(limited(3, 1_000, WhenFull::DropNewest)).with(1..=5);
+    assert_eq!(bench.fates(), [(4, Fate::Dropped(Why::Full)), (5, Fate::Dropped(Why::Full))]);
+    assert_eq!(bench.deliver_all(), [[1], [2], [3]]);
+}
+
+#[test]
+fn bytes_are_bounded_too() {
+    let mut bench = Bench::new(limited(100, 250, WhenFull::DropOldest)).with(1..=2);
+    let heavy = Item { weight: 240, ..bench.item(3, Class::Control) };
+    bench.push(heavy);
+    assert_eq!(bench.fates(), [(1, Fate::Dropped(Why::Full)), (2, Fate::Dropped(Why::Full))]);
+    assert_eq!(bench.deliver_all(), [[3]]);
+}
+
+#[test]
+fn what_is_larger_than_the_queue_drops_nothing_but_itself() {
+    let mut bench = Bench::new(limited(100, 250, WhenFull::DropOldest)).with(1..=2);
+    let heavy = Item { weight: 251, ..bench.item(3, Class::Control) };
+    bench.push(heavy);
+    assert_eq!(bench.fates(), [(3, Fate::Dropped(Why::TooLarge))]);
+    assert_eq!(bench.deliver_all(), [[1], [2]]);
+}
+
+#[test]
+fn facts_of_meters_push_out_no_control_facts() {
+    let bench = Bench::new(limited(2, 1_000, WhenFull::DropOldest)).with([1, 2]).with_readings(3..=100);
+    assert!(bench.fates().iter().all(|(seq, _)| *seq > 2), "{:?}", bench.fates());
+    assert_eq!(bench.queue.load(Class::Control).items, 2);
+    assert_eq!(bench.queue.load(Class::Meter).items, 2);
+}
+
+#[test]
+fn what_is_in_flight_gives_way_to_nobody() {
+    let mut bench = Bench::new(limited(2, 1_000, WhenFull::DropOldest)).with([1, 2]);
+    assert_eq!(bench.sends(), [1]);
+    bench = bench.with([3]);
+    assert_eq!(bench.fates(), [(2, Fate::Dropped(Why::Full))]);
+    bench.answer(Outcome::Sent);
+    assert_eq!(bench.deliver_all(), [[3]]);
+    let mut bench = Bench::new(limited(1, 1_000, WhenFull::DropOldest)).with([1]);
+    bench.message();
+    bench = bench.with([2]);
+    assert_eq!(bench.fates(), [(2, Fate::Dropped(Why::Full))], "there is nothing else that could");
+}
+
+#[test]
+fn rows_age_out_one_by_one_even_while_nothing_can_be_sent() {
+    let mut bench = Bench::new(rules()).with([1]);
+    bench.queue.pause();
+    bench.pass(Span::HOUR);
+    bench = bench.with([2]);
+    assert_eq!(bench.waits(), Span::DAY * 3 - Span::HOUR);
+    bench.pass(Span::DAY * 3 - Span::HOUR);
+    assert_eq!(bench.waits(), Span::HOUR);
+    assert_eq!(bench.fates(), [(1, Fate::Expired)]);
+    bench.pass(Span::HOUR);
+    assert_eq!(bench.step(), Step::Idle);
+    assert_eq!(bench.queue.losses(), Losses { expired: 2, ..Losses::default() });
+}
+
+#[test]
+fn what_is_in_flight_does_not_grow_too_old_before_its_answer() {
+    let mut bench = Bench::new(rules()).with_readings([1]);
+    bench.message();
+    bench.pass(seconds(1_000));
+    assert_eq!(bench.step(), Step::Idle);
+    let mut other = Bench { queue: bench.queue.clone(), written: Vec::new(), ..bench };
+    bench.answer(Outcome::Sent);
+    assert_eq!(bench.fates(), [(1, Fate::Sent)]);
+    other.answer(AWAY);
+    assert_eq!(other.step(), Step::Idle);
+    assert_eq!(other.fates().last(), Some(&(1, Fate::Expired)));
+}
+
+#[test]
+fn what_waited_before_a_restart_is_as_old_as_it_is() {
+    let mut bench = Bench::new(rules());
+    let old = Item { since: bench.now.wall - Span::DAY * 2, ..bench.item(1, Class::Control) };
+    let too_old = Item { since: bench.now.wall - Span::DAY * 3, ..bench.item(2, Class::Control) };
+    let of_the_future = Item { since: bench.now.wall + Span::DAY * 99, ..bench.item(3, Class::Control) };
+    bench.queue.pause();
+    for item in [old, too_old, of_the_future] {
+        bench.push(item);
+    }
+    assert_eq!(bench.waits(), Span::DAY);
+    assert_eq!(bench.fates(), [(2, Fate::Expired)]);
+    bench.pass(Span::DAY);
+    assert_eq!(bench.waits(), Span::DAY * 2, "of the future means no older than now");
+}

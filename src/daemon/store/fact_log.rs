@@ -434,7 +434,12 @@ fn place_of_excess(connection: &Connection, ven: &str, excess: u64) -> Result<Op
     Ok(place)
 }
 
-fn put_standing(connection: &Connection, ven: &str, hook: &str, standing: Standing) -> Result<(), StoreError> {
+fn put_standing(
+    connection: &Connection,
+    ven: &str,
+    hook: &str,
+    standing: Standing,
+) -> Result<(), StoreError> {
     let Standing { failures, next_at, disabled, paused } = standing;
     connection.execute(
         "INSERT OR REPLACE INTO hook_standing (ven, hook, failures, next_us, disabled, paused) VALUES (?, ?, ?, ?, ?, ?)",

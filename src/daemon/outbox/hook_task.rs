@@ -223,7 +223,8 @@ impl HookTask {
             let Some(last) = page.facts.last() else { return };
             self.place = last.seq;
             for fact in page.facts {
-                let own = fact.topic.starts_with("hook.") && fact.subject.as_deref() == Some(self.parts.name.as_str());
+                let own = fact.topic.starts_with("hook.")
+                    && fact.subject.as_deref() == Some(self.parts.name.as_str());
                 if self.parts.topics.pick(&fact.topic) && !own {
                     self.take(Item::new(&fact), fact);
                 }
@@ -241,7 +242,9 @@ impl HookTask {
             ..Wanted::default()
         };
         match self.store.facts(move |log| log.deliveries(&wanted)).await {
-            Ok(deliveries) => deliveries.into_iter().for_each(|delivery| self.take(delivery.item, delivery.fact)),
+            Ok(deliveries) => {
+                deliveries.into_iter().for_each(|delivery| self.take(delivery.item, delivery.fact))
+            }
             Err(error) => tracing::warn!(hook = self.parts.name, "what waits cannot be read: {error}"),
         }
     }
@@ -274,7 +277,8 @@ impl HookTask {
                 ..Wanted::default()
             };
             let found = self.store.facts(move |log| log.deliveries(&wanted)).await;
-            let Some(delivery) = found.unwrap_or_default().into_iter().find(|delivery| delivery.fact.seq == place)
+            let Some(delivery) =
+                found.unwrap_or_default().into_iter().find(|delivery| delivery.fact.seq == place)
             else {
                 continue;
             };
@@ -290,13 +294,16 @@ impl HookTask {
     async fn send(&mut self, message: queue::Message) {
         let started = self.clock.now();
         let queue::Message { id, items } = message;
-        let facts: Vec<Arc<Fact>> = items.iter().filter_map(|item| self.facts.get(&item.seq).cloned()).collect();
+        let facts: Vec<Arc<Fact>> =
+            items.iter().filter_map(|item| self.facts.get(&item.seq).cloned()).collect();
         let names = self.names.borrow().clone();
         let around = Around { ven: &names, now: started.wall };
         let references: Vec<&Fact> = facts.iter().map(AsRef::as_ref).collect();
         let rendered = self.parts.renderer.render(&references, around);
         let tried = match rendered {
-            Err(fault) => Try { outcome: Outcome::Unsaid, code: None, why: fault.to_string(), answer: String::new() },
+            Err(fault) => {
+                Try { outcome: Outcome::Unsaid, code: None, why: fault.to_string(), answer: String::new() }
+            }
             Ok(words) => {
                 let digest = digest(&SHA256, &words.body).as_ref().to_vec();
                 let about = facts.first().map(|fact| (fact.topic.clone(), fact.subject.clone()));
@@ -397,7 +404,10 @@ impl HookTask {
         }
         self.overflow = (0, Some(now));
         let data = [("hook", Value::from(self.parts.name.clone())), ("dropped", count.into())];
-        self.publish_data("hook.overflow", data.map(|(name, value)| (name.to_owned(), value)).into_iter().collect());
+        self.publish_data(
+            "hook.overflow",
+            data.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
+        );
     }
 
     /// Writes down what there is; what the store does not take stays for later.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::fact::Fact;
 use crate::hook::outcome::Try;
+use crate::hook::settings::Target;
 use crate::time::Timestamp;
 
 /// Something to deliver.
@@ -35,5 +36,16 @@ pub(crate) trait Sink: Send {
     /// Says goodbye, where that is due.
     fn close(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async {})
+    }
+}
+
+/// The sink of a target.
+///
+/// # Errors
+///
+/// What it needs and does not have.
+pub(crate) fn of(target: &Target) -> Result<Box<dyn Sink>, String> {
+    match target {
+        Target::Http(_) => Err("not yet".to_owned()),
     }
 }

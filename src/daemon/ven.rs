@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, Input};
 use crate::handler::EventHandler;
+use crate::hook::render::VenNames;
 use crate::notice::Notice;
 use crate::openadr::message::{
     EventId, OptType, RId, ReportRequest, ReportRequestId, ReportSpecifierId, SiScale, Unit,
@@ -28,6 +29,7 @@ use super::handler_seat::{DynHandler, HandlerSeat};
 use super::journal::{FOLDER, Journal};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
+use super::outbox::{Ground, Outbox};
 use super::prepare::Prepared;
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
@@ -157,12 +159,21 @@ impl VenBuilder {
         }
         let gone = inputs.clone();
         let gone = async move { gone.closed().await };
+        let name = config.ven.name.clone();
         let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
         tokio::spawn(keeper.run(LOOK, gone));
         let gone = inputs.clone();
         let gone = async move { gone.closed().await };
         tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, RETENTION, gone));
+        let registration = snapshot.registration.as_ref();
+        let (names, told_names) = watch::channel(VenNames {
+            name: name.clone(),
+            id: registration.map(|registration| registration.ven_id.to_string()),
+            vtn_id: registration.map(|registration| registration.vtn_id.to_string()),
+        });
+        let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names };
+        let outbox = Outbox::start(prepared.hooks, &ground).await;
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let engine = Engine::new(prepared.settings, snapshot, seed);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -172,7 +183,9 @@ impl VenBuilder {
             store,
             seat,
             meters,
-            desk: Desk::open(&state),
+            desk: Desk::open(&state, outbox.clone()),
+            outbox,
+            names,
             messages,
             bus: bus.clone(),
             writer: Writer::default(),

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, pending};
 use std::pin::Pin;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{DeliveryId, Effect, Engine, ExchangeId, Input, PushAnswer};
+use crate::hook::render::VenNames;
 use crate::notice::Notice;
 use crate::openadr::message::{Payload, Service};
 use crate::openadr::trust::Verified;
@@ -19,11 +20,15 @@ use super::clock::Clock;
 use super::control::Desk;
 use super::handler_seat::HandlerSeat;
 use super::meters::Meters;
+use super::outbox::Outbox;
 use super::store::{StoreError, StoreHandle};
 use super::writer::{Released, Transaction, Writer};
 
 /// The wall clock may be set at any time; this often at least it is looked at again.
 const LOOK_AGAIN: Span = Span::from_seconds(10);
+
+/// What hooks are about may still be delivered within this when the VEN ends.
+const HOOKS_END_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 type Commit = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 
@@ -45,6 +50,9 @@ pub(crate) struct VenTask {
     pub(crate) desk: Desk,
     pub(crate) messages: mpsc::UnboundedSender<(ExchangeId, Payload)>,
     pub(crate) bus: Bus,
+    pub(crate) outbox: Outbox,
+    /// Who we are, and with whom we speak.
+    pub(crate) names: watch::Sender<VenNames>,
     pub(crate) writer: Writer,
     pub(crate) pushes: Pushes,
 }
@@ -131,6 +139,7 @@ impl VenTask {
         if let Err(error) = self.store.commit(Vec::new(), self.bus.take_owed()).await {
             tracing::error!("the last facts were not stored: {error}");
         }
+        self.outbox.finish(HOOKS_END_WITHIN).await;
     }
 
     fn wake_at(&self, now: Now) -> Span {
@@ -183,6 +192,11 @@ impl VenTask {
             Effect::Notify(notice) => {
                 if let Notice::ReportRequested { granularity, .. } = &notice {
                     self.meters.expect_step(*granularity);
+                }
+                if let Notice::Registered { ven_id, vtn_id, .. } = &notice {
+                    self.names.send_modify(|names| {
+                        (names.id, names.vtn_id) = (Some(ven_id.to_string()), Some(vtn_id.to_string()));
+                    });
                 }
                 self.bus.announce(notice);
             }

@@ -10,6 +10,7 @@
 //! twice.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
@@ -77,6 +78,15 @@ pub(crate) struct Parts {
     pub(crate) timeout: Span,
     pub(crate) on_change: bool,
     pub(crate) sink: Box<dyn Sink>,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("name", &self.name)
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One hook.

@@ -2,9 +2,11 @@
 
 mod certs;
 mod check;
+mod deliveries;
 mod demo;
 mod doctor;
 mod fingerprint;
+mod hooks;
 mod journal;
 mod meter;
 mod mock_vtn;
@@ -63,6 +65,22 @@ enum Command {
         json: bool,
         /// The configuration that the VEN runs with.
         #[arg(long, short, default_value = "ven.toml")]
+        config: PathBuf,
+    },
+    /// Hooks: what tells others what happened.
+    Hooks {
+        #[command(subcommand)]
+        command: hooks::HooksCommand,
+        /// The configuration.
+        #[arg(long, short, global = true, default_value = "ven.toml")]
+        config: PathBuf,
+    },
+    /// What hooks were to tell, and what came of it.
+    Deliveries {
+        #[command(subcommand)]
+        command: deliveries::DeliveriesCommand,
+        /// The configuration.
+        #[arg(long, short, global = true, default_value = "ven.toml")]
         config: PathBuf,
     },
     /// Print the fingerprint of a certificate, by which the other side knows it.
@@ -148,6 +166,9 @@ fn with(handler: Option<Arc<dyn DynHandler>>) -> ExitCode {
         Command::Doctor { config } => doctor::doctor(&config),
         Command::Opt(arguments) => opt::opt(arguments),
         Command::Reports { json, config } => reports::reports(&config, json),
+        // It has exit codes of its own.
+        Command::Hooks { command, config } => return hooks::hooks(&config, command),
+        Command::Deliveries { command, config } => deliveries::deliveries(&config, command),
         Command::Fingerprint { certificate } => fingerprint::fingerprint(&certificate),
         Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),
         // Its exit codes are a contract of their own.

@@ -37,7 +37,7 @@ mod scribe;
 mod sink;
 mod source_exec;
 mod source_seat;
-mod store;
+pub(crate) mod store;
 pub(crate) mod transport;
 mod ven;
 mod ven_task;

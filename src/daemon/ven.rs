@@ -34,13 +34,11 @@ use super::prepare::Prepared;
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
-use super::store::{StoreError, StoreHandle};
+use super::store::{STORE, StoreError, StoreHandle};
 use super::transport::{PullClient, PushDesk, PushServer};
 use super::ven_task::{Pushes, VenTask};
 use super::writer::Writer;
 
-/// The file of the store, in `[ven] state`.
-const STORE: &str = "ven.db";
 /// Pushed messages that may wait for the engine.
 const PUSHES: usize = 16;
 /// Orders that may wait for a meter.

@@ -358,6 +358,21 @@ impl FactLog<'_> {
         Ok(found.unwrap_or_default())
     }
 
+    /// Forgets deliveries that have not changed since then, and returns how many; those that wait only where that is wanted.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub(crate) fn forget(&mut self, before: Timestamp, include_waiting: bool) -> Result<usize, StoreError> {
+        let transaction = self.connection.transaction()?;
+        let query = "DELETE FROM delivery WHERE ven = ? AND updated_us < ? AND (status <> 'waiting' OR ?)";
+        let forgotten = transaction.execute(query, params![self.ven, before.micros(), include_waiting])?;
+        forget_tries(&transaction, self.ven)?;
+        forget_untold(&transaction, self.ven, before.micros())?;
+        transaction.commit()?;
+        Ok(forgotten)
+    }
+
     /// Forgets what is too old, and of the rest the oldest until it is small enough: first what is done, then what failed, then what
     /// still waits. Returns how many that waited were given up.
     ///
@@ -388,9 +403,7 @@ impl FactLog<'_> {
                           AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.ven = ?1 AND delivery.seq = fact.seq)";
             transaction.execute(untold, params![ven, to])?;
         }
-        let orphans = "DELETE FROM attempt WHERE ven = ?1 AND NOT EXISTS
-                       (SELECT 1 FROM delivery WHERE delivery.ven = ?1 AND delivery.hook = attempt.hook AND delivery.seq = attempt.seq)";
-        transaction.execute(orphans, params![ven])?;
+        forget_tries(&transaction, ven)?;
         transaction.commit()?;
         Ok(given_up)
     }
@@ -403,6 +416,14 @@ fn forget_untold(connection: &Connection, ven: &str, before: i64) -> Result<(), 
          AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.ven = ?1 AND delivery.seq = fact.seq)",
         params![ven, before],
     )?;
+    Ok(())
+}
+
+/// Tries of deliveries that are forgotten.
+fn forget_tries(connection: &Connection, ven: &str) -> Result<(), StoreError> {
+    let orphans = "DELETE FROM attempt WHERE ven = ?1 AND NOT EXISTS
+                   (SELECT 1 FROM delivery WHERE delivery.ven = ?1 AND delivery.hook = attempt.hook AND delivery.seq = attempt.seq)";
+    connection.execute(orphans, params![ven])?;
     Ok(())
 }
 
@@ -626,9 +647,13 @@ mod tests {
         let (given_up, left, waiting) = prune(3_800, 20_000);
         assert_eq!((given_up, waiting), (0, 15), "what failed goes before what waits");
         assert!(left < 22, "{left}");
-        let (given_up, left, waiting) = prune(3_800, 10_000);
+        let (given_up, left, still_waiting) = prune(3_800, 10_000);
         assert!(given_up > 0 && left < 11, "{given_up} {left}");
-        assert_eq!(waiting, 15 - usize::try_from(given_up).unwrap());
+        assert_eq!(still_waiting, 15 - usize::try_from(given_up).unwrap());
+        let at = Timestamp::from_seconds(3_900);
+        assert_eq!(store.facts().forget(at, false).unwrap(), left - still_waiting, "by hand");
+        assert_eq!(store.facts().forget(at, true).unwrap(), still_waiting);
+        assert!(store.facts().after(0, 99).unwrap().is_empty());
     }
 
     #[test]

@@ -28,6 +28,9 @@ use super::bus::Bus;
 pub(crate) use fact_log::{Delivery, DeliveryStatus, FactLog, Retention, Told, Tried, Update, Wanted};
 pub(crate) use sqlite::Sqlite;
 
+/// The file of the store, in `[ven] state`.
+pub(crate) const STORE: &str = "ven.db";
+
 /// What a store must be able to do; small, so that another database can stand behind it.
 pub(crate) trait Store: Send {
     /// Everything that was committed.

@@ -27,13 +27,15 @@ use crate::fact::Fact;
 use crate::time::Timestamp;
 
 use media::{Kind, Media};
-use template::{Names, Template};
+use template::Template;
+use values::Reading;
 use zone::Zone;
 
 pub(crate) use proof::Unsound;
+pub(super) use samples::Decimals;
 pub(crate) use samples::Samples;
 pub(crate) use template::BadTemplate;
-pub(super) use template::{check_names, missing, reason};
+pub(super) use template::{Names, check_names, reason, why};
 pub(crate) use zone::BadZone;
 
 /// Puts the facts of one hook into words.
@@ -44,6 +46,7 @@ pub(crate) struct Renderer {
     media: Media,
     zone: Zone,
     environment: Environment<'static>,
+    decimals: Decimals,
     /// New names of members of the data, and their old ones.
     fields: Vec<(String, String)>,
     /// Several facts go into one message.
@@ -151,8 +154,8 @@ impl Renderer {
             warnings.extend(idle.into_iter().filter(|(_, given)| *given).map(told));
         }
         let fields = words.fields.clone();
-        let hook = hook.to_owned();
-        let mut renderer = Self { hook, way, media, zone, environment, fields, batched, warnings };
+        let (hook, decimals) = (hook.to_owned(), samples.decimals());
+        let mut renderer = Self { hook, way, media, zone, environment, decimals, fields, batched, warnings };
         let failing = renderer.try_samples(samples)?;
         renderer.warnings.extend(failing);
         Ok(renderer)
@@ -260,10 +263,11 @@ impl Renderer {
     }
 
     fn names(&self, facts: &[&Fact], around: Around<'_>) -> Names {
-        let each: Vec<Names> = facts
-            .iter()
-            .map(|fact| of_fact(fact, &self.all_data(fact), &self.zone.write(fact.time)))
-            .collect();
+        let one = |fact: &&Fact| {
+            let reading = Reading { decimals: self.decimals.of(&fact.topic), to_compare: false };
+            of_fact(fact, &self.zone.write(fact.time), reading.members(&self.all_data(fact)))
+        };
+        let each: Vec<Names> = facts.iter().map(one).collect();
         let mut names = match each.as_slice() {
             [one] => one.clone(),
             _ => Names::new(),
@@ -352,7 +356,9 @@ fn way(
             match serializer {
                 Serializer::DsmrReading if batched => Err(BadWords::NoBatch("the serializer dsmr-reader")),
                 _ if batched && kind == Kind::Form => Err(BadWords::NoBatch("a form")),
-                _ => Ok(Way::Serializer(serializer)),
+                Serializer::CloudEvents | Serializer::Data | Serializer::DsmrReading => {
+                    Ok(Way::Serializer(serializer))
+                }
             }
         }
     }
@@ -364,7 +370,7 @@ pub(super) fn plain_environment() -> Environment<'static> {
 }
 
 /// The names by which a template or a filter speaks of a fact.
-pub(super) fn of_fact(fact: &Fact, data: &Map<String, Json>, time: &str) -> Names {
+fn of_fact(fact: &Fact, time: &str, data: Value) -> Names {
     let event = Names::from([
         ("id", Value::from(fact.id.as_str())),
         ("seq", Value::from(fact.seq)),
@@ -372,11 +378,13 @@ pub(super) fn of_fact(fact: &Fact, data: &Map<String, Json>, time: &str) -> Name
         ("subject", fact.subject.as_deref().into()),
         ("time", Value::from(time)),
     ]);
-    Names::from([
-        ("topic", Value::from(fact.topic.as_str())),
-        ("event", event.into()),
-        ("data", values::of_members(data)),
-    ])
+    Names::from([("topic", Value::from(fact.topic.as_str())), ("event", event.into()), ("data", data)])
+}
+
+/// The names by which a filter speaks of a fact.
+pub(super) fn to_compare(fact: &Fact, decimals: &Decimals) -> Names {
+    let reading = Reading { decimals: decimals.of(&fact.topic), to_compare: true };
+    of_fact(fact, &fact.time.to_string(), reading.members(&fact.data))
 }
 
 /// A fact of this topic as there could be one.

@@ -3,6 +3,7 @@
 use jiff::tz;
 use serde_json::{Map, Value};
 
+use super::samples::is_id;
 use crate::hook::settings::TimeZone;
 use crate::time::Timestamp;
 
@@ -70,7 +71,7 @@ impl Zone {
             return;
         }
         for (name, value) in members {
-            if name != "id" && !name.ends_with("_id") {
+            if !is_id(name) {
                 self.rewrite_within(value);
             }
         }
@@ -112,8 +113,6 @@ fn instant(text: &str) -> Option<jiff::Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use serde_json::json;
 
     use super::{BadZone, Zone, unix};

@@ -42,7 +42,7 @@ fn the_data_alone_is_told_in_a_zone_and_by_new_names() {
     let fields =
         [("at", "start"), ("cost", "price")].map(|(new, old)| (new.to_owned(), old.to_owned())).to_vec();
     let words = in_zone("Europe/Amsterdam", Words { fields, ..words });
-    assert_eq!(body_of(&words, &[&event()]), r#"{"at":"2030-10-27T02:30:00+01:00","cost":0.275}"#);
+    assert_eq!(body_of(&words, &[&event()]), r#"{"at":"2030-10-27T02:30:00+01:00","cost":"0.2750"}"#);
     let mut poor = event();
     poor.data.remove("price");
     assert_eq!(body_of(&words, &[&poor]), r#"{"at":"2030-10-27T02:30:00+01:00"}"#);

@@ -72,7 +72,7 @@ fn xml_is_escaped_and_stays_well_formed() {
                     [{&quot;name&quot;:&quot;SIMPLE&quot;,&quot;value&quot;:3}]</e>";
     assert_eq!(text, expected);
     let broken = renderer(&by_as("<e>{{ data.comment|safe }}</e>", "application/xml"), false);
-    assert!(matches!(rendered(&broken, &[&saying("<x>")]), Err(RenderFault::Unsound(Unsound::NoXml(_)))));
+    assert!(matches!(rendered(&broken, &[&saying("<x>")]), Err(RenderFault::Unsound(Unsound::Xml(_)))));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn what_is_no_json_is_not_sent() {
     let renderer =
         renderer(&by(r#"{"a":{% if data.level > 2 %}{{ data.comment }}{% else %}1{% endif %}}"#), false);
     let fault = rendered(&renderer, &[&event()]).unwrap_err();
-    assert!(matches!(fault, RenderFault::Unsound(Unsound::NoJson(_))), "{fault}");
+    assert!(matches!(fault, RenderFault::Unsound(Unsound::Json(_))), "{fault}");
     assert!(fault.to_string().starts_with("invalid-payload: what was written is no JSON:"), "{fault}");
 }
 

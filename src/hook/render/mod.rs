@@ -92,8 +92,10 @@ pub(crate) enum RenderFault {
     TooLong { place: String },
     #[error("invalid-payload: what was written {0}")]
     Unsound(#[from] Unsound),
-    #[error("{topic} has no {member}, without which DSMR-reader takes no reading")]
-    NoReading { topic: String, member: &'static str },
+    #[error("DSMR-reader takes readings (meter.reading), and {0} is none")]
+    NoReading(String),
+    #[error("the reading has no {0}, without which DSMR-reader takes none")]
+    PoorReading(&'static str),
 }
 
 impl Renderer {
@@ -177,8 +179,12 @@ impl Renderer {
                 Ok(cloud_events::event(fact, self.data(fact), &self.zone.write(fact.time), around.ven))
             }
             Serializer::Data => Ok(self.data(fact)),
+            // Other topics of meters have members of the same names that mean something else.
+            Serializer::DsmrReading if fact.topic != "meter.reading" => {
+                Err(RenderFault::NoReading(fact.topic.clone()))
+            }
             Serializer::DsmrReading => dsmr::reading(&self.all_data(fact), &self.zone.write(fact.time))
-                .map_err(|member| RenderFault::NoReading { topic: fact.topic.clone(), member }),
+                .map_err(RenderFault::PoorReading),
         };
         let told: Vec<Map<String, Json>> = facts.iter().map(one).collect::<Result<_, _>>()?;
         if self.media.kind == Kind::Form {

@@ -89,9 +89,9 @@ fn decimals_within(path: &str, members: &Map<String, Value>, found: &mut BTreeSe
     }
 }
 
-/// Whether a member of this name is an id.
+/// Whether a member of this name is an id, or holds some.
 pub(super) fn is_id(name: &str) -> bool {
-    name == "id" || name.ends_with("_id")
+    name == "id" || name.ends_with("_id") || name.ends_with("_ids")
 }
 
 /// Whether a path leads to a member of the sample; where the sample is empty, all that is below may be there.

@@ -1,6 +1,8 @@
 use serde_json::json;
 
-use super::{RenderFault, SAMPLES, body_of, event, in_zone, parsed, rendered, renderer, samples, serialized};
+use super::{
+    Fact, RenderFault, SAMPLES, body_of, event, in_zone, parsed, rendered, renderer, samples, serialized,
+};
 use crate::hook::render::Renderer;
 use crate::hook::settings::{Serializer, Words};
 
@@ -73,8 +75,15 @@ fn a_reading_is_told_to_dsmr_reader_and_nothing_else() {
     assert_eq!(body["timestamp"], "2030-01-01T01:00:00+01:00");
     assert_eq!(body["electricity_delivered_1"], "12345.678");
     assert_eq!(body["electricity_currently_returned"], "0.417");
-    let fault = rendered(&renderer, &[&event()]).unwrap_err();
-    assert!(matches!(fault, RenderFault::NoReading { member: "import_kwh", .. }), "{fault}");
+    let interval = Fact { topic: "meter.interval".to_owned(), ..reading.clone() };
+    let fault = rendered(&renderer, &[&interval]).unwrap_err();
+    assert_eq!(
+        fault,
+        RenderFault::NoReading("meter.interval".to_owned()),
+        "the energy of an interval is no register"
+    );
+    reading.data.remove("import_kwh");
+    assert_eq!(rendered(&renderer, &[&reading]), Err(RenderFault::PoorReading("import_kwh")));
     let never = Renderer::new(&words, "dsmr", false, &samples(&["event.started"])).unwrap_err();
-    assert!(never.to_string().contains("event.started has no import_kwh"), "{never}");
+    assert!(never.to_string().contains("and event.started is none"), "{never}");
 }

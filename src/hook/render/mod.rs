@@ -28,18 +28,17 @@ use crate::fact::Fact;
 use crate::time::Timestamp;
 
 use media::{Kind, Media};
+use proof::Unsound;
 use template::Template;
 use values::Reading;
 use words::Way;
 use zone::Zone;
 
-pub(crate) use proof::Unsound;
 pub(super) use samples::Decimals;
 pub(crate) use samples::Samples;
 pub(crate) use template::BadTemplate;
 pub(super) use template::{Names, check_names, reason, why};
 pub(crate) use words::BadWords;
-pub(crate) use zone::BadZone;
 
 /// Puts the facts of one hook into words.
 #[derive(Debug)]
@@ -49,17 +48,20 @@ pub(crate) struct Renderer {
     media: Media,
     zone: Zone,
     environment: Environment<'static>,
+    /// Members that are numbers though they are texts.
     decimals: Decimals,
     /// New names of members of the data, and their old ones.
     fields: Vec<(String, String)>,
     /// Several facts go into one message.
     batched: bool,
+    /// What is odd, for people.
     warnings: Vec<String>,
 }
 
 /// What is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rendered {
+    /// In UTF-8.
     pub(crate) body: Vec<u8>,
     pub(crate) content_type: String,
 }

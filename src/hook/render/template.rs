@@ -12,7 +12,7 @@ use super::samples::Samples;
 use super::zone::{self, Zone};
 use super::{RenderFault, escape, values};
 
-/// Steps that a template may take; a list of a thousand readings takes a tenth of them.
+/// Steps that a template may take; a list of a thousand facts has room in them.
 pub(super) const FUEL: u64 = 100_000;
 /// Bytes that a template may write.
 pub(super) const OUTPUT_MAX: usize = 256 << 10;

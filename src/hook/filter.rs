@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use minijinja::Environment;
 use minijinja::value::ValueKind;
 
-use super::render::{self, BadTemplate, Samples};
+use super::render::{self, BadTemplate, Decimals, Samples};
 use crate::fact::Fact;
 
 /// A condition on facts: an expression of minijinja that is true or false of each.
@@ -15,6 +15,7 @@ pub(crate) struct Filter {
     /// What it speaks of, as `data.level`.
     paths: BTreeSet<String>,
     environment: Environment<'static>,
+    decimals: Decimals,
 }
 
 /// Why a text is no condition.
@@ -53,7 +54,7 @@ impl Filter {
             .map_err(|error| BadFilter::Unreadable(render::reason(&error)))?;
         let paths: BTreeSet<String> = expression.undeclared_variables(true).into_iter().collect();
         render::check_names("filter", &paths, NAMES, samples)?;
-        let filter = Self { text: text.to_owned(), paths, environment };
+        let filter = Self { text: text.to_owned(), paths, environment, decimals: samples.decimals() };
         let fault = |(topic, data)| Some((topic, filter.holds(&render::sample(topic, data)).err()?));
         let faults: Vec<(&str, FilterFault)> = samples.iter().filter_map(fault).collect();
         match faults.first() {
@@ -64,39 +65,34 @@ impl Filter {
         }
     }
 
-    /// Whether it holds of a fact; times are in UTC.
+    /// Whether it holds of a fact; times are in UTC, decimals are numbers, and what is null is not there.
     ///
     /// # Errors
     ///
     /// Where it cannot be told: the fact has not what it speaks of, or it takes too long.
     pub(crate) fn holds(&self, fact: &Fact) -> Result<bool, FilterFault> {
-        let names = render::of_fact(fact, &fact.data, &fact.time.to_string());
-        let fails = |error: &minijinja::Error| match error.kind() {
-            minijinja::ErrorKind::UndefinedError => {
-                let gone = render::missing(&self.paths, &names);
-                FilterFault::Fails(gone.unwrap_or_else(|| render::reason(error)))
-            }
-            _ => FilterFault::Fails(render::reason(error)),
-        };
+        let names = render::to_compare(fact, &self.decimals);
+        let fails = |error: &minijinja::Error| FilterFault::Fails(render::why(error, &self.paths, &names));
         let expression = self.environment.compile_expression(&self.text).map_err(|error| fails(&error))?;
         let answer = expression.eval(names.clone()).map_err(|error| fails(&error))?;
-        match answer.kind() {
-            ValueKind::Bool => Ok(answer.is_true()),
-            kind => Err(FilterFault::NoBoolean(kind.to_string())),
+        if answer.kind() != ValueKind::Bool {
+            return Err(FilterFault::NoBoolean(answer.kind().to_string()));
         }
+        Ok(answer.is_true())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use super::{BadFilter, Filter, FilterFault};
     use crate::fact::{Fact, Topics};
     use crate::hook::render::{Samples, sample};
 
     const SAMPLES: &[(&str, &str)] = &[
-        ("event.started", r#"{"event_id":"e1","level":2,"test_event":false,"price":0.25,"targets":["a"]}"#),
+        (
+            "event.started",
+            r#"{"event_id":"e1","level":2,"test_event":false,"price":"0.25","net_w":"417","end":null,"targets":["a"]}"#,
+        ),
         ("vtn.connected", r#"{"vtn_id":"v1"}"#),
     ];
 
@@ -118,6 +114,9 @@ mod tests {
             ("data.level >= 2 and not data.test_event", true),
             ("data.level > 2", false),
             ("data.price < 0.3", true),
+            ("data.net_w > 1000", false),
+            ("data.net_w == 417", true),
+            ("data.end is defined", false),
             ("topic == 'event.started' and event.subject == 'subject'", true),
             ("data.event_id == 'e2'", false),
             ("'a' in data.targets", true),
@@ -136,6 +135,18 @@ mod tests {
         let both = filter("topic == 'event.started' and data.level > 1").unwrap();
         assert_eq!((both.holds(&started()), both.holds(&connected())), (Ok(true), Ok(false)));
         assert_eq!(filter("data.price|default(0) > 0").unwrap().holds(&connected()), Ok(false));
+    }
+
+    /// An event without a level is not below one.
+    #[test]
+    fn null_is_not_compared_with_numbers() {
+        let mut fact = started();
+        fact.data.insert("level".to_owned(), serde_json::Value::Null);
+        for text in ["data.level < 2", "data.level <= 2 or data.level > 2"] {
+            let fault = filter(text).unwrap().holds(&fact).unwrap_err();
+            assert_eq!(fault, FilterFault::Fails("there is no data.level in this fact".into()), "{text}");
+        }
+        assert_eq!(filter("data.level is defined and data.level < 2").unwrap().holds(&fact), Ok(false));
     }
 
     #[test]

@@ -150,7 +150,7 @@ pub(crate) struct Words {
 /// How a fact is written where there is no template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Serializer {
-    /// CloudEvents 1.0, JSON.
+    /// `CloudEvents` 1.0, JSON.
     #[default]
     CloudEvents,
     /// The data alone.

@@ -1,4 +1,4 @@
-//! Tells a fact as a CloudEvent: version 1.0, JSON format.
+//! Tells a fact as an event of `CloudEvents`: version 1.0, JSON format.
 
 use serde_json::{Map, Value};
 

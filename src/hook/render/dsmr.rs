@@ -26,7 +26,7 @@ pub(super) fn reading(data: &Map<String, Value>, time: &str) -> Result<Map<Strin
             return Err("import_kwh");
         }
         let [first, second] = rates;
-        let first = first.or(if second.is_none() { whole } else { None }).unwrap_or_default();
+        let first = first.or_else(|| if second.is_none() { whole } else { None }).unwrap_or_default();
         tell(format!("electricity_{way}_1"), first, 3);
         tell(format!("electricity_{way}_2"), second.unwrap_or_default(), 3);
         let watts = number(data, power).or_else(|| number(data, "net_w").map(|net| one_way(net, sign)));
@@ -78,8 +78,6 @@ fn text(value: Decimal, decimals: u32) -> Value {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use serde_json::{Map, Value, json};
 
     use super::reading;

@@ -102,8 +102,6 @@ pub(super) fn urn(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use super::{form, json, settle, urn, xml};
 
     const ODD: &str = "a\"b\\c\n\r\t\u{fdd0}\u{1}\u{7f}\u{2028}<&>'é🔌";

@@ -59,8 +59,6 @@ fn token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use super::{Kind, Media};
 
     #[test]

@@ -17,6 +17,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod values;
+mod words;
 mod zone;
 
 use minijinja::{Environment, Value};
@@ -27,14 +28,17 @@ use crate::fact::Fact;
 use crate::time::Timestamp;
 
 use media::{Kind, Media};
-use template::{Names, Template};
+use proof::Unsound;
+use template::Template;
+use values::Reading;
+use words::Way;
 use zone::Zone;
 
-pub(crate) use proof::Unsound;
+pub(super) use samples::Decimals;
 pub(crate) use samples::Samples;
 pub(crate) use template::BadTemplate;
-pub(super) use template::{check_names, missing, reason};
-pub(crate) use zone::BadZone;
+pub(super) use template::{Names, check_names, reason, why};
+pub(crate) use words::BadWords;
 
 /// Puts the facts of one hook into words.
 #[derive(Debug)]
@@ -44,24 +48,20 @@ pub(crate) struct Renderer {
     media: Media,
     zone: Zone,
     environment: Environment<'static>,
+    /// Members that are numbers though they are texts.
+    decimals: Decimals,
     /// New names of members of the data, and their old ones.
     fields: Vec<(String, String)>,
     /// Several facts go into one message.
     batched: bool,
+    /// What is odd, for people.
     warnings: Vec<String>,
-}
-
-#[derive(Debug)]
-enum Way {
-    /// Of each fact, the words in a list; or of all at once, where it speaks of `facts`.
-    Template(Template),
-    Form(Vec<(String, Template)>),
-    Serializer(Serializer),
 }
 
 /// What is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rendered {
+    /// In UTF-8.
     pub(crate) body: Vec<u8>,
     pub(crate) content_type: String,
 }
@@ -83,33 +83,6 @@ pub(crate) struct VenNames {
     pub(crate) vtn_id: Option<String>,
 }
 
-/// Why these are no words for a hook.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadWords {
-    #[error(transparent)]
-    Template(#[from] BadTemplate),
-    #[error("timezone: {0}")]
-    Zone(#[from] BadZone),
-    #[error("content_type: \"{0}\" is none; it is as application/json or text/plain; charset=utf-8")]
-    ContentType(String),
-    #[error("content_type: {given} does not fit: {writer} writes {writes}")]
-    Unfit { given: String, writer: &'static str, writes: &'static str },
-    #[error("form and template cannot both be given: a form has a template for each of its fields")]
-    Both,
-    #[error("fields: \"{name}\" is in no fact of this hook; data has {known}")]
-    UnknownField { name: String, known: String },
-    #[error("batch: {0} tells one fact in each message; set batch.max_items = 1")]
-    NoBatch(&'static str),
-    #[error(
-        "batch: a template for {0} must speak of all facts, {{% for fact in facts %}}, or set batch.max_items = 1"
-    )]
-    Unjoinable(&'static str),
-    #[error("batch: the template speaks of facts and of \"{0}\" too; within the list it is fact.{0}")]
-    Mixed(&'static str),
-    #[error("it works for no topic of this hook; for {topic}: {fault}")]
-    NeverWorks { topic: String, fault: RenderFault },
-}
-
 /// Why facts could not be put into words; nothing is sent then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RenderFault {
@@ -121,14 +94,11 @@ pub(crate) enum RenderFault {
     TooLong { place: String },
     #[error("invalid-payload: what was written {0}")]
     Unsound(#[from] Unsound),
-    #[error("{topic} has no {member}, without which DSMR-reader takes no reading")]
-    NoReading { topic: String, member: &'static str },
+    #[error("DSMR-reader takes readings (meter.reading), and {0} is none")]
+    NoReading(String),
+    #[error("the reading has no {0}, without which DSMR-reader takes none")]
+    PoorReading(&'static str),
 }
-
-/// What a template that writes of one fact can speak of.
-const OF_ONE: &[&str] = &["topic", "event", "data"];
-/// What it can speak of besides.
-const AROUND: &[&str] = &["facts", "ven", "hook", "now"];
 
 impl Renderer {
     /// Reads the words of a hook; `batched` where a message holds several facts.
@@ -138,21 +108,13 @@ impl Renderer {
     /// The first thing in them that cannot work.
     pub(crate) fn new(words: &Words, hook: &str, batched: bool, samples: &Samples) -> Result<Self, BadWords> {
         let zone = Zone::new(&words.timezone)?;
-        let media = media(words, batched)?;
+        let media = words::media(words, batched)?;
         let environment = template::environment(&zone, media.kind);
-        let way = way(words, &environment, batched, media.kind, samples)?;
-        if let Some((_, name)) = words.fields.iter().find(|(_, name)| !samples.know(name)) {
-            return Err(BadWords::UnknownField { name: name.clone(), known: samples.members() });
-        }
-        let mut warnings = Vec::new();
-        if !matches!(way, Way::Serializer(_)) {
-            let idle = [("serializer", words.serializer.is_some()), ("fields", !words.fields.is_empty())];
-            let told = |(name, _): (&str, bool)| format!("{name} is not used, since there is a template");
-            warnings.extend(idle.into_iter().filter(|(_, given)| *given).map(told));
-        }
+        let way = words::way(words, &environment, batched, media.kind, samples)?;
+        let warnings = words::idle(words);
         let fields = words.fields.clone();
-        let hook = hook.to_owned();
-        let mut renderer = Self { hook, way, media, zone, environment, fields, batched, warnings };
+        let (hook, decimals) = (hook.to_owned(), samples.decimals());
+        let mut renderer = Self { hook, way, media, zone, environment, decimals, fields, batched, warnings };
         let failing = renderer.try_samples(samples)?;
         renderer.warnings.extend(failing);
         Ok(renderer)
@@ -219,9 +181,12 @@ impl Renderer {
                 Ok(cloud_events::event(fact, self.data(fact), &self.zone.write(fact.time), around.ven))
             }
             Serializer::Data => Ok(self.data(fact)),
+            // Other topics of meters have members of the same names that mean something else.
+            Serializer::DsmrReading if fact.topic != "meter.reading" => {
+                Err(RenderFault::NoReading(fact.topic.clone()))
+            }
             Serializer::DsmrReading => dsmr::reading(&self.all_data(fact), &self.zone.write(fact.time))
-                .map_err(|member| RenderFault::NoReading { topic: fact.topic.clone(), member })
-                .map(|told| self.renamed(told)),
+                .map_err(RenderFault::PoorReading),
         };
         let told: Vec<Map<String, Json>> = facts.iter().map(one).collect::<Result<_, _>>()?;
         if self.media.kind == Kind::Form {
@@ -260,10 +225,11 @@ impl Renderer {
     }
 
     fn names(&self, facts: &[&Fact], around: Around<'_>) -> Names {
-        let each: Vec<Names> = facts
-            .iter()
-            .map(|fact| of_fact(fact, &self.all_data(fact), &self.zone.write(fact.time)))
-            .collect();
+        let one = |fact: &&Fact| {
+            let reading = Reading { decimals: self.decimals.of(&fact.topic), to_compare: false };
+            of_fact(fact, &self.zone.write(fact.time), reading.members(&self.all_data(fact)))
+        };
+        let each: Vec<Names> = facts.iter().map(one).collect();
         let mut names = match each.as_slice() {
             [one] => one.clone(),
             _ => Names::new(),
@@ -299,72 +265,13 @@ impl Renderer {
     }
 }
 
-/// The content type that is wished, or that of the serializer; and whether it fits.
-fn media(words: &Words, batched: bool) -> Result<Media, BadWords> {
-    let templated = words.template.is_some() || !words.form.is_empty();
-    let own = match words.serializer.as_ref().unwrap_or(&Serializer::CloudEvents) {
-        _ if !words.form.is_empty() => "application/x-www-form-urlencoded",
-        Serializer::CloudEvents if !templated && batched => "application/cloudevents-batch+json",
-        Serializer::CloudEvents if !templated => "application/cloudevents+json",
-        Serializer::CloudEvents | Serializer::Data | Serializer::DsmrReading => "application/json",
-    };
-    let text = words.content_type.as_deref().unwrap_or(own);
-    let media = Media::parse(text).ok_or_else(|| BadWords::ContentType(text.to_owned()))?;
-    let unfit = |writer, writes| Err(BadWords::Unfit { given: text.to_owned(), writer, writes });
-    match (&words.serializer, media.kind) {
-        (_, kind) if !words.form.is_empty() && kind != Kind::Form => unfit("a form", "fields of a form"),
-        _ if templated => Ok(media),
-        (_, Kind::Xml) => unfit("a serializer", "JSON; for XML give a template"),
-        (None | Some(Serializer::CloudEvents), Kind::Form) => unfit("the serializer cloudevents", "JSON"),
-        _ => Ok(media),
-    }
-}
-
-fn way(
-    words: &Words,
-    environment: &Environment<'static>,
-    batched: bool,
-    kind: Kind,
-    samples: &Samples,
-) -> Result<Way, BadWords> {
-    let known: Vec<&str> = OF_ONE.iter().chain(AROUND).copied().collect();
-    let read = |place: &str, text: &str| -> Result<Template, BadWords> {
-        let template = Template::new(place, text, environment, &known, samples)?;
-        if batched && template.speaks_of("facts") {
-            let mixed = OF_ONE.iter().find(|name| template.speaks_of(name));
-            return mixed.map_or(Ok(template), |name| Err(BadWords::Mixed(name)));
-        }
-        if batched && matches!(kind, Kind::Xml | Kind::Form) {
-            return Err(BadWords::Unjoinable(if kind == Kind::Xml { "XML" } else { "a form" }));
-        }
-        Ok(template)
-    };
-    match (&words.template, words.form.as_slice()) {
-        (Some(_), [_, ..]) => Err(BadWords::Both),
-        (Some(text), []) => Ok(Way::Template(read("template", text)?)),
-        (None, form @ [_, ..]) => {
-            let field =
-                |(name, text): &(String, String)| Ok((name.clone(), read(&format!("form.{name}"), text)?));
-            Ok(Way::Form(form.iter().map(field).collect::<Result<_, BadWords>>()?))
-        }
-        (None, []) => {
-            let serializer = words.serializer.clone().unwrap_or_default();
-            match serializer {
-                Serializer::DsmrReading if batched => Err(BadWords::NoBatch("the serializer dsmr-reader")),
-                _ if batched && kind == Kind::Form => Err(BadWords::NoBatch("a form")),
-                _ => Ok(Way::Serializer(serializer)),
-            }
-        }
-    }
-}
-
 /// The language of filters: that of templates, with times in UTC.
 pub(super) fn plain_environment() -> Environment<'static> {
     template::environment(&Zone::Utc, Kind::Text)
 }
 
 /// The names by which a template or a filter speaks of a fact.
-pub(super) fn of_fact(fact: &Fact, data: &Map<String, Json>, time: &str) -> Names {
+fn of_fact(fact: &Fact, time: &str, data: Value) -> Names {
     let event = Names::from([
         ("id", Value::from(fact.id.as_str())),
         ("seq", Value::from(fact.seq)),
@@ -372,11 +279,13 @@ pub(super) fn of_fact(fact: &Fact, data: &Map<String, Json>, time: &str) -> Name
         ("subject", fact.subject.as_deref().into()),
         ("time", Value::from(time)),
     ]);
-    Names::from([
-        ("topic", Value::from(fact.topic.as_str())),
-        ("event", event.into()),
-        ("data", values::of_members(data)),
-    ])
+    Names::from([("topic", Value::from(fact.topic.as_str())), ("event", event.into()), ("data", data)])
+}
+
+/// The names by which a filter speaks of a fact.
+pub(super) fn to_compare(fact: &Fact, decimals: &Decimals) -> Names {
+    let reading = Reading { decimals: decimals.of(&fact.topic), to_compare: true };
+    of_fact(fact, &fact.time.to_string(), reading.members(&fact.data))
 }
 
 /// A fact of this topic as there could be one.

@@ -13,26 +13,26 @@ use super::media::Kind;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unsound {
     #[error("is no JSON: {0}")]
-    NoJson(String),
+    Json(String),
     #[error("is no JSON in line {line}: {why}")]
-    NoJsonLine { line: usize, why: String },
+    JsonLine { line: usize, why: String },
     #[error("is no well-formed XML: {0}")]
-    NoXml(String),
+    Xml(String),
 }
 
 /// Whether a body is what it must be.
 pub(super) fn check(kind: Kind, body: &str) -> Result<(), Unsound> {
     let json = |text: &str| serde_json::from_str::<IgnoredAny>(text).map_err(|error| error.to_string());
     match kind {
-        Kind::Json => json(body).map(|_| ()).map_err(Unsound::NoJson),
+        Kind::Json => json(body).map(|_| ()).map_err(Unsound::Json),
         Kind::JsonLines => {
             let lines = body.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
             for (at, line) in lines {
-                json(line).map_err(|why| Unsound::NoJsonLine { line: at + 1, why })?;
+                json(line).map_err(|why| Unsound::JsonLine { line: at + 1, why })?;
             }
             Ok(())
         }
-        Kind::Xml => xml(body).map_err(Unsound::NoXml),
+        Kind::Xml => xml(body).map_err(Unsound::Xml),
         Kind::Form | Kind::Text => Ok(()),
     }
 }
@@ -40,9 +40,7 @@ pub(super) fn check(kind: Kind, body: &str) -> Result<(), Unsound> {
 /// Whether a document is well-formed, without a document type: one root, tags that match, attributes that are said once,
 /// references that mean something, characters that there are.
 fn xml(body: &str) -> Result<(), String> {
-    if let Some(letter) = body.chars().find(|letter| !escape::of_xml(*letter)) {
-        return Err(format!("it has the character U+{:04X}", u32::from(letter)));
-    }
+    means(body)?;
     let mut reader = Reader::from_str(body);
     let config = reader.config_mut();
     config.check_comments = true;
@@ -74,12 +72,20 @@ fn xml(body: &str) -> Result<(), String> {
                 return Err("it has text outside of its root".to_owned());
             }
             Event::GeneralRef(name) => {
-                unescape(&format!("&{};", &*name)).map_err(|error| error.to_string())?;
+                means(&unescape(&format!("&{};", &*name)).map_err(|error| error.to_string())?)?;
             }
             Event::Decl(_) if !first => return Err("its declaration is not at its beginning".to_owned()),
+            Event::Decl(declaration) => drop(declaration.version().map_err(|error| error.to_string())?),
+            Event::PI(instruction) => {
+                let target = instruction.target();
+                name(target)?;
+                if target.eq_ignore_ascii_case("xml") {
+                    return Err("its declaration is misspelt".to_owned());
+                }
+            }
             Event::DocType(_) => return Err("it has a document type".to_owned()),
             Event::Eof => break,
-            Event::Text(_) | Event::CData(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+            Event::Text(_) | Event::CData(_) | Event::Comment(_) => {}
         }
         first = false;
     }
@@ -93,13 +99,37 @@ fn xml(body: &str) -> Result<(), String> {
 
 fn start(tag: &BytesStart<'_>) -> Result<(), String> {
     name(tag.name().as_ref())?;
+    apart(tag)?;
     for attribute in tag.attributes() {
         let attribute = attribute.map_err(|error| error.to_string())?;
         name(attribute.key.as_ref())?;
         if attribute.value.contains('<') {
             return Err("an attribute has < in its value".to_owned());
         }
-        attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| error.to_string())?;
+        means(&attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| error.to_string())?)?;
+    }
+    Ok(())
+}
+
+/// That XML knows these characters, whether they stand there or are referred to.
+fn means(text: &str) -> Result<(), String> {
+    let unknown = text.chars().find(|letter| !escape::of_xml(*letter));
+    unknown.map_or(Ok(()), |letter| Err(format!("it has the character U+{:04X}", u32::from(letter))))
+}
+
+/// That there is white space after each attribute, which the reader does not ask for.
+fn apart(tag: &str) -> Result<(), String> {
+    let (mut quote, mut closed) = (None, false);
+    for letter in tag.chars() {
+        if closed && !letter.is_ascii_whitespace() {
+            return Err("two attributes are not apart".to_owned());
+        }
+        closed = quote == Some(letter);
+        quote = match quote {
+            Some(_) if closed => None,
+            None if letter == '"' || letter == '\'' => Some(letter),
+            _ => quote,
+        };
     }
     Ok(())
 }
@@ -116,8 +146,6 @@ fn name(name: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use super::{Unsound, check};
     use crate::hook::render::media::Kind;
 
@@ -127,7 +155,7 @@ mod tests {
             check(Kind::Json, body).unwrap();
         }
         for body in ["", "{", "{\"a\":}", "{\"a\":\"b\nc\"}", "{} {}", "NaN", "{\"a\":01}"] {
-            assert!(matches!(check(Kind::Json, body), Err(Unsound::NoJson(_))), "{body}");
+            assert!(matches!(check(Kind::Json, body), Err(Unsound::Json(_))), "{body}");
         }
         check(Kind::JsonLines, "{}\n[1]\n\n").unwrap();
         let error = check(Kind::JsonLines, "{}\n\n{\n").unwrap_err();
@@ -140,6 +168,7 @@ mod tests {
             "<a/>",
             "<?xml version=\"1.0\"?>\n<a x='1' y=\"2\"><b>t &amp; &#38; &lt;</b><!-- c --><![CDATA[<x>]]></a>\n",
             "<é:a xmlns:é='u'>ü</é:a>",
+            "<a b = '\"1'\tc=\"'2\" ><?p x?></a >",
         ] {
             check(Kind::Xml, body).unwrap();
         }
@@ -155,6 +184,8 @@ mod tests {
             "<a>&</a>",
             "<a>&nbsp;</a>",
             "<a>&#0;</a>",
+            "<a>&#xFFFF;</a>",
+            "<a x='&#1;'/>",
             "<a x='1' x='2'/>",
             "<a x='<'/>",
             "<a x='&nope;'/>",
@@ -166,8 +197,12 @@ mod tests {
             "<a/><?xml version='1.0'?>",
             "<a>\u{1}</a>",
             "<a b></a>",
+            "<a b='1'c='2'/>",
+            "<?xml?><a/>",
+            "<?XML x?><a/>",
+            "<a/><?1?>",
         ] {
-            assert!(matches!(check(Kind::Xml, body), Err(Unsound::NoXml(_))), "{body}");
+            assert!(matches!(check(Kind::Xml, body), Err(Unsound::Xml(_))), "{body}");
         }
     }
 

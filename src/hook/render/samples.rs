@@ -1,7 +1,10 @@
 //! What the facts of a hook can have, so that a wrong name is told before anything happens.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value};
 
+use super::values;
 use crate::fact::Topics;
 
 /// Samples of the data of the topics that a hook takes; each has every member that there can be.
@@ -41,6 +44,15 @@ impl Samples {
         self.open || self.of.iter().any(|(_, data)| leads(data, path))
     }
 
+    /// Where facts hold decimals as texts.
+    pub(in crate::hook) fn decimals(&self) -> Decimals {
+        let mut found = BTreeMap::new();
+        for (topic, data) in self.iter() {
+            decimals_within("", data, found.entry(topic.to_owned()).or_default());
+        }
+        Decimals(found)
+    }
+
     /// The members that facts can have, for people.
     pub(in crate::hook) fn members(&self) -> String {
         let mut names: Vec<&str> =
@@ -49,6 +61,37 @@ impl Samples {
         names.dedup();
         names.join(", ")
     }
+}
+
+/// For each topic the paths of members whose samples are decimals in texts. Ids are none, whatever they look like.
+#[derive(Clone, Debug, Default)]
+pub(in crate::hook) struct Decimals(BTreeMap<String, BTreeSet<String>>);
+
+impl Decimals {
+    pub(super) fn of(&self, topic: &str) -> &BTreeSet<String> {
+        const NONE: &BTreeSet<String> = &BTreeSet::new();
+        self.0.get(topic).unwrap_or(NONE)
+    }
+}
+
+fn decimals_within(path: &str, members: &Map<String, Value>, found: &mut BTreeSet<String>) {
+    for (name, value) in members.iter().filter(|(name, _)| !is_id(name)) {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let mut values = vec![value];
+        while let Some(value) = values.pop() {
+            match value {
+                Value::String(text) if values::decimal(text).is_some() => drop(found.insert(path.clone())),
+                Value::Array(items) => values.extend(items),
+                Value::Object(members) => decimals_within(&path, members, found),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
+    }
+}
+
+/// Whether a member of this name is an id, or holds some.
+pub(super) fn is_id(name: &str) -> bool {
+    name == "id" || name.ends_with("_id") || name.ends_with("_ids")
 }
 
 /// Whether a path leads to a member of the sample; where the sample is empty, all that is below may be there.
@@ -64,8 +107,6 @@ fn leads(data: &Map<String, Value>, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use super::Samples;
     use crate::fact::Topics;
 

@@ -12,7 +12,7 @@ use super::samples::Samples;
 use super::zone::{self, Zone};
 use super::{RenderFault, escape, values};
 
-/// Steps that a template may take; a list of a thousand readings takes a tenth of them.
+/// Steps that a template may take; a list of a thousand facts has room in them.
 pub(super) const FUEL: u64 = 100_000;
 /// Bytes that a template may write.
 pub(super) const OUTPUT_MAX: usize = 256 << 10;
@@ -72,24 +72,21 @@ impl Template {
         environment: &Environment<'static>,
         names: &Names,
     ) -> Result<String, RenderFault> {
-        let fault = |error: &Error| match error.kind() {
-            ErrorKind::OutOfFuel => RenderFault::OutOfFuel { place: self.place.clone() },
-            ErrorKind::WriteFailure => RenderFault::TooLong { place: self.place.clone() },
-            ErrorKind::UndefinedError => RenderFault::Template {
-                place: self.place.clone(),
-                line: error.line().unwrap_or(1),
-                why: missing(&self.paths, names).unwrap_or_else(|| reason(error)),
-            },
-            _ => RenderFault::Template {
-                place: self.place.clone(),
-                line: error.line().unwrap_or(1),
-                why: reason(error),
-            },
+        let place = || self.place.clone();
+        let fault = |error: &Error| {
+            if error.kind() == ErrorKind::OutOfFuel {
+                return RenderFault::OutOfFuel { place: place() };
+            }
+            if error.kind() == ErrorKind::WriteFailure {
+                return RenderFault::TooLong { place: place() };
+            }
+            let (line, why) = (error.line().unwrap_or(1), why(error, &self.paths, names));
+            RenderFault::Template { place: place(), line, why }
         };
         let mut page = Page(Vec::new());
         let template = environment.template_from_str(&self.text).map_err(|error| fault(&error))?;
         template.render_captured_to(names.clone(), &mut page).map_err(|error| fault(&error))?;
-        String::from_utf8(page.0).map_err(|_| RenderFault::TooLong { place: self.place.clone() })
+        String::from_utf8(page.0).map_err(|_| RenderFault::TooLong { place: place() })
     }
 }
 
@@ -134,8 +131,14 @@ pub(in crate::hook) fn check_names(
     Ok(())
 }
 
+/// What went wrong with a fact: if something is undefined, what.
+pub(in crate::hook) fn why(error: &Error, paths: &BTreeSet<String>, names: &Names) -> String {
+    let gone = (error.kind() == ErrorKind::UndefinedError).then(|| missing(paths, names)).flatten();
+    gone.unwrap_or_else(|| reason(error))
+}
+
 /// What was spoken of and is not there.
-pub(in crate::hook) fn missing(paths: &BTreeSet<String>, names: &Names) -> Option<String> {
+fn missing(paths: &BTreeSet<String>, names: &Names) -> Option<String> {
     let absent = |path: &&String| {
         let mut parts = path.split('.');
         let first = parts.next().and_then(|name| names.get(name)).cloned();

@@ -3,6 +3,7 @@
 use jiff::tz;
 use serde_json::{Map, Value};
 
+use super::samples::is_id;
 use crate::hook::settings::TimeZone;
 use crate::time::Timestamp;
 
@@ -70,7 +71,7 @@ impl Zone {
             return;
         }
         for (name, value) in members {
-            if name != "id" && !name.ends_with("_id") {
+            if !is_id(name) {
                 self.rewrite_within(value);
             }
         }
@@ -112,8 +113,6 @@ fn instant(text: &str) -> Option<jiff::Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use serde_json::json;
 
     use super::{BadZone, Zone, unix};
@@ -147,6 +146,7 @@ mod tests {
             "signals": [{ "intervals": [{ "start": "2030-01-01T12:00:00Z", "value": "1.50" }] }],
             "event_id": "2030-07-01T12:00:00Z",
             "id": "2030-07-01T12:00:00Z",
+            "group_ids": ["2030-07-01T12:00:00Z"],
             "day": "2030-07-01",
             "text": "at 2030-07-01T12:00:00Z",
             "odd": "2030-07-01 12:00:00Z",

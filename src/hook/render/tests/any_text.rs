@@ -6,7 +6,9 @@ use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 use serde_json::{Map, Value};
 
-use super::{Fact, body_of, by, by_as, event, in_zone, parsed, serialized};
+use super::{Fact, body_of, by, by_as, event, in_zone, parsed, rendered, samples, serialized};
+use crate::hook::filter::Filter;
+use crate::hook::render::Renderer;
 use crate::hook::render::escape::of_xml;
 use crate::hook::settings::{Serializer, Words};
 
@@ -17,6 +19,94 @@ fn text() -> impl Strategy<Value = String> {
         "[\"\\\\{}\\[\\]<>&'%\\n\\r\\t\\x00-\\x1f\\x7f🔌]{0,20}",
         "(\\{\\{|\\}\\}|\\{%|%\\}|\\]\\]>|\"\\}|&amp;|\\\\u0000|0x1|1e5|null|true){1,5}",
     ]
+}
+
+const PARTS: &[&str] = &[
+    "{{ ",
+    " }}",
+    "{% ",
+    " %}",
+    "{# ",
+    " #}",
+    "data",
+    "data.level",
+    "data.comment",
+    "data.signals",
+    "event",
+    "facts",
+    "ven",
+    "topic",
+    ".",
+    "[",
+    "]",
+    "(",
+    ")",
+    "|",
+    "|tojson",
+    "|localtime",
+    "|strftime('%Y')",
+    "|unix",
+    "|scale(2)",
+    "|scale(-99999)",
+    "|join(',')",
+    "|map('upper')",
+    "|list",
+    "|sort",
+    "|batch(2)",
+    "|groupby('name')",
+    "|format(1)",
+    "'%s'",
+    "'x'",
+    "\"",
+    "'",
+    "<a>",
+    "</a>",
+    "{",
+    "}",
+    ":",
+    ",",
+    " + ",
+    " - ",
+    " * ",
+    " ** ",
+    " // ",
+    " % ",
+    " ~ ",
+    " in ",
+    " is ",
+    " not ",
+    " and ",
+    " or ",
+    " < ",
+    " == ",
+    "defined",
+    "none",
+    "true",
+    "0",
+    "1",
+    "-1",
+    "99999999999999999999",
+    "1e308",
+    "if ",
+    "else",
+    "endif",
+    "for x in ",
+    "endfor",
+    "set x = ",
+    "x",
+    "range",
+    "dict",
+    "loop",
+    "recursive",
+    "🔌",
+    "\n",
+    "\0",
+    "\\",
+];
+
+/// Templates and conditions, many of them nearly right.
+fn code() -> impl Strategy<Value = String> {
+    prop_oneof![vec(proptest::sample::select(PARTS), 0..24).prop_map(|parts| parts.concat()), any::<String>()]
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -83,7 +173,10 @@ proptest! {
                     read.push_str(&quick_xml::escape::unescape(&format!("&{};", &*name)).unwrap());
                 }
                 Event::Eof => break,
-                other => assert!(matches!(other, Event::End(_)), "{other:?}"),
+                Event::End(_) => {}
+                Event::Empty(_) | Event::CData(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {
+                    panic!("there is nothing of the kind in {body}")
+                }
             }
         }
         assert_eq!(read, expected);
@@ -96,6 +189,26 @@ proptest! {
         let body = body_of(&Words { form, ..Words::default() }, &[&fact]);
         let field = body.strip_prefix("a=").unwrap().strip_suffix("&b=1").unwrap();
         assert_eq!(decoded(field), text);
+    }
+
+    /// Whatever the operator writes, it is read or refused, and what is written by it is sound or not sent.
+    #[test]
+    fn any_template_and_any_condition_are_read_or_refused(text in code()) {
+        for content_type in ["application/json", "text/xml", "text/plain"] {
+            let Ok(renderer) = Renderer::new(&by_as(&text, content_type), "ops", false, &samples(&["event.started"])) else {
+                continue;
+            };
+            if let Ok(sent) = rendered(&renderer, &[&event()]) {
+                let body = String::from_utf8(sent.body).unwrap();
+                let read = serde_json::from_str::<Value>(&body);
+                // JSON knows numbers that are too big for every reader.
+                let sound = read.map_or_else(|error| error.to_string().contains("out of range"), |_| true);
+                assert!(content_type != "application/json" || sound, "{body}");
+            }
+        }
+        if let Ok(filter) = Filter::new(&text, &samples(&["event.started"])) {
+            drop(filter.holds(&event()));
+        }
     }
 
     /// A zone changes how a time is written, and never which text it is.

@@ -1,6 +1,8 @@
 use serde_json::json;
 
-use super::{RenderFault, SAMPLES, body_of, event, in_zone, parsed, rendered, renderer, samples, serialized};
+use super::{
+    Fact, RenderFault, SAMPLES, body_of, event, in_zone, parsed, rendered, renderer, samples, serialized,
+};
 use crate::hook::render::Renderer;
 use crate::hook::settings::{Serializer, Words};
 
@@ -42,7 +44,7 @@ fn the_data_alone_is_told_in_a_zone_and_by_new_names() {
     let fields =
         [("at", "start"), ("cost", "price")].map(|(new, old)| (new.to_owned(), old.to_owned())).to_vec();
     let words = in_zone("Europe/Amsterdam", Words { fields, ..words });
-    assert_eq!(body_of(&words, &[&event()]), r#"{"at":"2030-10-27T02:30:00+01:00","cost":0.275}"#);
+    assert_eq!(body_of(&words, &[&event()]), r#"{"at":"2030-10-27T02:30:00+01:00","cost":"0.2750"}"#);
     let mut poor = event();
     poor.data.remove("price");
     assert_eq!(body_of(&words, &[&poor]), r#"{"at":"2030-10-27T02:30:00+01:00"}"#);
@@ -73,8 +75,15 @@ fn a_reading_is_told_to_dsmr_reader_and_nothing_else() {
     assert_eq!(body["timestamp"], "2030-01-01T01:00:00+01:00");
     assert_eq!(body["electricity_delivered_1"], "12345.678");
     assert_eq!(body["electricity_currently_returned"], "0.417");
-    let fault = rendered(&renderer, &[&event()]).unwrap_err();
-    assert!(matches!(fault, RenderFault::NoReading { member: "import_kwh", .. }), "{fault}");
+    let interval = Fact { topic: "meter.interval".to_owned(), ..reading.clone() };
+    let fault = rendered(&renderer, &[&interval]).unwrap_err();
+    assert_eq!(
+        fault,
+        RenderFault::NoReading("meter.interval".to_owned()),
+        "the energy of an interval is no register"
+    );
+    reading.data.remove("import_kwh");
+    assert_eq!(rendered(&renderer, &[&reading]), Err(RenderFault::PoorReading("import_kwh")));
     let never = Renderer::new(&words, "dsmr", false, &samples(&["event.started"])).unwrap_err();
-    assert!(never.to_string().contains("event.started has no import_kwh"), "{never}");
+    assert!(never.to_string().contains("and event.started is none"), "{never}");
 }

@@ -72,7 +72,7 @@ fn xml_is_escaped_and_stays_well_formed() {
                     [{&quot;name&quot;:&quot;SIMPLE&quot;,&quot;value&quot;:3}]</e>";
     assert_eq!(text, expected);
     let broken = renderer(&by_as("<e>{{ data.comment|safe }}</e>", "application/xml"), false);
-    assert!(matches!(rendered(&broken, &[&saying("<x>")]), Err(RenderFault::Unsound(Unsound::NoXml(_)))));
+    assert!(matches!(rendered(&broken, &[&saying("<x>")]), Err(RenderFault::Unsound(Unsound::Xml(_)))));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn what_is_no_json_is_not_sent() {
     let renderer =
         renderer(&by(r#"{"a":{% if data.level > 2 %}{{ data.comment }}{% else %}1{% endif %}}"#), false);
     let fault = rendered(&renderer, &[&event()]).unwrap_err();
-    assert!(matches!(fault, RenderFault::Unsound(Unsound::NoJson(_))), "{fault}");
+    assert!(matches!(fault, RenderFault::Unsound(Unsound::Json(_))), "{fault}");
     assert!(fault.to_string().starts_with("invalid-payload: what was written is no JSON:"), "{fault}");
 }
 
@@ -118,6 +118,10 @@ fn bombs_go_out() {
         ("{% for a in range(9999) %}{{ 'x' * 99 }}{% endfor %}", "writes more than 256 KiB"),
         ("{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}", "recursion limit"),
         ("{{ range(1000000000)|list }}", "too many elements"),
+        ("{{ [0] * 1000000000 }}", "sequence is too large"),
+        ("{{ '%999999999d'|format(1) }}", "takes too many steps"),
+        ("{{ ('x' * 9999)|replace('x', 'y' * 9999) }}", "takes too many steps"),
+        ("{% set a = 'x' * 3000000 %}{% set b = a ~ a ~ a %}{{ b|length }}", "takes too many steps"),
     ] {
         let template = format!("{{% if data.level > 2 %}}{bomb}{{% endif %}}");
         let fault = rendered(&renderer(&by_as(&template, "text/plain"), false), &[&event()]).unwrap_err();
@@ -177,6 +181,17 @@ fn a_batch_is_a_list_of_what_each_fact_says() {
         "text/xml",
     );
     assert_eq!(body_of(&all, &[&one, &other]), "<a><b t='event.started'>1</b><b t='event.started'>2</b></a>");
+}
+
+/// The bounds are for bombs; honest work has room in them.
+#[test]
+fn a_batch_of_a_thousand_facts_has_room() {
+    let facts: Vec<_> = (0..1000).map(|_| event()).collect();
+    let facts: Vec<_> = facts.iter().collect();
+    let all = by(
+        r#"[{% for fact in facts %}{"t":"{{ fact.event.time }}","l":{{ fact.data.level }},"c":"{{ fact.data.comment }}"}{% if not loop.last %},{% endif %}{% endfor %}]"#,
+    );
+    assert_eq!(parsed(&body_of(&all, &facts)).as_array().unwrap().len(), 1000);
 }
 
 #[test]

@@ -74,6 +74,10 @@ fn a_template_wins_over_a_serializer_and_that_is_told() {
     let fields = vec![("a".to_owned(), "level".to_owned())];
     let words = Words { fields, ..by("{{ data.level }}") };
     assert_eq!(renderer(&words, false).warnings(), ["fields is not used, since there is a template"]);
+    let fields = vec![("a".to_owned(), "net_w".to_owned())];
+    let words = Words { fields, ..serialized(Serializer::DsmrReading) };
+    let reader = Renderer::new(&words, "dsmr", false, &samples(&["meter.reading"])).unwrap();
+    assert_eq!(reader.warnings(), ["fields is not used, since DSMR-reader has names of its own"]);
     let form = vec![("a".to_owned(), "1".to_owned())];
     assert_eq!(refused(&Words { form, ..by("1") }, false), BadWords::Both);
 }

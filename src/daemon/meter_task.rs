@@ -5,6 +5,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -12,9 +13,9 @@ use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{
     CounterGuard, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity, Reading,
-    Refused, Series, Stored, Value,
+    Refused, Series, Stored, Value, Why,
 };
-use crate::notice::Notice;
+use crate::notice::{MeterReading, MeterTelegram, Notice};
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
 use crate::time::{Span, Timestamp};
 
@@ -254,20 +255,42 @@ impl MeterTask {
     fn refused(&mut self, refused: &Refused) {
         let now = self.clock.now();
         self.refused.keep(now, refused);
-        let (meter, why) = (self.settings.name.clone(), &refused.why);
+        let why = &refused.why;
         match self.health.refused(why, now.since_start) {
-            Told::First => tell(&self.notices, Notice::MeterRejected { meter, why: why.to_string() }),
+            Told::First => self.tell_refused(refused, why.to_string(), 1),
             Told::Again(count) => {
-                let why = format!("{why}; {count} like this since it was last told");
-                tell(&self.notices, Notice::MeterRejected { meter, why });
+                self.tell_refused(refused, format!("{why}; {count} like this since it was last told"), count);
             }
             Told::Not => {}
         }
     }
 
+    fn tell_refused(&self, refused: &Refused, why: String, count: u64) {
+        let telegram = MeterTelegram {
+            bytes: refused.bytes.clone(),
+            crc_ok: matches!(refused.why, Why::Crc { .. }).then_some(false),
+            source: match &self.settings.source {
+                // A command may contain secrets.
+                MeterSource::Exec(_) => "exec".to_owned(),
+                source => source.to_string(),
+            },
+            received: self.clock.now().wall,
+        };
+        let (meter, kind) = (self.settings.name.clone(), refused.why.kind());
+        tell(&self.notices, Notice::MeterRejected { meter, why, kind, count, telegram: Arc::new(telegram) });
+    }
+
     async fn take(&mut self, reading: Reading) {
         let meter = self.settings.name.clone();
-        tell(&self.notices, Notice::MeterReading { meter, summary: reading.to_string() });
+        let told = MeterReading {
+            at: reading.at,
+            serial: reading.meter.clone(),
+            quality: reading.quality.clone(),
+            values: reading.members(),
+            times: reading.times(),
+            summary: reading.to_string(),
+        };
+        tell(&self.notices, Notice::MeterReading { meter, reading: Arc::new(told) });
         let at = reading.at;
         let before = std::mem::replace(&mut self.read_at, at);
         self.unsaved = true;

@@ -131,3 +131,16 @@ pub(crate) enum Why {
     #[error("the meter answers with exception {code}: {meaning}")]
     Exception { code: u8, meaning: &'static str },
 }
+
+impl Why {
+    /// In one word, for programs.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Crc { .. } | Self::CrcMissing => "checksum",
+            Self::TooLong(_) | Self::Cut => "cut",
+            Self::Line { .. } | Self::Content { .. } => "content",
+            Self::KeyMissing | Self::WrongKey | Self::Tag | Self::Replayed { .. } => "key",
+            Self::NoAnswer | Self::Exception { .. } => "answer",
+        }
+    }
+}

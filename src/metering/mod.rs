@@ -16,6 +16,7 @@ mod dlms;
 pub(crate) mod dsmr;
 mod iec62056_21;
 mod mbus_channels;
+mod member;
 mod meter_clock;
 mod modbus;
 mod obis;

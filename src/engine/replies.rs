@@ -262,7 +262,7 @@ impl Engine {
             Some(verdict) if verdict.code == ResponseCode::NOT_REGISTERED => self.renew(true),
             // OpenLEADR answers 459 to some answers; there is nothing to repeat.
             Some(verdict) => {
-                turn.notify(Notice::MessageRefused { message, about: Vec::new(), why: verdict.to_string() })
+                turn.notify(Notice::MessageRefused { message, about: Vec::new(), why: verdict.to_string() });
             }
             None => {}
         }

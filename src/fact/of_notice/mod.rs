@@ -149,7 +149,7 @@ fn plain<const N: usize>(topic: &Topic, data: [Member; N]) -> Draft {
 }
 
 /// A fact about something that has a name.
-fn about(topic: &Topic, subject: impl ToString, data: impl IntoIterator<Item = Member>) -> Draft {
+fn about(topic: &Topic, subject: &(impl ToString + ?Sized), data: impl IntoIterator<Item = Member>) -> Draft {
     Draft::new(topic, Some(subject.to_string()), data)
 }
 

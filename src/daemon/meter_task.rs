@@ -12,8 +12,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{
-    CounterGuard, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity, Reading,
-    Refused, Series, Stored, Value, Why,
+    CounterGuard, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity,
+    RawTelegram, Reading, Refused, Series, Stored, Value, Why,
 };
 use crate::notice::{MeterReading, MeterTelegram, Notice};
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
@@ -72,6 +72,8 @@ pub(crate) struct MeterSettings {
     pub(crate) keep: Keep,
     /// What reports ask of it; nothing else is kept.
     pub(crate) wanted: Vec<Quantity>,
+    /// Somebody wants its telegrams byte by byte.
+    pub(crate) telegrams: bool,
 }
 
 /// One meter.
@@ -217,7 +219,10 @@ impl MeterTask {
     async fn fed(&mut self, fed: Fed) {
         let meter = self.settings.name.clone();
         match fed {
-            Fed::Telegram { mut telegram, received } => {
+            Fed::Telegram { mut telegram, received, raw } => {
+                if let Some(raw) = raw.filter(|_| self.settings.telegrams) {
+                    self.tell_telegram(raw, received);
+                }
                 if let Some(of_meter) = &mut self.of_meter {
                     of_meter.correct(&mut telegram, Some(received));
                 }
@@ -269,15 +274,26 @@ impl MeterTask {
         let telegram = MeterTelegram {
             bytes: refused.bytes.clone(),
             crc_ok: matches!(refused.why, Why::Crc { .. }).then_some(false),
-            source: match &self.settings.source {
-                // A command may contain secrets.
-                MeterSource::Exec(_) => "exec".to_owned(),
-                source => source.to_string(),
-            },
+            source: self.source(),
             received: self.clock.now().wall,
         };
-        let (meter, kind) = (self.settings.name.clone(), refused.why.kind());
-        tell(&self.notices, Notice::MeterRejected { meter, why, kind, count, telegram: Arc::new(telegram) });
+        let (meter, kind, telegram) = (self.settings.name.clone(), refused.why.kind(), Arc::new(telegram));
+        tell(&self.notices, Notice::MeterRejected { meter, why, kind, count, telegram });
+    }
+
+    fn tell_telegram(&self, raw: RawTelegram, received: Timestamp) {
+        let crc_ok = raw.checked.then_some(true);
+        let telegram = MeterTelegram { bytes: raw.bytes, crc_ok, source: self.source(), received };
+        let meter = self.settings.name.clone();
+        tell(&self.notices, Notice::MeterTelegram { meter, telegram: Arc::new(telegram) });
+    }
+
+    /// Where its bytes come from, for outsiders: a command may contain secrets.
+    fn source(&self) -> String {
+        match &self.settings.source {
+            MeterSource::Exec(_) => "exec".to_owned(),
+            source => source.to_string(),
+        }
     }
 
     async fn take(&mut self, reading: Reading) {

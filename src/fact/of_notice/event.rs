@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::topic::event as events;
-use super::super::{Draft, Member, Topic};
 use super::seconds;
+use crate::fact::topic::event as events;
+use crate::fact::{Draft, Member, Topic};
 use crate::handler::{ActiveInterval, EndReason, Timeline};
 use crate::notice::{Delivery, EventPlan};
 use crate::openadr::message::{

@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::super::topic::meter as meters;
-use super::super::{Draft, Member};
 use super::about;
+use crate::fact::topic::meter as meters;
+use crate::fact::{Draft, Member};
 use crate::notice::{MeterReading, MeterTelegram};
 
 pub(super) fn reading(meter: &str, reading: &MeterReading) -> Draft {

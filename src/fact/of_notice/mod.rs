@@ -10,8 +10,10 @@ mod vtn;
 
 use serde_json::{Value, json};
 
-use super::topic::{event as events, meter as meters, opt as opts, own, report as reports, vtn as vtns};
-use super::{Draft, Member, Topic};
+use crate::fact::topic::{
+    event as events, meter as meters, opt as opts, own, report as reports, vtn as vtns,
+};
+use crate::fact::{Draft, Member, Topic};
 use crate::notice::Notice;
 use crate::time::Span;
 

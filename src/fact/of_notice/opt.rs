@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::super::Draft;
-use super::super::topic::opt as opts;
 use super::about;
+use crate::fact::Draft;
+use crate::fact::topic::opt as opts;
 use crate::notice::DecidedBy;
 use crate::openadr::message::{EventId, OptType, PayloadKind, RequestId, ResourceId, ResponseCode};
 use crate::time::Timestamp;

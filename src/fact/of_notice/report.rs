@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::topic::report as reports;
-use super::super::{Draft, Member, Topic};
 use super::event::unit;
 use super::{about, plain, seconds};
+use crate::fact::topic::report as reports;
+use crate::fact::{Draft, Member, Topic};
 use crate::notice::ReportEnd;
 use crate::openadr::message::{
     Duration, Interval, LoadControl, PayloadBase, RId, Report, ReportDescription, ReportPayload,

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::super::Draft;
-use super::super::topic::{opt, report, vtn};
+use crate::fact::Draft;
+use crate::fact::topic::{opt, report, vtn};
 use crate::openadr::message::{PayloadKind, Service};
 
 /// A message that will not be sent again is told with what it was about: opts, reports, or anything else.

@@ -249,7 +249,7 @@ fn told(notice: &Notice) -> (String, Map<String, Value>) {
 /// The list above is whole: each variant in the source of the notices is in it.
 #[test]
 fn no_notice_is_missing_from_these_tests() {
-    let source = include_str!("../../notice.rs");
+    let source = include_str!("../../../notice.rs");
     let body = source.split("pub enum Notice {").nth(1).unwrap().split("\n}").next().unwrap();
     let variants = body.lines().filter_map(|line| line.strip_prefix("    "));
     let variants = variants.filter(|line| line.starts_with(char::is_uppercase));

@@ -13,6 +13,7 @@ mod mock_vtn;
 mod opt;
 mod reports;
 mod run;
+mod topics;
 mod xml;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -106,6 +107,15 @@ enum Command {
         #[arg(long, short, global = true, default_value = "ven.toml")]
         config: PathBuf,
     },
+    /// What hooks, monitors and plugins can be told, when, and how it looks.
+    Topics {
+        /// Only these: a topic, or a pattern as `event.*`.
+        #[arg(value_name = "TOPIC")]
+        patterns: Vec<String>,
+        /// For programs, as JSON, with a sample of each.
+        #[arg(long)]
+        json: bool,
+    },
     /// Try a meter, find out what it speaks, decode what was recorded, play one.
     Meter {
         #[command(subcommand)]
@@ -174,6 +184,7 @@ fn with(handler: Option<Arc<dyn DynHandler>>) -> ExitCode {
         // Its exit codes are a contract of their own.
         Command::Xml { command } => return xml::xml(command),
         Command::Journal { command, config } => journal::journal(&config, &command),
+        Command::Topics { patterns, json } => topics::topics(&patterns, json),
         Command::Meter { command } => return meter::meter(command),
         Command::Demo { lasting } => demo::demo(lasting, handler),
     };

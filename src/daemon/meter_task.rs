@@ -5,16 +5,17 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{
-    CounterGuard, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity, Reading,
-    Refused, Series, Stored, Value,
+    CounterGuard, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity,
+    RawTelegram, Reading, Refused, Series, Stored, Value, Why,
 };
-use crate::notice::Notice;
+use crate::notice::{MeterReading, MeterTelegram, Notice};
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
 use crate::time::{Span, Timestamp};
 
@@ -71,6 +72,8 @@ pub(crate) struct MeterSettings {
     pub(crate) keep: Keep,
     /// What reports ask of it; nothing else is kept.
     pub(crate) wanted: Vec<Quantity>,
+    /// Somebody wants its telegrams byte by byte.
+    pub(crate) telegrams: bool,
 }
 
 /// One meter.
@@ -216,7 +219,10 @@ impl MeterTask {
     async fn fed(&mut self, fed: Fed) {
         let meter = self.settings.name.clone();
         match fed {
-            Fed::Telegram { mut telegram, received } => {
+            Fed::Telegram { mut telegram, received, raw } => {
+                if let Some(raw) = raw.filter(|_| self.settings.telegrams) {
+                    self.tell_telegram(raw, received);
+                }
                 if let Some(of_meter) = &mut self.of_meter {
                     of_meter.correct(&mut telegram, Some(received));
                 }
@@ -254,20 +260,53 @@ impl MeterTask {
     fn refused(&mut self, refused: &Refused) {
         let now = self.clock.now();
         self.refused.keep(now, refused);
-        let (meter, why) = (self.settings.name.clone(), &refused.why);
+        let why = &refused.why;
         match self.health.refused(why, now.since_start) {
-            Told::First => self.bus.tell(Notice::MeterRejected { meter, why: why.to_string() }),
+            Told::First => self.tell_refused(refused, why.to_string(), 1),
             Told::Again(count) => {
-                let why = format!("{why}; {count} like this since it was last told");
-                self.bus.tell(Notice::MeterRejected { meter, why });
+                self.tell_refused(refused, format!("{why}; {count} like this since it was last told"), count);
             }
             Told::Not => {}
         }
     }
 
+    fn tell_refused(&self, refused: &Refused, why: String, count: u64) {
+        let telegram = MeterTelegram {
+            bytes: refused.bytes.clone(),
+            crc_ok: matches!(refused.why, Why::Crc { .. }).then_some(false),
+            source: self.source(),
+            received: self.clock.now().wall,
+        };
+        let (meter, kind, telegram) = (self.settings.name.clone(), refused.why.kind(), Arc::new(telegram));
+        self.bus.tell(Notice::MeterRejected { meter, why, kind, count, telegram });
+    }
+
+    fn tell_telegram(&self, raw: RawTelegram, received: Timestamp) {
+        let crc_ok = raw.checked.then_some(true);
+        let telegram = MeterTelegram { bytes: raw.bytes, crc_ok, source: self.source(), received };
+        let meter = self.settings.name.clone();
+        self.bus.tell(Notice::MeterTelegram { meter, telegram: Arc::new(telegram) });
+    }
+
+    /// Where its bytes come from, for outsiders: a command may contain secrets.
+    fn source(&self) -> String {
+        match &self.settings.source {
+            MeterSource::Exec(_) => "exec".to_owned(),
+            source => source.to_string(),
+        }
+    }
+
     async fn take(&mut self, reading: Reading) {
         let meter = self.settings.name.clone();
-        self.bus.tell(Notice::MeterReading { meter, summary: reading.to_string() });
+        let told = MeterReading {
+            at: reading.at,
+            serial: reading.meter.clone(),
+            quality: reading.quality.clone(),
+            values: reading.members(),
+            times: reading.times(),
+            summary: reading.to_string(),
+        };
+        self.bus.tell(Notice::MeterReading { meter, reading: Arc::new(told) });
         let at = reading.at;
         let before = std::mem::replace(&mut self.read_at, at);
         self.unsaved = true;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::daemon::store::{FactLog, Sqlite, Store, StoreError, Told};
 use crate::engine::{Snapshot, Write};
-use crate::metering::{Channel, Framing};
+use crate::metering::{Channel, Framing, Sealing, Simulator};
 use crate::openadr::message::Decimal;
 use crate::openadr::signature::Seen;
 
@@ -33,6 +33,7 @@ fn settings(folder: &Path) -> MeterSettings {
         counters: folder.join("counters"),
         keep: Keep::for_span(Span::DAY).with_step(Span::from_seconds(10)),
         wanted: asked(),
+        telegrams: false,
     }
 }
 
@@ -76,6 +77,51 @@ async fn ask(task: &mut MeterTask, from: i64, to: i64) -> Vec<Column> {
 
 fn values(columns: &[Column]) -> usize {
     columns.iter().flat_map(|column| &column.samples).filter(|sample| sample.value.is_some()).count()
+}
+
+/// One good telegram, and what others are told of it.
+async fn told_of_a_telegram(telegrams: bool) -> Vec<Notice> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut task = started(folder.path()).await;
+    task.settings.telegrams = telegrams;
+    let mut told = task.bus.listen();
+    let bytes = Simulator::v5(at(0)).telegram(at(1));
+    let mut decoder =
+        ProtocolSettings::Dsmr { clock_base: Span::HOUR, sealing: Sealing::default() }.decoder();
+    decoder.push(&bytes);
+    let telegram = decoder.next().unwrap().unwrap();
+    assert_eq!(decoder.raw().unwrap().bytes, bytes);
+    task.fed(Fed::Telegram { telegram, received: at(1), raw: decoder.raw().cloned() }).await;
+    std::iter::from_fn(|| told.try_recv().ok()).collect()
+}
+
+#[tokio::test]
+async fn a_telegram_is_told_byte_by_byte_where_somebody_wants_it() {
+    let told = told_of_a_telegram(true).await;
+    let telegrams: Vec<_> = told
+        .iter()
+        .filter_map(
+            |notice| if let Notice::MeterTelegram { telegram, .. } = notice { Some(telegram) } else { None },
+        )
+        .collect();
+    let [telegram] = telegrams.as_slice() else { panic!("{told:?}") };
+    assert!(telegram.bytes.starts_with(b"/") && telegram.bytes.ends_with(b"\r\n"), "{:?}", telegram.bytes);
+    assert_eq!((telegram.crc_ok, telegram.received), (Some(true), at(1)));
+    let other = told_of_a_telegram(false).await;
+    assert!(!other.iter().any(|notice| matches!(notice, Notice::MeterTelegram { .. })), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_reading_is_told_by_the_names_of_its_values() {
+    let told = told_of_a_telegram(false).await;
+    let reading = told.iter().find_map(|notice| {
+        if let Notice::MeterReading { reading, .. } = notice { Some(reading) } else { None }
+    });
+    let reading = reading.unwrap();
+    for name in ["import_kwh", "import_kwh_t1", "export_kwh", "net_w"] {
+        assert!(reading.values.contains_key(name), "{name}: {reading:?}");
+    }
+    assert!(reading.serial.is_some() && !reading.summary.is_empty());
 }
 
 #[tokio::test]

@@ -7,3 +7,4 @@
 pub(crate) mod outcome;
 pub(crate) mod queue;
 pub(crate) mod settings;
+pub(crate) mod webhook;

@@ -31,6 +31,7 @@ mod prepare;
 mod prepare_meters;
 pub(crate) mod refused;
 mod scribe;
+mod sink;
 mod source_exec;
 mod source_seat;
 mod store;

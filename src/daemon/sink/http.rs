@@ -193,7 +193,7 @@ impl HttpSink {
         {
             match line.ask(request).await {
                 Ok(response) => return Ok((response, line)),
-                Err(Silence::Unsent(unsent)) => request = unsent,
+                Err(Silence::Unsent(unsent)) => request = *unsent,
                 Err(Silence::Broken(why)) => return Err(why),
             }
         }
@@ -236,8 +236,13 @@ impl Answer {
     /// For people: what is no text in it becomes a mark, and nothing in it controls a terminal.
     fn text(&self) -> String {
         let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{FFFD}' } else { c };
-        let mut text: String = String::from_utf8_lossy(&self.kept).chars().map(shown).collect();
-        text.truncate(text.floor_char_boundary(ANSWER_KEPT));
+        let mut text = String::new();
+        for c in String::from_utf8_lossy(&self.kept).chars().map(shown) {
+            if text.len() + c.len_utf8() > ANSWER_KEPT {
+                break;
+            }
+            text.push(c);
+        }
         text
     }
 }

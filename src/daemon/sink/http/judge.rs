@@ -6,6 +6,9 @@ use hyper::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use crate::hook::outcome::Outcome;
 use crate::time::{Span, Timestamp};
 
+/// Of where a redirect leads no more than these characters are told.
+const LOCATION_SHOWN: usize = 200;
+
 /// What an answer means, and why in words where it is not that all is well.
 ///
 /// A fault is the message's only where the status speaks of its content; everything else is told of the endpoint, or of how it is
@@ -100,6 +103,10 @@ mod tests {
         assert_eq!(why(200, &[201, 202]), "answered 200 OK, expected 201 or 202");
         assert!(why(401, &[]).contains("credentials"));
         assert_eq!(why(204, &[]), "");
+        let mut headers = HeaderMap::new();
+        headers.insert(LOCATION, HeaderValue::from_bytes(&[b'x'; 60_000]).unwrap());
+        let (_, long) = judge(StatusCode::FOUND, &headers, &[], Timestamp::EPOCH);
+        assert!(long.len() < 400, "{} characters", long.len());
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Drop for Line {
 /// Why there is no answer.
 pub(super) enum Silence {
     /// Nothing of the request was sent; here it is.
-    Unsent(Request<Body>),
+    Unsent(Box<Request<Body>>),
     /// It may have arrived.
     Broken(String),
 }
@@ -97,10 +97,10 @@ impl Line {
     /// Sends a request, and waits for the head of its answer.
     pub(super) async fn ask(&mut self, request: Request<Body>) -> Result<Response<Incoming>, Silence> {
         if self.sender.ready().await.is_err() {
-            return Err(Silence::Unsent(request));
+            return Err(Silence::Unsent(Box::new(request)));
         }
         self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
-            Some(request) => Silence::Unsent(request),
+            Some(request) => Silence::Unsent(Box::new(request)),
             None => Silence::Broken(chain(&error.into_error())),
         })
     }

@@ -265,13 +265,12 @@ impl Queue {
         changes
     }
 
-    /// It answers: nothing is held any more.
+    /// It answers: the next fault begins a new row.
     fn endpoint_lives(&mut self) -> Vec<Change> {
         if self.standing.failures == 0 {
             return Vec::new();
         }
         self.standing = Standing { failures: 0, next_at: None, ..self.standing };
-        self.held_until = Span::ZERO;
         vec![Change::Recovered, Change::Standing(self.standing)]
     }
 

@@ -20,7 +20,8 @@ pub(super) fn judge(
     wall: Timestamp,
 ) -> (Outcome, String) {
     let code = status.as_u16();
-    if if expect.is_empty() { status.is_success() } else { expect.contains(&code) } {
+    let expected = if expect.is_empty() { status.is_success() } else { expect.contains(&code) };
+    if expected {
         return (Outcome::Sent, String::new());
     }
     let answered = format!("answered {status}");
@@ -34,6 +35,7 @@ pub(super) fn judge(
                 200..=299 => format!("{answered}, expected {}", listed(expect)),
                 300..=399 => {
                     let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+                    let to = to.get(..LOCATION_SHOWN).unwrap_or(to);
                     format!(
                         "{answered} to {to}: redirects are not followed, url must name the endpoint itself"
                     )

@@ -21,7 +21,7 @@ pub(super) enum Act {
     SayAndClose(Vec<u8>),
     /// Says this, and nothing more.
     Stall(&'static str),
-    /// Says this, and then one letter for ever, with pauses or in pieces of 4 KiB.
+    /// Says this, and then one letter again and again: with pauses, or 64 MiB without.
     Endless { head: &'static str, pause_ms: u64 },
     /// Resets the connection.
     Reset,
@@ -57,6 +57,7 @@ pub(super) struct Server {
     acts: Arc<Mutex<VecDeque<Act>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
     connections: Arc<AtomicUsize>,
+    exhausted: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -108,11 +109,15 @@ impl Server {
                 }
                 Act::Endless { head, pause_ms } => {
                     stream.write_all(head.as_bytes()).await.ok()?;
-                    loop {
-                        let piece: &[u8] = if pause_ms == 0 { &[b'a'; 4096] } else { b"a" };
-                        stream.write_all(piece).await.ok()?;
+                    while pause_ms > 0 {
+                        stream.write_all(b"a").await.ok()?;
                         tokio::time::sleep(Duration::from_millis(pause_ms)).await;
                     }
+                    for _ in 0..64 << 10 {
+                        stream.write_all(&[b'a'; 1024]).await.ok()?;
+                    }
+                    self.exhausted.fetch_add(1, Ordering::SeqCst);
+                    return None;
                 }
                 Act::Reset => {
                     stream.linger_not();
@@ -133,6 +138,11 @@ impl Server {
 
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many bombs were taken to the end.
+    pub(super) fn exhausted(&self) -> usize {
+        self.exhausted.load(Ordering::SeqCst)
     }
 
     pub(super) fn url(&self, path: &str) -> String {

@@ -243,6 +243,7 @@ async fn a_bomb_is_read_no_further_than_64_kib_and_kept_to_2() {
     assert!(away(&tried) && tried.code.is_none(), "a head without end: {tried:?}");
     let why = "what was left over cost the connection, what was read did not";
     assert_eq!(server.connections_seen(), [0, 1, 1], "{why}");
+    assert_eq!(server.exhausted(), 0, "neither was read to its end");
 }
 
 #[test]

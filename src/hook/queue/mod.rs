@@ -209,9 +209,12 @@ impl Queue {
         self.room.iter().filter_map(|(_, entry)| entry.item.batch).max().unwrap_or_default().saturating_add(1)
     }
 
-    /// What follows from one try of what is in flight; `roll` is any random number.
+    /// What follows from one try of what is in flight; nothing where nothing is. `roll` is any random number.
     pub(crate) fn answered(&mut self, tried: &Try, now: Now, roll: u64) -> Vec<Change> {
         let turns = self.room.land();
+        if turns.is_empty() {
+            return Vec::new();
+        }
         if !matches!(tried.outcome, Outcome::Unsaid | Outcome::Unchanged) {
             self.last_try = Some(self.taken_off);
             for turn in &turns {

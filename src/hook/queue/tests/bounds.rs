@@ -145,3 +145,27 @@ fn ten_thousand_wait_in_bounded_memory_and_go_in_a_moment() {
     assert_eq!(bench.queue.load(Class::Control), Load { items: 10_000, bytes: 1_000_000 });
     assert_eq!(bench.deliver_all().len(), 10_000);
 }
+
+#[test]
+fn a_day_of_telegrams_to_a_dead_endpoint_keeps_600_and_counts_the_rest() {
+    let mut bench = Bench::new(rules());
+    let (mut probes, mut told) = (0, 0);
+    for second in 0..86_400 {
+        bench = bench.with_readings([second]);
+        if let Step::Send(_) = bench.step() {
+            probes += 1;
+            bench.answer(AWAY);
+        }
+        for change in bench.written.drain(..) {
+            told += if let Change::Overflow(items) = change { items } else { 0 };
+        }
+        assert!(bench.queue.load(Class::Meter).items <= 600);
+        bench.pass(Span::SECOND);
+    }
+    assert!((285..300).contains(&probes), "one in five minutes, found {probes}");
+    assert!(matches!(bench.step(), Step::Wait(_)));
+    bench.queue.send_now(bench.now);
+    assert_eq!(bench.deliver_all().len(), 600);
+    assert_eq!(bench.queue.losses(), Losses { full: 86_400 - 600, ..Losses::default() });
+    assert!(86_400 - 600 - told <= 60, "all but the last minute was told of: {told}");
+}

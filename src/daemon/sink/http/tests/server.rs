@@ -109,9 +109,11 @@ impl Server {
                 }
                 Act::Endless { head, pause_ms } => {
                     stream.write_all(head.as_bytes()).await.ok()?;
-                    while pause_ms > 0 {
-                        stream.write_all(b"a").await.ok()?;
-                        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                    if pause_ms > 0 {
+                        loop {
+                            stream.write_all(b"a").await.ok()?;
+                            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                        }
                     }
                     for _ in 0..64 << 10 {
                         stream.write_all(&[b'a'; 1024]).await.ok()?;

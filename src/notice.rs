@@ -3,13 +3,15 @@
 //! A [`Notice`] is made where the thing happens, and told once its cause is stored. Logs, the demo, and whatever listens
 //! later read the same notices; nothing else is ever told to outsiders.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::handler::EndReason;
+use crate::handler::{ActiveInterval, EndReason, Timeline};
 use crate::openadr::message::{
-    EventId, Float, OptId, OptType, PayloadKind, RId, RegistrationId, Report, ReportRequestId,
-    ReportSpecifierId, ResourceId, ResponseCode, SignalName, UpdateReport, VenId, VtnId,
+    DataQuality, Decimal, EiEvent, EventId, OptId, OptType, PayloadKind, RId, RegistrationId, Report,
+    ReportRequestId, ReportSpecifierId, RequestId, ResourceId, ResponseCode, ResponseRequired, UpdateReport,
+    VenId, VtnId,
 };
 use crate::time::{Span, Timestamp};
 
@@ -54,6 +56,8 @@ pub enum Notice {
         why: String,
         /// When it is tried again.
         retry_in: Span,
+        /// It has just gone away; otherwise it has been told already.
+        first: bool,
     },
     /// Exchanges succeed again.
     VtnBack {
@@ -64,6 +68,8 @@ pub enum Notice {
     MessageRefused {
         /// Which message.
         message: PayloadKind,
+        /// The events, opts or report requests that it was about.
+        about: Vec<String>,
         /// What the VTN said.
         why: String,
     },
@@ -74,19 +80,19 @@ pub enum Notice {
     },
     /// An event came, or came changed.
     EventReceived {
-        /// Which.
-        event_id: EventId,
-        /// Its version.
-        modification: u32,
+        /// All of it, laid out in time.
+        plan: Arc<EventPlan>,
         /// It was known before.
         modified: bool,
-        /// When it starts.
-        start: Timestamp,
+        /// With what it came.
+        delivery: Arc<Delivery>,
     },
     /// An event was refused before the handler saw it.
     EventRejected {
         /// Which.
         event_id: EventId,
+        /// Which version of it.
+        modification: u32,
         /// With which response code.
         code: ResponseCode,
         /// Why.
@@ -102,6 +108,10 @@ pub enum Notice {
         opt: OptType,
         /// Who decided.
         by: DecidedBy,
+        /// Why, where there is more to say than who.
+        reason: Option<String>,
+        /// Of the message with which the event came last.
+        request_id: RequestId,
     },
     /// A decision that had been given was changed.
     OptChanged {
@@ -115,6 +125,8 @@ pub enum Notice {
         to: OptType,
         /// Who decided.
         by: DecidedBy,
+        /// Why, where there is more to say than who.
+        reason: Option<String>,
     },
     /// The VTN has our answer.
     OptSent {
@@ -124,6 +136,12 @@ pub enum Notice {
         modification: u32,
         /// What we said.
         opt: OptType,
+        /// With which response code.
+        code: ResponseCode,
+        /// Of the message with which the event came last.
+        request_id: RequestId,
+        /// When the VTN had it.
+        at: Timestamp,
     },
     /// Some resources take part in an event, or not, whatever the others do.
     ResourcesOpted {
@@ -142,6 +160,8 @@ pub enum Notice {
         resources: Vec<ResourceId>,
         /// What we said.
         opt: OptType,
+        /// When the VTN had it.
+        at: Timestamp,
     },
     /// The VTN has an opt schedule of ours.
     ScheduleSent {
@@ -158,34 +178,45 @@ pub enum Notice {
     /// The VTN has called an event off.
     EventCancelled {
         /// Which.
-        event_id: EventId,
+        event: Arc<EiEvent>,
+        /// When it happens, or would have.
+        timeline: Timeline,
         /// It does not speak of it any more (rule 61).
         implied: bool,
+        /// When it stops; later than now only where it runs (rule 65).
+        stops: Timestamp,
+    },
+    /// The ramp-up of an event begins (rule 13).
+    EventNear {
+        /// Which.
+        event: Arc<EiEvent>,
+        /// When it happens.
+        timeline: Timeline,
     },
     /// An event begins.
     EventStarted {
         /// Which.
-        event_id: EventId,
+        event: Arc<EiEvent>,
+        /// When it happens.
+        timeline: Timeline,
+        /// How long after its start it is told.
+        late_by: Span,
     },
-    /// An interval of an event begins.
+    /// An interval of an event begins, or from now on governs or does not.
     EventInterval {
         /// Which event.
-        event_id: EventId,
-        /// Which signal.
-        signal: SignalName,
-        /// Counts from 0.
-        index: usize,
-        /// Its value.
-        value: Option<Float>,
-        /// Told again after a restart.
-        resumed: bool,
-        /// Which other event governs in place of this one.
-        overridden_by: Option<EventId>,
+        event: Arc<EiEvent>,
+        /// Which interval of it.
+        interval: Arc<ActiveInterval>,
+        /// How long after its start it is told.
+        late_by: Span,
     },
     /// An event is over.
     EventEnded {
         /// Which.
-        event_id: EventId,
+        event: Arc<EiEvent>,
+        /// When it happened, or would have.
+        timeline: Timeline,
         /// Why.
         why: EndReason,
     },
@@ -316,8 +347,15 @@ pub enum Notice {
     MeterReading {
         /// The meter's name in the configuration.
         meter: String,
-        /// The reading, for people.
-        summary: String,
+        /// What it said.
+        reading: Arc<MeterReading>,
+    },
+    /// A good telegram came, byte by byte.
+    MeterTelegram {
+        /// The meter's name in the configuration.
+        meter: String,
+        /// What came.
+        telegram: Arc<MeterTelegram>,
     },
     /// A source of reports that is no meter brings no values; told once.
     SourceFails {
@@ -337,7 +375,69 @@ pub enum Notice {
         meter: String,
         /// What is wrong with them.
         why: String,
+        /// The same in one word, for programs: `checksum`, `cut`, `content`, `key`.
+        kind: &'static str,
+        /// How many of this kind there were since it was last told.
+        count: u64,
+        /// What came, or its beginning.
+        telegram: Arc<MeterTelegram>,
     },
+}
+
+/// An event as it will be carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventPlan {
+    /// The event as it came.
+    pub event: Arc<EiEvent>,
+    /// When it happens, its random offset included.
+    pub timeline: Timeline,
+    /// For each signal, when each interval starts and ends; what lies beyond the end of the event is missing, an open end is `None`.
+    pub steps: Vec<Vec<(Timestamp, Option<Timestamp>)>>,
+}
+
+/// With what an event came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Whom the VTN told.
+    pub ven_id: VenId,
+    /// The VTN.
+    pub vtn_id: VtnId,
+    /// Of the message.
+    pub request_id: RequestId,
+    /// Whether the VTN wants an answer.
+    pub response_required: ResponseRequired,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+/// What a meter said at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeterReading {
+    /// When.
+    pub at: Timestamp,
+    /// The meter's serial number, as it writes it.
+    pub serial: Option<String>,
+    /// How good it is.
+    pub quality: DataQuality,
+    /// The values by their names, which end in their unit, as `import_kwh`.
+    pub values: BTreeMap<String, Decimal>,
+    /// When the devices behind the meter said theirs, by names as `gas_at`.
+    pub times: BTreeMap<String, Timestamp>,
+    /// In one line, for people.
+    pub summary: String,
+}
+
+/// The bytes of a telegram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeterTelegram {
+    /// As they came.
+    pub bytes: Vec<u8>,
+    /// Whether its checksum fits; `None` where it has none.
+    pub crc_ok: Option<bool>,
+    /// Where it came from: a port, an address.
+    pub source: String,
+    /// When its first byte came.
+    pub received: Timestamp,
 }
 
 /// Who decided about an event.
@@ -401,7 +501,7 @@ impl Notice {
     /// It happens all the time.
     #[must_use]
     pub const fn is_routine(&self) -> bool {
-        matches!(self, Self::MeterReading { .. } | Self::ReportOwed { .. })
+        matches!(self, Self::MeterReading { .. } | Self::MeterTelegram { .. } | Self::ReportOwed { .. })
     }
 }
 
@@ -427,9 +527,11 @@ impl fmt::Display for Notice {
                 write!(f, "registration cancelled by {who}")?;
                 retry_in.map_or(Ok(()), |retry_in| write!(f, "; trying again in {retry_in}"))
             }
-            Self::VtnAway { why, retry_in } => write!(f, "VTN is away: {why}; trying again in {retry_in}"),
+            Self::VtnAway { why, retry_in, .. } => {
+                write!(f, "VTN is away: {why}; trying again in {retry_in}")
+            }
             Self::VtnBack { after } => write!(f, "VTN is back after {after}"),
-            Self::MessageRefused { message, why } => write!(f, "VTN refused {message}: {why}"),
+            Self::MessageRefused { message, why, .. } => write!(f, "VTN refused {message}: {why}"),
             Self::MessageRejected { why } => write!(f, "message of the VTN rejected: {why}"),
             Self::StoreFailed { why } => write!(f, "store fails, what promises something waits: {why}"),
             Self::StoreRecovered => f.write_str("store works again"),
@@ -456,50 +558,63 @@ impl fmt::Display for Notice {
             }
             Self::MeterOnline { meter } => write!(f, "meter {meter} is online"),
             Self::MeterOffline { meter, why } => write!(f, "meter {meter} is offline: {why}"),
-            Self::MeterReading { meter, summary } => write!(f, "meter {meter}: {summary}"),
+            Self::MeterReading { meter, reading } => write!(f, "meter {meter}: {}", reading.summary),
+            Self::MeterTelegram { meter, telegram } => {
+                write!(f, "meter {meter}: a telegram of {} bytes", telegram.bytes.len())
+            }
             Self::SourceFails { source, why } => write!(f, "report source {source} brings no values: {why}"),
             Self::SourceRecovered { source } => write!(f, "report source {source} brings values again"),
-            Self::MeterRejected { meter, why } => write!(f, "meter {meter} sent no good telegram: {why}"),
-            Self::EventReceived { event_id, modification, modified, start } => {
+            Self::MeterRejected { meter, why, .. } => write!(f, "meter {meter} sent no good telegram: {why}"),
+            Self::EventReceived { plan, modified, .. } => {
                 let word = if *modified { "changed" } else { "received" };
-                write!(f, "event {event_id} {word} (version {modification}), starts {start}")
+                let (event, start) = (&plan.event, plan.timeline.start);
+                write!(f, "event {} {word} (version {}), starts {start}", event.id(), event.modification())
             }
-            Self::EventRejected { event_id, code, why } => {
+            Self::EventRejected { event_id, code, why, .. } => {
                 write!(f, "event {event_id} rejected: {code} {why}")
             }
-            Self::OptDecided { event_id, modification, opt, by } => {
-                write!(f, "event {event_id}: {opt} to version {modification}, decided by {by}")
+            Self::OptDecided { event_id, modification, opt, by, reason, .. } => {
+                write!(f, "event {event_id}: {opt} to version {modification}, decided by {by}")?;
+                because(f, reason.as_deref())
             }
-            Self::OptChanged { event_id, modification, from, to, by } => {
-                write!(f, "event {event_id}: changed from {from} to {to} for version {modification}, by {by}")
+            Self::OptChanged { event_id, modification, from, to, by, reason } => {
+                write!(
+                    f,
+                    "event {event_id}: changed from {from} to {to} for version {modification}, by {by}"
+                )?;
+                because(f, reason.as_deref())
             }
-            Self::OptSent { event_id, modification, opt } => {
+            Self::OptSent { event_id, modification, opt, .. } => {
                 write!(f, "event {event_id}: VTN has our {opt} to version {modification}")
             }
             Self::ResourcesOpted { event_id, resources, opt } => {
                 write!(f, "event {event_id}: {opt} for {}", named(resources))
             }
-            Self::EventOptSent { event_id, resources, opt } => {
+            Self::EventOptSent { event_id, resources, opt, .. } => {
                 write!(f, "event {event_id}: VTN has our {opt} for {}", named(resources))
             }
             Self::ScheduleSent { opt_id, opt } => write!(f, "VTN has our {opt} schedule {opt_id}"),
             Self::ScheduleCancelled { opt_id } => {
                 write!(f, "schedule {opt_id} is cancelled, and the VTN knows")
             }
-            Self::EventCancelled { event_id, implied } => {
-                write!(f, "event {event_id} cancelled by the VTN")?;
+            Self::EventCancelled { event, implied, .. } => {
+                write!(f, "event {} cancelled by the VTN", event.id())?;
                 if *implied { f.write_str(", which speaks of it no more") } else { Ok(()) }
             }
-            Self::EventStarted { event_id } => write!(f, "event {event_id} started"),
-            Self::EventInterval { event_id, signal, index, value, resumed, overridden_by } => {
-                write!(f, "event {event_id}: interval {index}, {signal}")?;
-                value.map_or(Ok(()), |value| write!(f, " = {value}"))?;
-                if *resumed {
+            Self::EventNear { event, timeline } => {
+                write!(f, "event {} is near, starts {}", event.id(), timeline.start)
+            }
+            Self::EventStarted { event, .. } => write!(f, "event {} started", event.id()),
+            Self::EventInterval { event, interval, .. } => {
+                write!(f, "event {}: interval {}, {}", event.id(), interval.index, interval.signal_name)?;
+                interval.value.map_or(Ok(()), |value| write!(f, " = {value}"))?;
+                if interval.resumed {
                     f.write_str(" (resumed)")?;
                 }
-                overridden_by.as_ref().map_or(Ok(()), |other| write!(f, " (overridden by {other})"))
+                let overridden = interval.overridden_by.as_ref();
+                overridden.map_or(Ok(()), |other| write!(f, " (overridden by {other})"))
             }
-            Self::EventEnded { event_id, why } => write!(f, "event {event_id} ended: {why}"),
+            Self::EventEnded { event, why, .. } => write!(f, "event {} ended: {why}", event.id()),
             Self::ReportsRegistered { points } => write!(f, "reports registered, {points} data points"),
             Self::ReportRequested { request_id, points, granularity, back, .. } => {
                 let points: Vec<&str> = points.iter().map(RId::as_str).collect();
@@ -524,6 +639,10 @@ impl fmt::Display for Notice {
             Self::ReportsDropped { count } => write!(f, "{count} reports dropped that nobody wants any more"),
         }
     }
+}
+
+fn because(f: &mut fmt::Formatter<'_>, reason: Option<&str>) -> fmt::Result {
+    reason.map_or(Ok(()), |reason| write!(f, ": {reason}"))
 }
 
 fn named(resources: &[ResourceId]) -> String {

@@ -46,6 +46,17 @@ fn every_example_configuration_is_right() {
 }
 
 #[test]
+fn topics_are_listed_for_people_and_for_programs() {
+    let listed = succeed(&["topics", "event.*"]);
+    assert!(listed.lines().skip(1).all(|line| line.starts_with("event.")), "{listed}");
+    let told = succeed(&["topics", "--json", "event.interval"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["event.interval"]["sample"]["total"], 2);
+    let error = fail(&["topics", "events.*"]);
+    assert!(error.contains("invalid-topic"), "{error}");
+}
+
+#[test]
 fn certificates_are_made_once_and_known_by_their_fingerprints() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join("new").join(name).to_str().unwrap().to_owned();

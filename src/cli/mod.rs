@@ -2,15 +2,18 @@
 
 mod certs;
 mod check;
+mod deliveries;
 mod demo;
 mod doctor;
 mod fingerprint;
+mod hooks;
 mod journal;
 mod meter;
 mod mock_vtn;
 mod opt;
 mod reports;
 mod run;
+mod topics;
 mod xml;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -65,6 +68,22 @@ enum Command {
         #[arg(long, short, default_value = "ven.toml")]
         config: PathBuf,
     },
+    /// Hooks: what tells others what happened.
+    Hooks {
+        #[command(subcommand)]
+        command: hooks::HooksCommand,
+        /// The configuration.
+        #[arg(long, short, global = true, default_value = "ven.toml")]
+        config: PathBuf,
+    },
+    /// What hooks were to tell, and what came of it.
+    Deliveries {
+        #[command(subcommand)]
+        command: deliveries::DeliveriesCommand,
+        /// The configuration.
+        #[arg(long, short, global = true, default_value = "ven.toml")]
+        config: PathBuf,
+    },
     /// Print the fingerprint of a certificate, by which the other side knows it.
     Fingerprint {
         /// The certificate, as PEM.
@@ -87,6 +106,15 @@ enum Command {
         /// The configuration.
         #[arg(long, short, global = true, default_value = "ven.toml")]
         config: PathBuf,
+    },
+    /// What hooks, monitors and plugins can be told, when, and how it looks.
+    Topics {
+        /// Only these: a topic, or a pattern as `event.*`.
+        #[arg(value_name = "TOPIC")]
+        patterns: Vec<String>,
+        /// For programs, as JSON, with a sample of each.
+        #[arg(long)]
+        json: bool,
     },
     /// Try a meter, find out what it speaks, decode what was recorded, play one.
     Meter {
@@ -148,11 +176,15 @@ fn with(handler: Option<Arc<dyn DynHandler>>) -> ExitCode {
         Command::Doctor { config } => doctor::doctor(&config),
         Command::Opt(arguments) => opt::opt(arguments),
         Command::Reports { json, config } => reports::reports(&config, json),
+        // It has exit codes of its own.
+        Command::Hooks { command, config } => return hooks::hooks(&config, command),
+        Command::Deliveries { command, config } => deliveries::deliveries(&config, command),
         Command::Fingerprint { certificate } => fingerprint::fingerprint(&certificate),
         Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),
         // Its exit codes are a contract of their own.
         Command::Xml { command } => return xml::xml(command),
         Command::Journal { command, config } => journal::journal(&config, &command),
+        Command::Topics { patterns, json } => topics::topics(&patterns, json),
         Command::Meter { command } => return meter::meter(command),
         Command::Demo { lasting } => demo::demo(lasting, handler),
     };

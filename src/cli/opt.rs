@@ -95,7 +95,9 @@ pub(super) fn opt(arguments: OptArguments) -> anyhow::Result<()> {
             }
         }
         Response::Error { why } => anyhow::bail!(why),
-        Response::Reports(_) => anyhow::bail!("the VEN has answered something else"),
+        Response::Reports(_) | Response::Hooks { .. } | Response::Ordered => {
+            anyhow::bail!("the VEN has answered something else")
+        }
     }
     Ok(())
 }

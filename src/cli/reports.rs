@@ -124,7 +124,8 @@ fn length(iso: &str) -> String {
 }
 
 /// Columns as wide as what stands in them; the last one is as long as it is.
-fn table(indent: usize, rows: &[Vec<String>]) -> String {
+/// Columns of equal width.
+pub(super) fn table(indent: usize, rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)

@@ -19,6 +19,7 @@ pub use fault::{ConfigError, ConfigFault};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use secret::SecretSource;
 
+use crate::hook::settings::HookSettings;
 use crate::metering::Quantity;
 use crate::openadr::message::{
     Available, MarketContext, OptId, OptReason, OptType, RId, ReadingType, ReportName, ReportSpecifierId,
@@ -48,6 +49,7 @@ pub struct Config {
     pub(crate) reports: Vec<ReportSection>,
     pub(crate) report_sources: Vec<ReportSourceSection>,
     pub(crate) opt_schedules: Vec<OptScheduleSection>,
+    pub(crate) hooks: Vec<HookSettings>,
 }
 
 /// `[ven]`: who we are.

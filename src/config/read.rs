@@ -75,6 +75,7 @@ pub(super) fn config(
             reports,
             report_sources,
             opt_schedules,
+            hooks: Vec::new(),
         }),
         _ => Err(faults),
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigError, SecretSource, TrustSection};
@@ -13,10 +13,10 @@ use crate::notice::Notice;
 use crate::openadr::signature::{Policy, SigningKey};
 use crate::time::{Now, Span, Timestamp};
 
+use super::bus::Bus;
 use super::clock::Clock;
 use super::prepare::Prepared;
 use super::transport::tls::TlsClient;
-use super::ven_task::tell;
 
 /// So long before the end it is said: whoever issues certificates takes weeks.
 const EARLY: Span = Span::from_seconds(30 * 24 * 3600);
@@ -72,7 +72,7 @@ impl Credentials {
 pub(crate) struct Keeper {
     pub(crate) config: Arc<Config>,
     pub(crate) clock: Clock,
-    pub(crate) notices: broadcast::Sender<Notice>,
+    pub(crate) bus: Bus,
     pub(crate) credentials: watch::Sender<Arc<Credentials>>,
     /// Somebody wants the files read at once.
     pub(crate) wanted: Arc<Notify>,
@@ -101,13 +101,13 @@ impl Keeper {
     pub(crate) fn new(
         config: Config,
         clock: Clock,
-        notices: broadcast::Sender<Notice>,
+        bus: Bus,
         credentials: watch::Sender<Arc<Credentials>>,
     ) -> Self {
         let seen = Seen { taken: contents(&config), doubtful: None, refused: None };
         let wanted = Arc::new(Notify::new());
         let config = Arc::new(config);
-        Self { config, clock, notices, credentials, wanted, seen, told: Told::default() }
+        Self { config, clock, bus, credentials, wanted, seen, told: Told::default() }
     }
 
     /// Looks at the files after each step, until `gone`.
@@ -148,7 +148,7 @@ impl Keeper {
         let is = |seen: &Option<Vec<u8>>| seen.as_ref() == Some(&found);
         let settled = is(&self.seen.doubtful) && !is(&self.seen.refused);
         if at_once || settled {
-            tell(&self.notices, Notice::CertificatesRefused { why: in_one_line(error) });
+            self.bus.tell(Notice::CertificatesRefused { why: in_one_line(error) });
             self.seen.refused = Some(found.clone());
         }
         self.seen.doubtful = Some(found);
@@ -159,7 +159,7 @@ impl Keeper {
         self.seen = Seen { taken: found, doubtful: None, refused: None };
         self.told = Told::default();
         self.credentials.send_replace(Arc::new(credentials));
-        tell(&self.notices, Notice::CertificatesReplaced { fingerprint });
+        self.bus.tell(Notice::CertificatesReplaced { fingerprint });
     }
 
     fn tell_of_ends(&mut self, now: Now) {
@@ -171,7 +171,7 @@ impl Keeper {
         self.told = Told { next: now.since_start + AGAIN, expired };
         for certificate in &credentials.certificates {
             if let Some(notice) = certificate.notice(now.wall) {
-                tell(&self.notices, notice);
+                self.bus.tell(notice);
             }
         }
     }
@@ -233,6 +233,8 @@ mod tests {
 
     use tokio::sync::{broadcast, watch};
 
+    use crate::daemon::bus::Bus;
+
     use super::{EARLY, Keeper, OwnCertificate};
     use crate::config::Config;
     use crate::daemon::clock::Clock;
@@ -265,9 +267,10 @@ mod tests {
              cert = \"certs/ven.pem\"\nkey = \"certs/ven.key\"\n[signature]\nvtn_fingerprint = \"{pin}\"\n"
         );
         let config = Config::from_toml(&text, &folder.join("ven.toml")).unwrap();
-        let (notices, told) = broadcast::channel(100);
+        let bus = Bus::new(Clock::start());
+        let told = bus.listen();
         let credentials = watch::Sender::new(Arc::new(Prepared::new(&config).unwrap().credentials));
-        (Keeper::new(config, Clock::start(), notices, credentials), told)
+        (Keeper::new(config, Clock::start(), bus, credentials), told)
     }
 
     #[tokio::test]

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! ven opt, ven reports -> control.sock -> serve -> Desk (of ven_task) -> engine -> stored -> answer
+//! ven hooks                                      -> Outbox                            -> answer
 //! ```
 //!
 //! One request in one line of JSON, one answer in another, and the connection ends. Length, time and number are bounded.
 
+mod hooks;
 mod message;
 mod reports;
 
@@ -22,7 +24,10 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::engine::{Fulfilled, Input, Order, OrderError};
 
-pub(crate) use message::{OptWord, Request, Response, ScheduleLine, ScheduleWish};
+use super::outbox::Outbox;
+use message::Asked;
+
+pub(crate) use message::{HookLine, HooksRequest, OptWord, Request, Response, ScheduleLine, ScheduleWish};
 pub(crate) use reports::{OfferLine, ReportsLine, RequestLine};
 #[cfg(test)]
 pub(crate) use reports::{PointLine, RetryLine};
@@ -63,16 +68,19 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Opens the socket in this folder and serves it; where that is not possible, nobody comes.
-    pub(crate) fn open(state: &Path) -> Self {
+    pub(crate) fn open(state: &Path, outbox: Outbox) -> Self {
         let (sender, asks) = mpsc::channel(MOST);
         let socket = match bind(state) {
             Ok((listener, socket)) => {
-                tokio::spawn(serve(listener, sender));
+                tokio::spawn(serve(listener, sender, outbox));
                 Some(socket)
             }
             Err(error) => {
                 let path = state.join(SOCKET);
-                tracing::warn!("{}: {error}; `ven opt` and `ven reports` will not work", path.display());
+                tracing::warn!(
+                    "{}: {error}; `ven opt`, `ven reports` and `ven hooks` will not work",
+                    path.display()
+                );
                 None
             }
         };
@@ -113,7 +121,7 @@ fn bind(state: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
     named.map(|()| (listener, SocketFile(path)))
 }
 
-async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) {
+async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, outbox: Outbox) {
     let free = Arc::new(Semaphore::new(MOST));
     loop {
         let Ok(permit) = free.clone().acquire_owned().await else { return };
@@ -123,9 +131,9 @@ async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) {
         };
         match accepted {
             Ok((stream, _)) => {
-                let asks = asks.clone();
+                let (asks, outbox) = (asks.clone(), outbox.clone());
                 tokio::spawn(async move {
-                    converse(stream, &asks).await;
+                    converse(stream, &asks, &outbox).await;
                     drop(permit);
                 });
             }
@@ -139,10 +147,11 @@ async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) {
 }
 
 /// One request, one answer; who does not take the answer has had his chance.
-async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>) {
+async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>, outbox: &Outbox) {
     let request = tokio::time::timeout(REQUEST_WITHIN, request(&mut stream)).await;
     let response = match request {
-        Ok(Ok(order)) => obeyed(order, asks).await,
+        Ok(Ok(Asked::Engine(order))) => obeyed(order, asks).await,
+        Ok(Ok(Asked::Hooks(request))) => hooks::answer(request, outbox).await,
         Ok(Err(why)) => Response::Error { why },
         Err(_) => Response::Error { why: "the request does not come".into() },
     };
@@ -151,7 +160,7 @@ async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>) {
     drop(tokio::time::timeout(REQUEST_WITHIN, stream.write_all(&line)).await);
 }
 
-async fn request(stream: &mut UnixStream) -> Result<Order, String> {
+async fn request(stream: &mut UnixStream) -> Result<Asked, String> {
     let mut line = Vec::new();
     let mut reader = BufReader::new(stream.take(LONGEST));
     reader.read_until(b'\n', &mut line).await.map_err(|error| error.to_string())?;
@@ -159,7 +168,7 @@ async fn request(stream: &mut UnixStream) -> Result<Order, String> {
         return Err(format!("a request is one line of at most {LONGEST} octets"));
     }
     let request: Request = serde_json::from_slice(&line).map_err(|error| error.to_string())?;
-    Order::try_from(request)
+    Asked::try_from(request)
 }
 
 async fn obeyed(order: Order, asks: &mpsc::Sender<Ask>) -> Response {
@@ -227,7 +236,7 @@ mod tests {
 
     /// A desk that confirms everything.
     fn confirming(folder: &Path) -> tokio::task::JoinHandle<()> {
-        let mut desk = Desk::open(folder);
+        let mut desk = Desk::open(folder, Outbox::default());
         tokio::spawn(async move {
             loop {
                 if let Input::Order { number, .. } = desk.next().await {
@@ -261,9 +270,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SOCKET);
         std::fs::write(&path, "left behind by one that was killed").unwrap();
-        let desk = Desk::open(folder.path());
+        let desk = Desk::open(folder.path(), Outbox::default());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let second = Desk::open(folder.path());
+        let second = Desk::open(folder.path(), Outbox::default());
         assert!(desk._socket.is_some() && second._socket.is_none(), "one listens, the other stays away");
         drop((desk, second));
         let error = ask(folder.path(), &Request::ScheduleList).unwrap_err();

@@ -21,15 +21,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use tokio::sync::broadcast;
-
 use crate::config::JournalSection;
 use crate::notice::Notice;
 use crate::openadr::message::PayloadKind;
 use crate::time::Timestamp;
 
+use super::bus::Bus;
 use super::clock::Clock;
-use super::ven_task::tell;
 
 pub(crate) use entry::{Direction, Entry};
 use segments::Segments;
@@ -60,19 +58,14 @@ struct Counts {
 
 impl Journal {
     /// A journal in that folder, where the section wants one; its thread ends when the last handle is dropped.
-    pub(crate) fn start(
-        folder: PathBuf,
-        section: &JournalSection,
-        clock: Clock,
-        notices: broadcast::Sender<Notice>,
-    ) -> Self {
+    pub(crate) fn start(folder: PathBuf, section: &JournalSection, clock: Clock, bus: Bus) -> Self {
         let counts = Arc::new(Counts::default());
         if !section.enabled {
             return Self { entries: None, counts };
         }
         let (entries, waiting) = sync_channel(WAITING);
         let segments = Segments::new(folder, section.keep, section.max_size);
-        let writer = Writer { segments, counts: counts.clone(), notices, clock, failing: false };
+        let writer = Writer { segments, counts: counts.clone(), bus, clock, failing: false };
         std::thread::spawn(move || writer.run(&waiting));
         Self { entries: Some(entries), counts }
     }
@@ -111,7 +104,7 @@ impl Journal {
 struct Writer {
     segments: Segments,
     counts: Arc<Counts>,
-    notices: broadcast::Sender<Notice>,
+    bus: Bus,
     clock: Clock,
     failing: bool,
 }
@@ -134,7 +127,7 @@ impl Writer {
         match self.segments.append(entry) {
             Ok(()) if self.failing || lost > 0 => {
                 self.failing = false;
-                tell(&self.notices, Notice::JournalRecovered { lost });
+                self.bus.tell(Notice::JournalRecovered { lost });
             }
             Ok(()) => {}
             Err(error) => {
@@ -142,7 +135,7 @@ impl Writer {
                 self.counts.lost.fetch_add(lost + 1, Ordering::Relaxed);
                 if !self.failing {
                     self.failing = true;
-                    tell(&self.notices, Notice::JournalFails { why: error.to_string() });
+                    self.bus.tell(Notice::JournalFails { why: error.to_string() });
                 }
             }
         }

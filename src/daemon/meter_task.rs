@@ -5,26 +5,27 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{
-    CounterGuard, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity, Reading,
-    Refused, Series, Stored, Value,
+    CounterGuard, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity,
+    RawTelegram, Reading, Refused, Series, Stored, Value, Why,
 };
-use crate::notice::Notice;
+use crate::notice::{MeterReading, MeterTelegram, Notice};
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
 use crate::time::{Span, Timestamp};
 
+use super::bus::Bus;
 use super::clock::Clock;
 use super::counters;
 use super::meter_health::{Health, Told};
 use super::meter_source::{Fed, FeedSettings, feed};
 use super::refused::RefusedRing;
 use super::store::StoreHandle;
-use super::ven_task::tell;
 
 /// Readings are stored this often at least; what a power cut takes is less.
 const FLUSH_EVERY: Span = Span::from_seconds(300);
@@ -71,6 +72,8 @@ pub(crate) struct MeterSettings {
     pub(crate) keep: Keep,
     /// What reports ask of it; nothing else is kept.
     pub(crate) wanted: Vec<Quantity>,
+    /// Somebody wants its telegrams byte by byte.
+    pub(crate) telegrams: bool,
 }
 
 /// One meter.
@@ -78,7 +81,7 @@ pub(crate) struct MeterTask {
     settings: MeterSettings,
     clock: Clock,
     store: StoreHandle,
-    notices: broadcast::Sender<Notice>,
+    bus: Bus,
     series: Series,
     /// Something was read that is not stored.
     unsaved: bool,
@@ -107,7 +110,7 @@ impl MeterTask {
         clock: Clock,
         store: StoreHandle,
         stored: &Stored,
-        notices: broadcast::Sender<Notice>,
+        bus: Bus,
     ) -> Self {
         let (meter, wanted) = (&settings.name, Some(settings.wanted.as_slice()));
         let series = Series::restore(settings.keep, wanted, stored).unwrap_or_else(|error| {
@@ -132,7 +135,7 @@ impl MeterTask {
             settings,
             clock,
             store,
-            notices,
+            bus,
             series,
             unsaved: false,
             saved_at: now.wall,
@@ -216,20 +219,23 @@ impl MeterTask {
     async fn fed(&mut self, fed: Fed) {
         let meter = self.settings.name.clone();
         match fed {
-            Fed::Telegram { mut telegram, received } => {
+            Fed::Telegram { mut telegram, received, raw } => {
+                if let Some(raw) = raw.filter(|_| self.settings.telegrams) {
+                    self.tell_telegram(raw, received);
+                }
                 if let Some(of_meter) = &mut self.of_meter {
                     of_meter.correct(&mut telegram, Some(received));
                 }
                 self.look_for_pin(telegram.quality == PIN_MISSING);
                 if self.health.good() {
-                    tell(&self.notices, Notice::MeterOnline { meter });
+                    self.bus.tell(Notice::MeterOnline { meter });
                 }
                 self.take(Reading::of(&telegram, received)).await;
             }
             Fed::Refused(refused) => self.refused(&refused),
             Fed::Trouble(trouble) => {
                 if self.health.bad(&trouble, self.clock.now().since_start) {
-                    tell(&self.notices, Notice::MeterOffline { meter, why: trouble.to_string() });
+                    self.bus.tell(Notice::MeterOffline { meter, why: trouble.to_string() });
                 }
             }
             Fed::Counters(counters) => self.counters = Some(counters),
@@ -254,20 +260,55 @@ impl MeterTask {
     fn refused(&mut self, refused: &Refused) {
         let now = self.clock.now();
         self.refused.keep(now, refused);
-        let (meter, why) = (self.settings.name.clone(), &refused.why);
+        let why = &refused.why;
         match self.health.refused(why, now.since_start) {
-            Told::First => tell(&self.notices, Notice::MeterRejected { meter, why: why.to_string() }),
+            Told::First => self.tell_refused(refused, why.to_string(), 1),
             Told::Again(count) => {
-                let why = format!("{why}; {count} like this since it was last told");
-                tell(&self.notices, Notice::MeterRejected { meter, why });
+                self.tell_refused(refused, format!("{why}; {count} like this since it was last told"), count);
             }
             Told::Not => {}
         }
     }
 
+    fn tell_refused(&self, refused: &Refused, why: String, count: u64) {
+        let telegram = MeterTelegram {
+            bytes: refused.bytes.clone(),
+            crc_ok: matches!(refused.why, Why::Crc { .. }).then_some(false),
+            source: self.source(),
+            received: self.clock.now().wall,
+        };
+        let (meter, kind, telegram) = (self.settings.name.clone(), refused.why.kind(), Arc::new(telegram));
+        self.bus.tell(Notice::MeterRejected { meter, why, kind, count, telegram });
+    }
+
+    fn tell_telegram(&self, raw: RawTelegram, received: Timestamp) {
+        let crc_ok = raw.checked.then_some(true);
+        let telegram = MeterTelegram { bytes: raw.bytes, crc_ok, source: self.source(), received };
+        let meter = self.settings.name.clone();
+        self.bus.tell(Notice::MeterTelegram { meter, telegram: Arc::new(telegram) });
+    }
+
+    /// Where its bytes come from, for outsiders: a command may contain secrets.
+    fn source(&self) -> String {
+        match &self.settings.source {
+            MeterSource::Exec(_) => "exec".to_owned(),
+            source @ (MeterSource::Serial(_) | MeterSource::Tcp(_) | MeterSource::File(_)) => {
+                source.to_string()
+            }
+        }
+    }
+
     async fn take(&mut self, reading: Reading) {
         let meter = self.settings.name.clone();
-        tell(&self.notices, Notice::MeterReading { meter, summary: reading.to_string() });
+        let told = MeterReading {
+            at: reading.at,
+            serial: reading.meter.clone(),
+            quality: reading.quality.clone(),
+            values: reading.members(),
+            times: reading.times(),
+            summary: reading.to_string(),
+        };
+        self.bus.tell(Notice::MeterReading { meter, reading: Arc::new(told) });
         let at = reading.at;
         let before = std::mem::replace(&mut self.read_at, at);
         self.unsaved = true;

@@ -13,6 +13,7 @@
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
 //! database.
 
+mod bus;
 mod certificates;
 pub(crate) mod clock;
 pub(crate) mod control;
@@ -21,12 +22,14 @@ mod courier;
 pub(crate) mod entropy;
 mod examine;
 mod examine_push;
+mod fact_keeper;
 mod handler_seat;
 pub(crate) mod journal;
 mod meter_health;
 pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
+mod outbox;
 mod prepare;
 mod prepare_meters;
 pub(crate) mod refused;
@@ -34,7 +37,7 @@ mod scribe;
 mod sink;
 mod source_exec;
 mod source_seat;
-mod store;
+pub(crate) mod store;
 pub(crate) mod transport;
 mod ven;
 mod ven_task;

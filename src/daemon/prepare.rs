@@ -18,6 +18,7 @@ use super::certificates::{Credentials, OwnCertificate};
 use super::clock::Clock;
 use super::entropy;
 use super::meter_task::MeterSettings;
+use super::outbox::Parts;
 use super::prepare_meters::meters;
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
 
@@ -32,6 +33,7 @@ pub(crate) struct Prepared {
     pub(crate) gate: Gate,
     pub(crate) settings: Settings,
     pub(crate) meters: Vec<MeterSettings>,
+    pub(crate) hooks: Vec<Parts>,
     /// What does not stand in the way, but should be put right; one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -166,6 +168,7 @@ impl Prepared {
             faults.warnings.push(fault.in_file(&config.file));
         }
         let meters = meters(&mut faults);
+        let hooks = hooks(&mut faults);
         match (root, tls, key, policy, meters) {
             (Some(root), Some(tls), Some(key), Some(policy), Some(meters)) if faults.found.is_empty() => {
                 Ok(Self {
@@ -182,12 +185,28 @@ impl Prepared {
                         certificates: faults.certificates,
                     },
                     meters,
+                    hooks,
                     warnings: faults.warnings,
                 })
             }
             _ => Err(ConfigError { file: config.file.clone(), faults: faults.found }),
         }
     }
+}
+
+/// The hooks that are enabled; what is odd about their words is a warning.
+fn hooks(faults: &mut Faults<'_>) -> Vec<Parts> {
+    let mut hooks = Vec::new();
+    for settings in faults.config.hooks.iter().filter(|settings| settings.enabled) {
+        let key = format!("hook.{}", settings.name);
+        let Some(parts) = faults.check(&key, None, Parts::of(settings)) else { continue };
+        for warning in parts.renderer.warnings() {
+            let fault = faults.config.fault(&key, warning.clone());
+            faults.warnings.push(fault.in_file(&faults.config.file));
+        }
+        hooks.push(parts);
+    }
+    hooks
 }
 
 /// TLS as a client and, where the VTN pushes, as a server.

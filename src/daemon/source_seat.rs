@@ -11,15 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::Semaphore;
 
+use super::bus::Bus;
 use crate::engine::{Sample, WishedSpan};
 use crate::notice::Notice;
 use crate::openadr::message::{DataQuality, Float, PayloadBase};
 use crate::report_source::{ReportSource, SourceError, SourceValue};
 use crate::time::{Span, Timestamp};
-
-use super::ven_task::tell;
 
 /// Calls of one source that may be under way at the same time, those that never return among them.
 const MOST_CALLS: usize = 4;
@@ -56,7 +55,7 @@ struct Seated {
     within: Duration,
     free: Arc<Semaphore>,
     failing: AtomicBool,
-    notices: broadcast::Sender<Notice>,
+    bus: Bus,
 }
 
 /// The steps that values are wanted for.
@@ -106,7 +105,7 @@ impl SourceSeat {
     /// # Errors
     ///
     /// Where the system has no threads left.
-    pub(crate) fn new(sources: Sources, notices: &broadcast::Sender<Notice>) -> std::io::Result<Self> {
+    pub(crate) fn new(sources: Sources, bus: &Bus) -> std::io::Result<Self> {
         let runtime = if sources.is_empty() {
             None
         } else {
@@ -122,7 +121,7 @@ impl SourceSeat {
                 within,
                 free: Arc::new(Semaphore::new(MOST_CALLS)),
                 failing: AtomicBool::new(false),
-                notices: notices.clone(),
+                bus: bus.clone(),
             };
             (name, Arc::new(seated))
         };
@@ -184,8 +183,8 @@ impl Seated {
         let before = self.failing.swap(failure.is_some(), Ordering::Relaxed);
         let source = self.name.clone();
         match failure {
-            Some(why) if !before => tell(&self.notices, Notice::SourceFails { source, why: why.clone() }),
-            None if before => tell(&self.notices, Notice::SourceRecovered { source }),
+            Some(why) if !before => self.bus.tell(Notice::SourceFails { source, why: why.clone() }),
+            None if before => self.bus.tell(Notice::SourceRecovered { source }),
             Some(_) | None => {}
         }
     }
@@ -193,6 +192,9 @@ impl Seated {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::broadcast;
+
+    use crate::daemon::clock::Clock;
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -269,8 +271,9 @@ mod tests {
     fn seat() -> (SourceSeat, Sender<&'static str>, broadcast::Receiver<Notice>) {
         let (moods, told) = channel();
         let source: Arc<dyn DynSource> = Arc::new(Moody(Mutex::new(told)));
-        let (notices, heard) = broadcast::channel(16);
-        let seat = SourceSeat::new(BTreeMap::from([("moody".to_owned(), (source, WITHIN))]), &notices);
+        let bus = Bus::new(Clock::start());
+        let heard = bus.listen();
+        let seat = SourceSeat::new(BTreeMap::from([("moody".to_owned(), (source, WITHIN))]), &bus);
         (seat.unwrap(), moods, heard)
     }
 

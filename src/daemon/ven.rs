@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, Input};
 use crate::handler::EventHandler;
+use crate::hook::render::VenNames;
 use crate::notice::Notice;
 use crate::openadr::message::{
     EventId, OptType, RId, ReportRequest, ReportRequestId, ReportSpecifierId, SiScale, Unit,
@@ -17,28 +18,27 @@ use crate::openadr::xml::Limits;
 use crate::report_source::ReportSource;
 use crate::rules::RulesHandler;
 
+use super::bus::Bus;
 use super::certificates::{Keeper, LOOK};
 use super::clock::Clock;
 use super::control::Desk;
 use super::courier::Courier;
 use super::entropy;
+use super::fact_keeper::{self, RETENTION};
 use super::handler_seat::{DynHandler, HandlerSeat};
 use super::journal::{FOLDER, Journal};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
+use super::outbox::{Ground, Outbox};
 use super::prepare::Prepared;
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
-use super::store::{StoreError, StoreHandle};
+use super::store::{STORE, StoreError, StoreHandle};
 use super::transport::{PullClient, PushDesk, PushServer};
 use super::ven_task::{Pushes, VenTask};
 use super::writer::Writer;
 
-/// The file of the store, in `[ven] state`.
-const STORE: &str = "ven.db";
-/// Notices that a slow listener may be behind before it misses some, and is told so.
-const BACKLOG: usize = 1024;
 /// Pushed messages that may wait for the engine.
 const PUSHES: usize = 16;
 /// Orders that may wait for a meter.
@@ -119,17 +119,17 @@ impl VenBuilder {
         let state = config.ven.state.clone();
         let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
         std::fs::create_dir_all(&state).map_err(unusable)?;
-        let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name)?;
         let clock = Clock::start();
+        let bus = Bus::new(clock);
+        let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name, bus.clone())?;
         let (inputs, waiting) = mpsc::unbounded_channel();
-        let (notices, _) = broadcast::channel(BACKLOG);
         let (messages, outbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::channel(PUSHES);
         let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
         let handler = self.handler.unwrap_or_else(|| Arc::new(rules));
         let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
-        let orders = start_meters(prepared.meters, clock, &store, &notices).await?;
-        let others = SourceSeat::new(others, &notices).map_err(system)?;
+        let orders = start_meters(prepared.meters, clock, &store, &bus).await?;
+        let others = SourceSeat::new(others, &bus).map_err(system)?;
         let mut meters = Meters::new(orders, others, point_sources(&config), clock, inputs.clone());
         for request in snapshot.requests.values() {
             meters.expect_step(request.granularity);
@@ -142,7 +142,7 @@ impl VenBuilder {
             prepared.gate,
             clock,
             store.clone(),
-            Journal::start(state.join(FOLDER), &config.journal, clock, notices.clone()),
+            Journal::start(state.join(FOLDER), &config.journal, clock, bus.clone()),
         ));
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
         let courier = Courier { client, held, scribe: scribe.clone() };
@@ -151,15 +151,27 @@ impl VenBuilder {
             let server = PushServer::bind(push.listen).await;
             let server = server
                 .map_err(|error| StartError::System(format!("[push] listen {}: {error}", push.listen)))?;
-            let desk = PushDesk { path: push.path, scribe, pushes, notices: notices.clone() };
+            let desk = PushDesk { path: push.path, scribe, pushes, bus: bus.clone() };
             let gone = inputs.clone();
             tokio::spawn(server.run(desk, async move { gone.closed().await }));
         }
         let gone = inputs.clone();
         let gone = async move { gone.closed().await };
-        let keeper = Keeper::new(config, clock, notices.clone(), credentials);
+        let name = config.ven.name.clone();
+        let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
         tokio::spawn(keeper.run(LOOK, gone));
+        let gone = inputs.clone();
+        let gone = async move { gone.closed().await };
+        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, RETENTION, gone));
+        let registration = snapshot.registration.as_ref();
+        let (names, told_names) = watch::channel(VenNames {
+            name: name.clone(),
+            id: registration.map(|registration| registration.ven_id.to_string()),
+            vtn_id: registration.map(|registration| registration.vtn_id.to_string()),
+        });
+        let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names };
+        let outbox = Outbox::start(prepared.hooks, &ground).await;
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let engine = Engine::new(prepared.settings, snapshot, seed);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -169,9 +181,11 @@ impl VenBuilder {
             store,
             seat,
             meters,
-            desk: Desk::open(&state),
+            desk: Desk::open(&state, outbox.clone()),
+            outbox,
+            names,
             messages,
-            notices: notices.clone(),
+            bus: bus.clone(),
             writer: Writer::default(),
             pushes: Pushes::new(pushed),
         };
@@ -179,7 +193,7 @@ impl VenBuilder {
             // Dropping the handle stops the VEN too.
             drop(stopped.await);
         }));
-        Ok(VenHandle { inputs, notices, read_certificates, stop: Some(stop), task })
+        Ok(VenHandle { inputs, bus, read_certificates, stop: Some(stop), task })
     }
 }
 
@@ -188,14 +202,14 @@ async fn start_meters(
     meters: Vec<MeterSettings>,
     clock: Clock,
     store: &StoreHandle,
-    notices: &broadcast::Sender<Notice>,
+    bus: &Bus,
 ) -> Result<BTreeMap<String, mpsc::Sender<Order>>, StartError> {
     let mut orders = BTreeMap::new();
     for settings in meters {
         let stored = store.series(&settings.name).await?;
         let (order, waiting) = mpsc::channel(ORDERS);
         orders.insert(settings.name.clone(), order);
-        let meter = MeterTask::new(settings, clock, store.clone(), &stored, notices.clone());
+        let meter = MeterTask::new(settings, clock, store.clone(), &stored, bus.clone());
         tokio::spawn(meter.run(waiting));
     }
     Ok(orders)
@@ -221,7 +235,7 @@ fn point_sources(config: &Config) -> BTreeMap<(ReportSpecifierId, RId), PointSou
 #[derive(Debug)]
 pub struct VenHandle {
     inputs: mpsc::UnboundedSender<Input>,
-    notices: broadcast::Sender<Notice>,
+    bus: Bus,
     read_certificates: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -231,7 +245,7 @@ impl VenHandle {
     /// Everything that happens from now on. A listener that is more than a thousand notices behind misses the oldest, and is told how many.
     #[must_use]
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
-        self.notices.subscribe()
+        self.bus.listen()
     }
 
     /// Changes the decision about an event, in a person's name; nothing happens where the event is not known or over.

@@ -6,23 +6,29 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, pending};
 use std::pin::Pin;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{DeliveryId, Effect, Engine, ExchangeId, Input, PushAnswer};
+use crate::hook::render::VenNames;
 use crate::notice::Notice;
 use crate::openadr::message::{Payload, Service};
 use crate::openadr::trust::Verified;
 use crate::time::{Now, Span};
 
+use super::bus::Bus;
 use super::clock::Clock;
 use super::control::Desk;
 use super::handler_seat::HandlerSeat;
 use super::meters::Meters;
+use super::outbox::Outbox;
 use super::store::{StoreError, StoreHandle};
-use super::writer::{Released, Writer};
+use super::writer::{Released, Transaction, Writer};
 
 /// The wall clock may be set at any time; this often at least it is looked at again.
 const LOOK_AGAIN: Span = Span::from_seconds(10);
+
+/// What hooks are about may still be delivered within this when the VEN ends.
+const HOOKS_END_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 type Commit = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 
@@ -43,7 +49,10 @@ pub(crate) struct VenTask {
     pub(crate) meters: Meters,
     pub(crate) desk: Desk,
     pub(crate) messages: mpsc::UnboundedSender<(ExchangeId, Payload)>,
-    pub(crate) notices: broadcast::Sender<Notice>,
+    pub(crate) bus: Bus,
+    pub(crate) outbox: Outbox,
+    /// Who we are, and with whom we speak.
+    pub(crate) names: watch::Sender<VenNames>,
     pub(crate) writer: Writer,
     pub(crate) pushes: Pushes,
 }
@@ -89,10 +98,10 @@ impl VenTask {
         loop {
             let now = self.clock.now();
             if commit.is_none()
-                && let Some(writes) = self.writer.next_commit(now.since_start)
+                && let Some(Transaction { writes, facts }) = self.writer.next_commit(now.since_start)
             {
                 let store = self.store.clone();
-                commit = Some(Box::pin(async move { store.commit(writes).await }));
+                commit = Some(Box::pin(async move { store.commit(writes, facts).await }));
             }
             let wake = self.clock.instant(self.wake_at(now));
             tokio::select! {
@@ -121,12 +130,16 @@ impl VenTask {
             let released = self.writer.answered(commit.await, self.clock.now().since_start);
             self.release(released);
         }
-        if let Some(writes) = self.writer.next_commit(self.clock.now().since_start)
-            && let Err(error) = self.store.commit(writes).await
+        if let Some(Transaction { writes, facts }) = self.writer.next_commit(self.clock.now().since_start)
+            && let Err(error) = self.store.commit(writes, facts).await
         {
             tracing::error!("the last changes were not stored: {error}");
         }
         self.meters.finish().await;
+        if let Err(error) = self.store.commit(Vec::new(), self.bus.take_owed()).await {
+            tracing::error!("the last facts were not stored: {error}");
+        }
+        self.outbox.finish(HOOKS_END_WITHIN).await;
     }
 
     fn wake_at(&self, now: Now) -> Span {
@@ -138,8 +151,9 @@ impl VenTask {
     fn feed(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let batch = self.engine.handle(self.clock.now(), input);
-            let released = self.writer.take(batch);
+            let now = self.clock.now();
+            let batch = self.engine.handle(now, input);
+            let released = self.writer.take(batch, now.wall);
             inputs.extend(self.perform(released));
         }
     }
@@ -152,6 +166,8 @@ impl VenTask {
 
     /// Does the effects, and returns what the engine must be told about the store.
     fn perform(&mut self, released: Released) -> Vec<Input> {
+        self.bus.owe(released.facts);
+        self.bus.count_lost(released.lost);
         for effect in released.effects {
             self.effect(effect);
         }
@@ -177,22 +193,15 @@ impl VenTask {
                 if let Notice::ReportRequested { granularity, .. } = &notice {
                     self.meters.expect_step(*granularity);
                 }
-                tell(&self.notices, notice);
+                if let Notice::Registered { ven_id, vtn_id, .. } = &notice {
+                    self.names.send_modify(|names| {
+                        (names.id, names.vtn_id) = (Some(ven_id.to_string()), Some(vtn_id.to_string()));
+                    });
+                }
+                self.bus.announce(notice);
             }
         }
     }
-}
-
-/// Logs a notice and passes it on; that nobody listens is no fault.
-pub(crate) fn tell(notices: &broadcast::Sender<Notice>, notice: Notice) {
-    if notice.is_trouble() {
-        tracing::warn!("{notice}");
-    } else if notice.is_routine() {
-        tracing::debug!("{notice}");
-    } else {
-        tracing::info!("{notice}");
-    }
-    drop(notices.send(notice));
 }
 
 async fn committed(commit: &mut Option<Commit>) -> Result<(), StoreError> {

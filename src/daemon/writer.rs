@@ -5,17 +5,22 @@
 //!       -> queue -> one transaction for all that wait -> stored -> released in order
 //!                                                     -> failed -> notices and 503s released, the rest dropped; tried again
 //! ```
+//!
+//! The control facts that a batch tells of are stored in its transaction: nobody acts on something without others hearing of it.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::engine::{Batch, Effect, Write};
+use crate::fact::{Class, Draft};
 use crate::openadr::message::{EventId, OptId, ReportRequestId};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 use super::store::StoreError;
 
 const FIRST_RETRY: Span = Span::SECOND;
 const LONGEST_RETRY: Span = Span::from_seconds(30);
+/// Facts that wait for a store that fails.
+const FACTS_OWED: usize = 1000;
 
 /// Which record a write is about; a later write makes an earlier one superfluous.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,16 +57,38 @@ pub(crate) struct Released {
     pub(crate) failed: Option<(Vec<u64>, String)>,
     /// The store takes everything again, up to this batch.
     pub(crate) recovered: Option<u64>,
+    /// Control facts that nothing else is stored with.
+    pub(crate) facts: Vec<Draft>,
+    /// So many facts could not wait any longer.
+    pub(crate) lost: usize,
+}
+
+/// A batch, and the control facts that it tells of.
+#[derive(Debug)]
+struct Waiting {
+    batch: Batch,
+    facts: Vec<Draft>,
+}
+
+/// Something for the store: all of it or nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    pub(crate) writes: Vec<Write>,
+    pub(crate) facts: Vec<Draft>,
 }
 
 /// The batches that wait for the store.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
-    queue: VecDeque<Batch>,
+    queue: VecDeque<Waiting>,
     /// The last batch of the transaction on its way.
     committing: Option<u64>,
     /// What could not be stored, newest state of each record.
     owed: BTreeMap<Key, Write>,
+    /// The facts that come with them.
+    owed_facts: VecDeque<Draft>,
+    /// Those of them that are on their way.
+    committing_facts: Vec<Draft>,
     /// The last batch whose writes are in `owed`.
     failed_to: Option<u64>,
     /// When it is tried again, and how long it is waited after that.
@@ -69,37 +96,44 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Takes what an input has led to.
-    pub(crate) fn take(&mut self, batch: Batch) -> Released {
+    /// Takes what an input has led to, at that time.
+    pub(crate) fn take(&mut self, batch: Batch, now: Timestamp) -> Released {
+        let facts = batch.then.iter().filter_map(|effect| match effect {
+            Effect::Notify(notice) => {
+                Some(Draft::of(notice, now)).filter(|draft| draft.class() == Class::Control)
+            }
+            _ => None,
+        });
+        let waiting = Waiting { facts: facts.collect(), batch };
+        let promises = !waiting.batch.persist.is_empty();
+        if !promises && (self.failed_to.is_some() || self.queue.is_empty()) {
+            // What needs no store goes on, also while the store fails.
+            return Released { effects: waiting.batch.then, facts: waiting.facts, ..Released::default() };
+        }
         if self.failed_to.is_some() {
-            return self.take_while_failing(batch);
+            let number = waiting.batch.number;
+            let mut released = Released::default();
+            self.give_up(waiting, &mut released);
+            released.failed = Some((vec![number], "the store still fails".into()));
+            return released;
         }
-        if batch.persist.is_empty() && self.queue.is_empty() {
-            return Released { effects: batch.then, ..Released::default() };
-        }
-        self.queue.push_back(batch);
+        self.queue.push_back(waiting);
         Released::default()
     }
 
-    /// While the store fails, what needs no store goes on.
-    fn take_while_failing(&mut self, batch: Batch) -> Released {
-        if batch.persist.is_empty() {
-            return Released { effects: batch.then, ..Released::default() };
-        }
-        let number = batch.number;
-        let effects = self.give_up(batch);
-        Released { effects, failed: Some((vec![number], "the store still fails".into())), recovered: None }
-    }
-
     /// Keeps the writes for later; what others may know they still learn, and a VTN that has pushed learns that it failed.
-    fn give_up(&mut self, batch: Batch) -> Vec<Effect> {
+    fn give_up(&mut self, waiting: Waiting, released: &mut Released) {
+        let Waiting { batch, facts } = waiting;
         self.failed_to = Some(batch.number);
         self.owed.extend(batch.persist.into_iter().map(|write| (key(&write), write)));
-        batch.then.into_iter().filter_map(Effect::unstored).collect()
+        self.owed_facts.extend(facts);
+        let excess = self.owed_facts.len().saturating_sub(FACTS_OWED);
+        released.lost += self.owed_facts.drain(..excess).count();
+        released.effects.extend(batch.then.into_iter().filter_map(Effect::unstored));
     }
 
     /// The next transaction, if one is due and none is on its way.
-    pub(crate) fn next_commit(&mut self, now: Span) -> Option<Vec<Write>> {
+    pub(crate) fn next_commit(&mut self, now: Span) -> Option<Transaction> {
         if self.committing.is_some() {
             return None;
         }
@@ -108,10 +142,17 @@ impl Writer {
                 return None;
             }
             self.committing = Some(to);
-            return Some(self.owed.values().cloned().collect());
+            let writes = self.owed.values().cloned().collect();
+            self.committing_facts = self.owed_facts.drain(..).collect();
+            return Some(Transaction { writes, facts: self.committing_facts.clone() });
         }
-        self.committing = Some(self.queue.back()?.number);
-        Some(self.queue.iter().flat_map(|batch| batch.persist.iter().cloned()).collect())
+        self.committing = Some(self.queue.back()?.batch.number);
+        let mut transaction = Transaction::default();
+        for Waiting { batch, facts } in &self.queue {
+            transaction.writes.extend(batch.persist.iter().cloned());
+            transaction.facts.extend(facts.iter().cloned());
+        }
+        Some(transaction)
     }
 
     /// When a failed transaction is tried again.
@@ -122,9 +163,13 @@ impl Writer {
     /// The store has answered.
     pub(crate) fn answered(&mut self, outcome: Result<(), StoreError>, now: Span) -> Released {
         let Some(to) = self.committing.take() else { return Released::default() };
+        let facts = std::mem::take(&mut self.committing_facts);
         match outcome {
             Ok(()) => self.stored(to),
-            Err(error) => self.failed(&error, now),
+            Err(error) => {
+                self.owed_facts = facts.into_iter().chain(self.owed_facts.drain(..)).collect();
+                self.failed(&error, now)
+            }
         }
     }
 
@@ -139,10 +184,17 @@ impl Writer {
             self.owed.clear();
             return Released { recovered: Some(to), ..Released::default() };
         }
-        let waits = |batch: &Batch| batch.number > to && !batch.persist.is_empty();
+        let waits = |waiting: &Waiting| waiting.batch.number > to && !waiting.batch.persist.is_empty();
         let ready = self.queue.iter().position(waits).unwrap_or(self.queue.len());
-        let effects = self.queue.drain(..ready).flat_map(|batch| batch.then).collect();
-        Released { effects, ..Released::default() }
+        let mut released = Released::default();
+        for Waiting { batch, facts } in self.queue.drain(..ready) {
+            // One that came behind the transaction promises nothing, and its facts are not stored yet.
+            if batch.number > to {
+                released.facts.extend(facts);
+            }
+            released.effects.extend(batch.then);
+        }
+        released
     }
 
     fn failed(&mut self, error: &StoreError, now: Span) -> Released {
@@ -150,9 +202,9 @@ impl Writer {
         self.retry = Some((now + wait, wait));
         let mut released = Released::default();
         let mut numbers = Vec::new();
-        for batch in std::mem::take(&mut self.queue) {
-            numbers.push(batch.number);
-            released.effects.extend(self.give_up(batch));
+        for waiting in std::mem::take(&mut self.queue) {
+            numbers.push(waiting.batch.number);
+            self.give_up(waiting, &mut released);
         }
         if !numbers.is_empty() {
             released.failed = Some((numbers, error.to_string()));
@@ -167,7 +219,7 @@ mod tests {
     use crate::engine::{Batch, DeliveryId, Effect, PushAnswer, Write};
     use crate::notice::Notice;
     use crate::openadr::message::EventId;
-    use crate::time::Span;
+    use crate::time::{Span, Timestamp};
 
     use crate::daemon::store::StoreError;
 
@@ -193,15 +245,15 @@ mod tests {
     #[test]
     fn effects_wait_for_the_store_and_keep_their_order() {
         let mut writer = Writer::default();
-        assert_eq!(numbers(&writer.take(batch(1, 0))), [1], "nothing to store: at once");
-        assert!(numbers(&writer.take(batch(2, 1))).is_empty());
-        assert!(numbers(&writer.take(batch(3, 0))).is_empty(), "behind one that waits");
-        assert_eq!(writer.next_commit(Span::ZERO).unwrap().len(), 1);
-        assert!(numbers(&writer.take(batch(4, 2))).is_empty());
-        assert!(numbers(&writer.take(batch(5, 0))).is_empty());
+        assert_eq!(numbers(&writer.take(batch(1, 0), Timestamp::EPOCH)), [1], "nothing to store: at once");
+        assert!(numbers(&writer.take(batch(2, 1), Timestamp::EPOCH)).is_empty());
+        assert!(numbers(&writer.take(batch(3, 0), Timestamp::EPOCH)).is_empty(), "behind one that waits");
+        assert_eq!(writer.next_commit(Span::ZERO).unwrap().writes.len(), 1);
+        assert!(numbers(&writer.take(batch(4, 2), Timestamp::EPOCH)).is_empty());
+        assert!(numbers(&writer.take(batch(5, 0), Timestamp::EPOCH)).is_empty());
         assert!(writer.next_commit(Span::ZERO).is_none(), "one transaction at a time");
         assert_eq!(numbers(&writer.answered(Ok(()), Span::ZERO)), [2, 3]);
-        assert_eq!(writer.next_commit(Span::ZERO).unwrap().len(), 2);
+        assert_eq!(writer.next_commit(Span::ZERO).unwrap().writes.len(), 2);
         assert_eq!(numbers(&writer.answered(Ok(()), Span::ZERO)), [4, 5]);
         assert!(writer.next_commit(Span::ZERO).is_none());
     }
@@ -212,34 +264,71 @@ mod tests {
         let respond = |answer| Effect::Respond { delivery: DeliveryId(7), answer };
         let pushed = |number| Batch { then: vec![respond(PushAnswer::Empty)], ..batch(number, 1) };
         let mut writer = Writer::default();
-        assert!(writer.take(pushed(1)).effects.is_empty(), "not before it is stored");
+        assert!(writer.take(pushed(1), Timestamp::EPOCH).effects.is_empty(), "not before it is stored");
         writer.next_commit(Span::ZERO).unwrap();
         let released = writer.answered(Err(StoreError::Gone), Span::ZERO);
         assert_eq!(released.effects, [respond(PushAnswer::TryAgain)]);
-        assert_eq!(writer.take(pushed(2)).effects, [respond(PushAnswer::TryAgain)], "while it fails");
+        assert_eq!(
+            writer.take(pushed(2), Timestamp::EPOCH).effects,
+            [respond(PushAnswer::TryAgain)],
+            "while it fails"
+        );
     }
 
     #[test]
     fn what_could_not_be_stored_is_tried_again_and_nothing_of_it_happens() {
         let mut writer = Writer::default();
-        writer.take(batch(1, 1));
+        writer.take(batch(1, 1), Timestamp::EPOCH);
         writer.next_commit(Span::ZERO).unwrap();
-        writer.take(batch(2, 1));
+        writer.take(batch(2, 1), Timestamp::EPOCH);
         let released = writer.answered(Err(StoreError::Gone), Span::ZERO);
         assert_eq!(released.failed.as_ref().unwrap().0, [1, 2]);
         assert_eq!(numbers(&released), [1, 2], "notices are told");
-        assert_eq!(writer.take(batch(3, 1)).failed.unwrap().0, [3]);
-        assert_eq!(numbers(&writer.take(batch(4, 0))), [4], "what needs no store goes on");
+        assert_eq!(writer.take(batch(3, 1), Timestamp::EPOCH).failed.unwrap().0, [3]);
+        assert_eq!(numbers(&writer.take(batch(4, 0), Timestamp::EPOCH)), [4], "what needs no store goes on");
         assert!(writer.next_commit(Span::from_millis(999)).is_none());
         assert_eq!(writer.retry_at(), Some(Span::SECOND));
-        assert_eq!(writer.next_commit(Span::SECOND).unwrap().len(), 3, "all that is owed");
+        assert_eq!(writer.next_commit(Span::SECOND).unwrap().writes.len(), 3, "all that is owed");
         writer.answered(Err(StoreError::Gone), Span::SECOND);
         assert_eq!(writer.retry_at(), Some(Span::from_seconds(3)), "the wait doubles");
         writer.next_commit(Span::from_seconds(3)).unwrap();
-        writer.take(batch(5, 1));
+        writer.take(batch(5, 1), Timestamp::EPOCH);
         assert_eq!(writer.answered(Ok(()), Span::from_seconds(3)).recovered, None, "batch 5 is not in it");
-        assert_eq!(writer.next_commit(Span::from_seconds(3)).unwrap().len(), 4);
+        assert_eq!(writer.next_commit(Span::from_seconds(3)).unwrap().writes.len(), 4);
         assert_eq!(writer.answered(Ok(()), Span::from_seconds(3)).recovered, Some(5));
-        assert_eq!(numbers(&writer.take(batch(6, 0))), [6]);
+        assert_eq!(numbers(&writer.take(batch(6, 0), Timestamp::EPOCH)), [6]);
+    }
+
+    fn told(facts: &[crate::fact::Draft]) -> usize {
+        facts.len()
+    }
+
+    #[test]
+    fn facts_are_in_the_transaction_of_what_caused_them_or_published_alone() {
+        let mut writer = Writer::default();
+        assert_eq!(told(&writer.take(batch(1, 0), Timestamp::EPOCH).facts), 2, "nothing to store with them");
+        assert_eq!(told(&writer.take(batch(2, 1), Timestamp::EPOCH).facts), 0);
+        writer.take(batch(3, 0), Timestamp::EPOCH);
+        assert_eq!(told(&writer.next_commit(Span::ZERO).unwrap().facts), 4);
+        writer.take(batch(4, 0), Timestamp::EPOCH);
+        assert_eq!(told(&writer.answered(Ok(()), Span::ZERO).facts), 2, "those that came behind it");
+        assert!(writer.next_commit(Span::ZERO).is_none());
+    }
+
+    #[test]
+    fn facts_wait_for_a_store_that_fails_and_are_stored_once() {
+        let mut writer = Writer::default();
+        writer.take(batch(1, 1), Timestamp::EPOCH);
+        writer.next_commit(Span::ZERO).unwrap();
+        assert_eq!(told(&writer.answered(Err(StoreError::Gone), Span::ZERO).facts), 0);
+        assert_eq!(told(&writer.next_commit(Span::SECOND).unwrap().facts), 2);
+        writer.take(batch(2, 1), Timestamp::EPOCH);
+        writer.answered(Ok(()), Span::SECOND);
+        assert_eq!(told(&writer.next_commit(Span::SECOND).unwrap().facts), 2, "only those of the second");
+        writer.answered(Err(StoreError::Gone), Span::SECOND);
+        let lost: usize = (3..600).map(|number| writer.take(batch(number, 1), Timestamp::EPOCH).lost).sum();
+        assert_eq!(lost, 2 * 598 - 1000);
+        let transaction = writer.next_commit(Span::from_seconds(9)).unwrap();
+        assert_eq!((told(&transaction.facts), transaction.writes.len()), (1000, 599));
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::openadr::message::{
     CurrencyPer, Decimal, EiEvent, EiTarget, EventSignal, Float, Interval, MarketContext, PowerKind,
-    ResponseCode, SignalName, SignalType, Unit, VenId,
+    ResponseCode, SignalName, SignalType, Unit, VenId, VtnId,
 };
 use crate::time::Span;
 
@@ -16,11 +16,13 @@ use super::settings::Settings;
 /// What is wrong with an event.
 pub(super) type Fault = (ResponseCode, String);
 
-/// Who we are, for the question whether an event is for us.
+/// Who we are, and to whom, for the question whether an event is for us.
 #[derive(Clone, Copy)]
 pub(super) struct Us<'s> {
     pub(super) settings: &'s Settings,
     pub(super) ven_id: &'s VenId,
+    /// Who tells us.
+    pub(super) vtn_id: &'s VtnId,
 }
 
 impl Us<'_> {

@@ -134,10 +134,11 @@ impl Engine {
             self.exchange.clear(lane);
             return;
         }
+        let first = !self.exchange.is_away();
         let retry_in = self.exchange.failed(lane, failure, turn.now.since_start, &mut self.dice);
         let why = failure.to_string();
         turn.notify(match failure {
-            Failure::Unreachable(_) | Failure::Status { .. } => Notice::VtnAway { why, retry_in },
+            Failure::Unreachable(_) | Failure::Status { .. } => Notice::VtnAway { why, retry_in, first },
             Failure::Rejected(_) => Notice::MessageRejected { why },
         });
     }
@@ -149,6 +150,7 @@ impl Engine {
 
     /// Drops a message that will never be taken; `false` for those without which there is no VEN.
     pub(super) fn give_up(&mut self, turn: &mut Turn, what: What, why: &str) -> bool {
+        let mut about = Vec::new();
         let message = match what {
             What::Create | What::Poll => return false,
             What::Leave => {
@@ -165,6 +167,7 @@ impl Engine {
             }
             What::Answer(_) => self.answer_done(turn),
             What::CreatedEvent(sent) => {
+                about.extend(sent.iter().map(|response| response.event_id.to_string()));
                 self.events.not_taken(&sent);
                 PayloadKind::CreatedEvent
             }
@@ -180,11 +183,12 @@ impl Engine {
             }
             What::Request(_) => self.requester.given_up(),
             What::Update(sequence) => {
-                self.reporting.delivered(turn, sequence);
+                let owed = self.reporting.delivered(turn, sequence);
+                about.extend(owed.iter().flat_map(|owed| owed.request_ids()));
                 PayloadKind::UpdateReport
             }
         };
-        turn.notify(Notice::MessageRefused { message, why: why.to_owned() });
+        turn.notify(Notice::MessageRefused { message, about, why: why.to_owned() });
         true
     }
 

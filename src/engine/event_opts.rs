@@ -140,7 +140,7 @@ impl EventOpts {
         turn.write(Write::EventOpt(record.clone()));
         if standing == Standing::Held {
             let (event_id, resources) = (record.event_id.clone(), record.resources.clone());
-            turn.notify(Notice::EventOptSent { event_id, resources, opt: record.opt });
+            turn.notify(Notice::EventOptSent { event_id, resources, opt: record.opt, at: turn.now.wall });
         }
         Some(record)
     }

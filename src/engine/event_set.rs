@@ -20,9 +20,10 @@
 //! answered as before and never put to the handler twice. The same number with other content is no change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::handler::{Decision, EndReason};
-use crate::notice::{DecidedBy, Notice};
+use crate::notice::{DecidedBy, Delivery, Notice};
 use crate::openadr::message::{
     CreateOpt, CreatedEvent, DistributeEvent, EiEvent, EiResponse, EiTarget, EventId, EventResponse,
     EventStatus, OadrEvent, OptId, OptType, RequestId, ResourceId, ResponseCode, ResponseRequired, VenId,
@@ -164,13 +165,7 @@ impl EventSet {
             return self.refuse(turn, &received, request_id, fault);
         }
         let id = received.event.id().clone();
-        turn.notify(Notice::EventReceived {
-            event_id: id.clone(),
-            modification: received.event.modification(),
-            modified: self.held.contains_key(&id),
-            start: received.event.active_period.start,
-        });
-        let required = received.response_required;
+        let (modified, required) = (self.held.contains_key(&id), received.response_required);
         let mut held = match self.held.remove(&id) {
             Some(mut held) => {
                 held.modify(received.event, dice, turn.now.wall);
@@ -184,6 +179,17 @@ impl EventSet {
             }
         };
         held.opts.look_at(&held.record.event, &us.settings.opt_resources);
+        turn.notify(Notice::EventReceived {
+            plan: held.plan(),
+            modified,
+            delivery: Arc::new(Delivery {
+                ven_id: us.ven_id.clone(),
+                vtn_id: us.vtn_id.clone(),
+                request_id: request_id.clone(),
+                response_required: required,
+                at: turn.now.wall,
+            }),
+        });
         held.write(turn);
         self.held.insert(id, held);
     }
@@ -196,7 +202,12 @@ impl EventSet {
         (code, why): (ResponseCode, String),
     ) {
         let refusal = answer(&received.event, request_id, code, &why, OptType::OptOut);
-        turn.notify(Notice::EventRejected { event_id: received.event.id().clone(), code, why });
+        turn.notify(Notice::EventRejected {
+            event_id: received.event.id().clone(),
+            modification: received.event.modification(),
+            code,
+            why,
+        });
         self.respond(received.response_required, refusal);
     }
 
@@ -215,21 +226,28 @@ impl EventSet {
         };
         held.asking = Asking::Nothing;
         match decision {
-            Decision::Opt(opt) => held.decide(turn, opt, DecidedBy::Handler),
+            Decision::Opt(opt) => held.decide(turn, opt, DecidedBy::Handler, None),
             Decision::Pending { until, default } => {
                 held.await_person(ticket.attempt, until);
-                held.decide(turn, default, DecidedBy::Default);
+                let reason = format!("a person is asked until {until}");
+                held.decide(turn, default, DecidedBy::Default, Some(reason));
             }
             Decision::Reject(code, why) => {
-                turn.notify(Notice::EventRejected { event_id: ticket.event.clone(), code, why: why.clone() });
+                turn.notify(Notice::EventRejected {
+                    event_id: ticket.event.clone(),
+                    modification: ticket.modification,
+                    code,
+                    why: why.clone(),
+                });
                 held.settle(
                     turn,
                     DecisionRecord {
                         opt: OptType::OptOut,
                         modification: ticket.modification,
                         by: DecidedBy::Handler,
-                        refusal: Some((code, why)),
+                        refusal: Some((code, why.clone())),
                     },
+                    Some(why),
                 );
             }
         }
@@ -252,7 +270,7 @@ impl EventSet {
         } else {
             held.opts.clear(turn);
         }
-        held.decide(turn, opt, DecidedBy::Person);
+        held.decide(turn, opt, DecidedBy::Person, None);
         Ok(Fulfilled::Opted { told })
     }
 
@@ -350,7 +368,7 @@ impl EventSet {
             if storing && held.is_to_be_asked() && availability.opts_out(&held.record, held.opts.concerned())
             {
                 held.asking = Asking::Nothing;
-                held.decide(turn, OptType::OptOut, DecidedBy::Schedule);
+                held.decide(turn, OptType::OptOut, DecidedBy::Schedule, None);
             }
             held.ask(turn, settings, storing);
             if storing {
@@ -451,6 +469,9 @@ impl EventSet {
                 event_id: response.event_id.clone(),
                 modification: response.modification_number,
                 opt: response.opt_type,
+                code: response.code,
+                request_id: response.request_id.clone(),
+                at: turn.now.wall,
             });
         }
         if !self.owes_responses() {

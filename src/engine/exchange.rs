@@ -183,6 +183,11 @@ impl Exchange {
         self.away_since.take().map(|since| now - since)
     }
 
+    /// Whether the VTN is known to be away.
+    pub(super) const fn is_away(&self) -> bool {
+        self.away_since.is_some()
+    }
+
     /// Notes a failure; returns how long it will be waited.
     pub(super) fn failed(&mut self, lane: Lane, failure: &Failure, now: Span, dice: &mut Dice) -> Span {
         if failure.is_of_the_vtn() {

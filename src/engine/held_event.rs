@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::handler::{Change, EndReason, Timeline};
-use crate::notice::{DecidedBy, Notice};
+use crate::notice::{DecidedBy, EventPlan, Notice};
 use crate::openadr::message::{
     EiEvent, EventDescriptor, EventId, OadrEvent, OptType, RequestId, ResponseRequired,
 };
@@ -183,36 +183,40 @@ impl HeldEvent {
         let period = &self.record.event.active_period;
         let running = self.opted_in() && turn.now.wall >= schedule::start(period, self.record.offset);
         let most = period.start_after.filter(|_| running).map_or(Span::ZERO, |d| d.nominal());
-        self.record.stop = Some((turn.now.wall + dice.up_to(most), why));
+        let stops = turn.now.wall + dice.up_to(most);
+        self.record.stop = Some((stops, why));
         self.asking = Asking::Nothing;
         self.write(turn);
         if matches!(why, EndReason::Cancelled | EndReason::ImpliedCancelled) {
             let implied = why == EndReason::ImpliedCancelled;
-            turn.notify(Notice::EventCancelled { event_id: self.record.event.id().clone(), implied });
+            let (event, timeline) = (self.record.event.clone(), self.timeline());
+            turn.notify(Notice::EventCancelled { event, timeline, implied, stops });
         }
     }
 
     /// Settles what the VEN will do; tells a change of mind where the same version had been decided otherwise.
-    pub(super) fn decide(&mut self, turn: &mut Turn, opt: OptType, by: DecidedBy) {
-        self.settle(
-            turn,
-            DecisionRecord { opt, modification: self.record.event.modification(), by, refusal: None },
-        );
+    pub(super) fn decide(&mut self, turn: &mut Turn, opt: OptType, by: DecidedBy, reason: Option<String>) {
+        let modification = self.record.event.modification();
+        self.settle(turn, DecisionRecord { opt, modification, by, refusal: None }, reason);
     }
 
-    pub(super) fn settle(&mut self, turn: &mut Turn, decision: DecisionRecord) {
+    pub(super) fn settle(&mut self, turn: &mut Turn, decision: DecisionRecord, reason: Option<String>) {
         let (event_id, modification) = (self.record.event.id().clone(), decision.modification);
         let (opt, by) = (decision.opt, decision.by);
         match self.decision() {
             Some(before) if before.opt == opt && before.refusal == decision.refusal => return,
             Some(before) => {
-                turn.notify(Notice::OptChanged { event_id, modification, from: before.opt, to: opt, by });
+                let from = before.opt;
+                turn.notify(Notice::OptChanged { event_id, modification, from, to: opt, by, reason });
                 // Where the VTN does not listen to it any more, another oadrCreateOpt follows (rule 206).
                 if self.opts.of_all().is_none() {
                     self.owe_response();
                 }
             }
-            None => turn.notify(Notice::OptDecided { event_id, modification, opt, by }),
+            None => {
+                let request_id = self.record.request_id.clone();
+                turn.notify(Notice::OptDecided { event_id, modification, opt, by, reason, request_id });
+            }
         }
         self.record.decision = Some(decision);
         self.write(turn);
@@ -234,12 +238,13 @@ impl HeldEvent {
             }
             Asking::Wanted(_) => {
                 if let Some(opt) = settings.opt_when_full.filter(|_| self.decision().is_none()) {
-                    self.decide(turn, opt, DecidedBy::FullStore);
+                    self.decide(turn, opt, DecidedBy::FullStore, None);
                 }
             }
             Asking::Asked { attempt, until, .. } if *until <= turn.now.since_start => {
                 self.asking = Asking::Late { attempt: *attempt, until: None };
-                self.decide(turn, settings.default_opt, DecidedBy::Default);
+                let reason = format!("the handler has not answered within {}", settings.decision_timeout);
+                self.decide(turn, settings.default_opt, DecidedBy::Default, Some(reason));
             }
             Asking::Asked { .. } | Asking::Late { .. } | Asking::Nothing => {}
         }
@@ -289,6 +294,11 @@ impl HeldEvent {
 
     fn timeline(&self) -> Timeline {
         schedule::timeline(&self.record.event.active_period, self.record.offset)
+    }
+
+    /// All of it, laid out in time.
+    pub(super) fn plan(&self) -> Arc<EventPlan> {
+        schedule::plan(&self.record.event, self.record.offset)
     }
 
     /// Ends what is over at this time, for good or for now.
@@ -368,6 +378,7 @@ impl HeldEvent {
         let holds = self.decision().is_some() && self.opted_in() && self.record.stop.is_none();
         if near && turn.now.wall < timeline.start && holds && self.near_told != Some(timeline) {
             self.near_told = Some(timeline);
+            turn.notify(Notice::EventNear { event: self.record.event.clone(), timeline });
             self.announce(turn, Moment::Near, Announcement::Near(timeline));
         }
     }
@@ -381,8 +392,9 @@ impl HeldEvent {
         let event = self.record.event.clone();
         if !self.start_told {
             self.start_told = true;
-            turn.notify(Notice::EventStarted { event_id: event.id().clone() });
-            let late_by = now - self.timeline().start;
+            let timeline = self.timeline();
+            let late_by = now - timeline.start;
+            turn.notify(Notice::EventStarted { event: event.clone(), timeline, late_by });
             self.announce(turn, Moment::Start, Announcement::Start { late_by });
         }
         for (at, signal) in event.signals.iter().enumerate() {
@@ -397,12 +409,9 @@ impl HeldEvent {
             interval.overridden_by = overridden_by.cloned();
             self.intervals_told[at] = telling;
             turn.notify(Notice::EventInterval {
-                event_id: event.id().clone(),
-                signal: interval.signal_name.clone(),
-                index: interval.index,
-                value: interval.value,
-                resumed: interval.resumed,
-                overridden_by: overridden_by.cloned(),
+                event: event.clone(),
+                interval: Arc::new(interval.clone()),
+                late_by: now - interval.start,
             });
             self.announce(turn, Moment::Interval, Announcement::Interval(interval));
         }
@@ -422,7 +431,8 @@ impl HeldEvent {
     }
 
     fn over(&self, turn: &mut Turn, why: EndReason) {
-        turn.notify(Notice::EventEnded { event_id: self.record.event.id().clone(), why });
+        let (event, timeline) = (self.record.event.clone(), self.timeline());
+        turn.notify(Notice::EventEnded { event, timeline, why });
     }
 
     fn announce(&mut self, turn: &mut Turn, moment: Moment, what: Announcement) {

@@ -54,23 +54,26 @@ impl Engine {
     /// The VTN will never take an opt. It goes on to count here: it is what its owner wants.
     pub(super) fn opt_refused(&mut self, turn: &mut Turn, request_id: &RequestId, why: &str) -> bool {
         let about = match self.events.opt_settled(turn, request_id, Standing::Unspoken) {
-            Some(event) => format!("event {event}: "),
-            None => self.availability.told(turn, request_id).map(about).unwrap_or_default(),
+            Some(event) => Some(("event", event.to_string())),
+            None => self.availability.told(turn, request_id).map(|id| ("schedule", id.to_string())),
         };
-        let why = format!("{about}{why}");
-        turn.notify(Notice::MessageRefused { message: PayloadKind::CreateOpt, why });
+        tell_refusal(turn, PayloadKind::CreateOpt, about, why);
         true
     }
 
     /// The VTN will never cancel a schedule; here it holds no more.
     pub(super) fn cancel_refused(&mut self, turn: &mut Turn, request_id: &RequestId, why: &str) -> bool {
-        let about = self.availability.let_go(turn, request_id).map(about).unwrap_or_default();
-        let why = format!("{about}{why}");
-        turn.notify(Notice::MessageRefused { message: PayloadKind::CancelOpt, why });
+        let about = self.availability.let_go(turn, request_id).map(|id| ("schedule", id.to_string()));
+        tell_refusal(turn, PayloadKind::CancelOpt, about, why);
         true
     }
 }
 
-fn about(schedule: impl std::fmt::Display) -> String {
-    format!("schedule {schedule}: ")
+/// `about`: what kind of thing the message was about, and its id.
+fn tell_refusal(turn: &mut Turn, message: PayloadKind, about: Option<(&str, String)>, why: &str) {
+    let (why, about) = match about {
+        Some((kind, id)) => (format!("{kind} {id}: {why}"), vec![id]),
+        None => (why.to_owned(), Vec::new()),
+    };
+    turn.notify(Notice::MessageRefused { message, about, why });
 }

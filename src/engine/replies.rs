@@ -184,7 +184,7 @@ impl Engine {
             turn.notify(Notice::MessageRejected { why });
             return;
         }
-        let us = Us { settings: &self.settings, ven_id: &record.ven_id };
+        let us = Us { settings: &self.settings, ven_id: &record.ven_id, vtn_id: &record.vtn_id };
         self.events.reconcile(turn, us, &mut self.dice, picture);
     }
 
@@ -196,7 +196,7 @@ impl Engine {
             vtn_id: record.vtn_id.clone(),
             events: Vec::new(),
         };
-        let us = Us { settings: &self.settings, ven_id: &record.ven_id };
+        let us = Us { settings: &self.settings, ven_id: &record.ven_id, vtn_id: &record.vtn_id };
         self.events.reconcile(turn, us, &mut self.dice, picture);
     }
 
@@ -261,7 +261,9 @@ impl Engine {
         match refusal {
             Some(verdict) if verdict.code == ResponseCode::NOT_REGISTERED => self.renew(true),
             // OpenLEADR answers 459 to some answers; there is nothing to repeat.
-            Some(verdict) => turn.notify(Notice::MessageRefused { message, why: verdict.to_string() }),
+            Some(verdict) => {
+                turn.notify(Notice::MessageRefused { message, about: Vec::new(), why: verdict.to_string() });
+            }
             None => {}
         }
         Ok(())

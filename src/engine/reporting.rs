@@ -379,7 +379,8 @@ impl Reporting {
     pub(super) fn refused(&mut self, turn: &mut Turn, sequence: u64, verdict: &EiResponse) {
         let Some(owed) = self.delivered(turn, sequence) else { return };
         let message = crate::openadr::message::PayloadKind::UpdateReport;
-        turn.notify(Notice::MessageRefused { message, why: verdict.to_string() });
+        let about = owed.request_ids();
+        turn.notify(Notice::MessageRefused { message, about, why: verdict.to_string() });
         if verdict.code == ResponseCode::INVALID_ID {
             for report in owed.update.reports {
                 self.end(turn, &report.report_request_id, ReportEnd::Unknown);

@@ -237,7 +237,7 @@ impl Engine {
 fn taken(turn: &mut Turn, message: PayloadKind, response: &EiResponse) -> bool {
     let taken = response.code.is_success();
     if !taken {
-        turn.notify(Notice::MessageRefused { message, why: response.to_string() });
+        turn.notify(Notice::MessageRefused { message, about: Vec::new(), why: response.to_string() });
     }
     taken
 }

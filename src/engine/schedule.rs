@@ -10,7 +10,10 @@
 //! them against rule 103 is ignored. Where they add up to less than the event, nothing holds in the rest of it; what goes
 //! beyond its end is not reached. Boundary instants belong to what begins there (rule 18).
 
+use std::sync::Arc;
+
 use crate::handler::{ActiveInterval, Timeline};
+use crate::notice::EventPlan;
 use crate::openadr::message::{ActivePeriod, Duration, EiEvent, EventSignal};
 use crate::time::{Span, Timestamp};
 
@@ -34,6 +37,17 @@ pub(super) fn timeline(period: &ActivePeriod, offset: Span) -> Timeline {
         if back > Span::ZERO { (end, end + back) } else { (end + back, end) }
     };
     Timeline { ramp_up, start, end, recovery: end.zip(length(period.recovery)).map(back) }
+}
+
+/// The event as it will be carried out, for those who are told.
+pub(super) fn plan(event: &Arc<EiEvent>, offset: Span) -> Arc<EventPlan> {
+    let of_signal =
+        |signal: &EventSignal| steps(event, signal, offset).map(|(_, from, to)| (from, to)).collect();
+    Arc::new(EventPlan {
+        event: event.clone(),
+        timeline: timeline(&event.active_period, offset),
+        steps: event.signals.iter().map(of_signal).collect(),
+    })
 }
 
 /// When it is near: its ramp-up has begun and it has not (rule 13). Never, where the ramp-up does not lie before the start.

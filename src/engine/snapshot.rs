@@ -116,6 +116,13 @@ pub(crate) struct OwedReport {
     pub(crate) update: UpdateReport,
 }
 
+impl OwedReport {
+    /// The requests that it answers.
+    pub(crate) fn request_ids(&self) -> Vec<String> {
+        self.update.reports.iter().map(|report| report.report_request_id.to_string()).collect()
+    }
+}
+
 /// An opt about an event that goes by `oadrCreateOpt`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EventOptRecord {

@@ -1,16 +1,29 @@
 //! What others may know happened, in the form in which they see it.
 //!
 //! A [`Fact`] has a topic of the [`topic::CATALOGUE`], a subject and data; hooks, monitors and plugins read the same facts.
+//!
+//! How data are written, everywhere:
+//!
+//! * every member of a topic's sample is there, `null` where it is not known; but of a meter there is what it says.
+//! * times are RFC 3339 in UTC; lengths of time are whole seconds, and their names say so.
+//! * counts are numbers; decimals are texts (`"0.25"`), so that no digit is lost on the way.
+//! * words of the standard are spelt as there: `optIn`, `ELECTRICITY_PRICE`.
+//! * `operation` is what happened in one word; `reason` is for people.
 
+mod of_notice;
 mod pattern;
+#[cfg(test)]
+pub(crate) mod sample;
 pub(crate) mod topic;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub(crate) use of_notice::{draft, of_event};
 pub(crate) use pattern::{BadTopic, Topics};
-pub(crate) use topic::Class;
+pub(crate) use topic::{Class, Topic};
 
+use crate::notice::Notice;
 use crate::time::Timestamp;
 
 /// Something that happened, as it was when it happened; it never changes.
@@ -58,5 +71,34 @@ impl Fact {
 pub(crate) struct Draft {
     pub(crate) topic: String,
     pub(crate) subject: Option<String>,
+    /// When it happened.
+    pub(crate) time: Timestamp,
     pub(crate) data: Map<String, Value>,
 }
+
+impl Draft {
+    /// A fact of a topic of our own, whose time is still to be said; `data` has the members of the topic's sample, but for `operation`, which is added.
+    pub(crate) fn new(
+        topic: &Topic,
+        subject: Option<String>,
+        data: impl IntoIterator<Item = Member>,
+    ) -> Self {
+        let operation = ("operation".to_owned(), Value::from(topic.operation()));
+        let data = data.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let data = [operation].into_iter().chain(data).collect();
+        Self { topic: topic.name.to_owned(), subject, time: Timestamp::EPOCH, data }
+    }
+
+    /// The fact that a notice tells of.
+    pub(crate) fn of(notice: &Notice, time: Timestamp) -> Self {
+        Self { time, ..draft(notice) }
+    }
+
+    /// How it is kept.
+    pub(crate) fn class(&self) -> Class {
+        topic::class(&self.topic)
+    }
+}
+
+/// A member of a fact's data.
+pub(crate) type Member = (&'static str, Value);

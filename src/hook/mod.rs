@@ -4,7 +4,9 @@
 //! fact -> topics, filter -> queue (order, batches, retries) -> rendered message -> a sink, which says what came of it
 //! ```
 
+pub(crate) mod filter;
 pub(crate) mod outcome;
 pub(crate) mod queue;
+pub(crate) mod render;
 pub(crate) mod settings;
 pub(crate) mod webhook;

@@ -1,5 +1,7 @@
 //! What `[[hook]]` says, whatever its type.
 
+use std::str::FromStr;
+
 use crate::fact::Topics;
 use crate::time::Span;
 
@@ -133,7 +135,8 @@ impl Default for RetrySettings {
 pub(crate) struct Words {
     /// A template of minijinja; `None`: the serializer.
     pub(crate) template: Option<String>,
-    pub(crate) serializer: Serializer,
+    /// `None`: the default, where there is neither a template nor a form.
+    pub(crate) serializer: Option<Serializer>,
     /// Of what is sent; `None`: as the serializer has it.
     pub(crate) content_type: Option<String>,
     /// Fields of a form, each a template.
@@ -147,13 +150,31 @@ pub(crate) struct Words {
 /// How a fact is written where there is no template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Serializer {
-    /// CloudEvents 1.0, JSON.
+    /// `CloudEvents` 1.0, JSON.
     #[default]
     CloudEvents,
     /// The data alone.
     Data,
     /// As DSMR-reader's API takes a reading.
     DsmrReading,
+}
+
+/// No serializer has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no serializer is called \"{0}\"; there are cloudevents, data and dsmr-reader")]
+pub(crate) struct UnknownSerializer(String);
+
+impl FromStr for Serializer {
+    type Err = UnknownSerializer;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSerializer> {
+        match text {
+            "cloudevents" => Ok(Self::CloudEvents),
+            "data" => Ok(Self::Data),
+            "dsmr-reader" => Ok(Self::DsmrReading),
+            _ => Err(UnknownSerializer(text.to_owned())),
+        }
+    }
 }
 
 /// In which zone times are written.
@@ -165,6 +186,17 @@ pub(crate) enum TimeZone {
     Local,
     /// A name of the IANA, as `Europe/Amsterdam`.
     Named(String),
+}
+
+impl From<&str> for TimeZone {
+    /// `utc`, `local`, or a name, which is looked up where words are read.
+    fn from(text: &str) -> Self {
+        match text {
+            "utc" => Self::Utc,
+            "local" => Self::Local,
+            name => Self::Named(name.to_owned()),
+        }
+    }
 }
 
 /// Where it goes; secrets are resolved.

@@ -21,6 +21,11 @@ pub(crate) trait Decoder: fmt::Debug + Send {
     /// The next telegram, or what was no good one.
     fn next(&mut self) -> Option<Result<Telegram, Refused>>;
 
+    /// The last telegram as it came; `None` where the decoder does not keep that.
+    fn raw(&self) -> Option<&RawTelegram> {
+        None
+    }
+
     /// What is to be done at the line now, by the monotonic clock; ask again after it was done, after each piece of bytes, and when the
     /// time has come. Meters that speak by themselves are only listened to.
     fn act(&mut self, _now: Span) -> Act {
@@ -31,6 +36,15 @@ pub(crate) trait Decoder: fmt::Debug + Send {
     fn counters(&self) -> Option<&CounterGuard> {
         None
     }
+}
+
+/// A good telegram, byte by byte.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RawTelegram {
+    /// As they came, but decrypted where the meter encrypts.
+    pub(crate) bytes: Vec<u8>,
+    /// Its checksum was there, and right.
+    pub(crate) checked: bool,
 }
 
 /// What a decoder wants done at its line.
@@ -130,4 +144,17 @@ pub(crate) enum Why {
     /// A meter that is asked says that it cannot answer.
     #[error("the meter answers with exception {code}: {meaning}")]
     Exception { code: u8, meaning: &'static str },
+}
+
+impl Why {
+    /// In one word, for programs.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Crc { .. } | Self::CrcMissing => "checksum",
+            Self::TooLong(_) | Self::Cut => "cut",
+            Self::Line { .. } | Self::Content { .. } => "content",
+            Self::KeyMissing | Self::WrongKey | Self::Tag | Self::Replayed { .. } => "key",
+            Self::NoAnswer | Self::Exception { .. } => "answer",
+        }
+    }
 }

@@ -16,6 +16,7 @@ mod dlms;
 pub(crate) mod dsmr;
 mod iec62056_21;
 mod mbus_channels;
+mod member;
 mod meter_clock;
 mod modbus;
 mod obis;
@@ -40,7 +41,7 @@ mod tests;
 
 pub(crate) use channel::Channel;
 pub(crate) use ciphered::{CounterGuard, Keys, SystemTitle};
-pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
+pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, RawTelegram, Refused, Why};
 pub(crate) use dlms::{BUILT_IN as LIST_MODELS, HanSimulator, ListModels};
 pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode};
 pub(crate) use meter_clock::MeterClock;

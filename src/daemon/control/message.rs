@@ -26,6 +26,28 @@ pub(crate) enum Request {
     },
     /// Where the reports stand.
     Reports,
+    /// Has hooks do something.
+    Hooks(HooksRequest),
+}
+
+/// What is for the hooks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "hooks", rename_all = "kebab-case")]
+pub(crate) enum HooksRequest {
+    /// How they stand.
+    Look,
+    Pause {
+        hook: String,
+    },
+    Resume {
+        hook: String,
+    },
+    /// Waits no longer, and tells these facts again.
+    Send {
+        hook: String,
+        #[serde(default)]
+        again: Vec<u64>,
+    },
 }
 
 /// A schedule of one period.
@@ -73,6 +95,11 @@ pub(crate) enum Response {
         schedules: Vec<ScheduleLine>,
     },
     Reports(Box<ReportsLine>),
+    Hooks {
+        hooks: Vec<HookLine>,
+    },
+    /// It is done, or will be soon.
+    Ordered,
     /// Nothing was done.
     Error {
         why: String,
@@ -95,6 +122,24 @@ pub(crate) struct ScheduleLine {
     pub(crate) owed: bool,
 }
 
+/// How one hook stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HookLine {
+    pub(crate) name: String,
+    /// running, failing, paused, disabled, busy.
+    pub(crate) state: String,
+    /// What waits.
+    pub(crate) waiting: usize,
+    /// Since the VEN started.
+    pub(crate) sent: u64,
+    /// Since the VEN started: given up for any reason.
+    pub(crate) lost: u64,
+    /// When a failing one is tried again.
+    pub(crate) next: Option<String>,
+    /// What the last try that failed said.
+    pub(crate) fault: Option<String>,
+}
+
 impl From<OptWord> for OptType {
     fn from(word: OptWord) -> Self {
         match word {
@@ -108,19 +153,27 @@ fn resources(names: Vec<String>) -> Vec<ResourceId> {
     names.into_iter().map(ResourceId::from).collect()
 }
 
-impl TryFrom<Request> for Order {
+/// Who does what is asked.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Engine(Order),
+    Hooks(HooksRequest),
+}
+
+impl TryFrom<Request> for Asked {
     type Error = String;
 
     fn try_from(request: Request) -> Result<Self, String> {
-        Ok(match request {
+        Ok(Self::Engine(match request {
+            Request::Hooks(request) => return Ok(Self::Hooks(request)),
             Request::Opt { event, opt, resources: names } => {
-                Self::Opt { event: event.into(), opt: opt.into(), resources: resources(names) }
+                Order::Opt { event: event.into(), opt: opt.into(), resources: resources(names) }
             }
-            Request::ScheduleAdd(wish) => Self::Schedule(wish.try_into()?),
-            Request::ScheduleList => Self::Schedules,
-            Request::ScheduleCancel { id } => Self::CancelSchedule(id.into()),
-            Request::Reports => Self::Reports,
-        })
+            Request::ScheduleAdd(wish) => Order::Schedule(wish.try_into()?),
+            Request::ScheduleList => Order::Schedules,
+            Request::ScheduleCancel { id } => Order::CancelSchedule(id.into()),
+            Request::Reports => Order::Reports,
+        }))
     }
 }
 

@@ -1,10 +1,9 @@
 use std::path::Path;
 
-use tokio::sync::broadcast;
-
 use super::segments::{Segments, read};
 use super::{Direction, Entry, Journal, LARGEST, WAITING};
 use crate::config::JournalSection;
+use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
 use crate::notice::Notice;
 use crate::openadr::message::{PayloadKind, Service};
@@ -131,8 +130,9 @@ fn a_disk_that_takes_nothing_is_told_of_and_what_is_lost_is_counted() {
     let folder = parent.path().join("journal");
     // A file stands where the folder should be.
     std::fs::write(&folder, "").unwrap();
-    let (notices, mut told) = broadcast::channel(10);
-    let journal = Journal::start(folder.clone(), &section(), Clock::start(), notices);
+    let bus = Bus::new(Clock::start());
+    let mut told = bus.listen();
+    let journal = Journal::start(folder.clone(), &section(), Clock::start(), bus);
     sent(&journal, 1);
     assert!(matches!(told.blocking_recv().unwrap(), Notice::JournalFails { .. }));
     std::fs::remove_file(&folder).unwrap();
@@ -159,7 +159,7 @@ fn a_journal_that_is_switched_off_leaves_nothing() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("journal");
     let off = JournalSection { enabled: false, ..section() };
-    let journal = Journal::start(folder.clone(), &off, Clock::start(), broadcast::channel(1).0);
+    let journal = Journal::start(folder.clone(), &off, Clock::start(), Bus::new(Clock::start()));
     sent(&journal, 3);
     assert!(!folder.exists());
 }

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::config::MeterSource;
 use crate::daemon::clock::Clock;
-use crate::metering::{Act, CounterGuard, Decoder, LineSettings, Refused, Telegram, Why};
+use crate::metering::{Act, CounterGuard, Decoder, LineSettings, RawTelegram, Refused, Telegram, Why};
 use crate::time::{Span, Timestamp};
 
 use super::trouble::{Heard, is_about_keys};
@@ -40,6 +40,7 @@ pub(crate) enum Fed {
     Telegram {
         telegram: Telegram,
         received: Timestamp,
+        raw: Option<RawTelegram>,
     },
     Refused(Refused),
     /// The frame counters that were accepted, after they have changed.
@@ -208,7 +209,8 @@ impl Feed {
                     }
                     (self.good_at, self.fresh, self.partial) = (now.since_start, false, false);
                     self.heard = Heard::default();
-                    self.out.send(Fed::Telegram { telegram, received }).await?;
+                    let raw = self.decoder.raw().cloned();
+                    self.out.send(Fed::Telegram { telegram, received, raw }).await?;
                     let counters = self.decoder.counters();
                     if counters != self.counters.as_ref() {
                         self.counters = counters.cloned();

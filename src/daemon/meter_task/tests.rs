@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::daemon::store::{Sqlite, Store, StoreError};
+use crate::daemon::store::{FactLog, Sqlite, Store, StoreError, Told};
 use crate::engine::{Snapshot, Write};
-use crate::metering::{Channel, Framing};
+use crate::metering::{Channel, Framing, Sealing, Simulator};
 use crate::openadr::message::Decimal;
 use crate::openadr::signature::Seen;
 
@@ -33,18 +33,19 @@ fn settings(folder: &Path) -> MeterSettings {
         counters: folder.join("counters"),
         keep: Keep::for_span(Span::DAY).with_step(Span::from_seconds(10)),
         wanted: asked(),
+        telegrams: false,
     }
 }
 
 /// A task on a store, with what that has.
 async fn task_on(folder: &Path, store: StoreHandle) -> MeterTask {
     let stored = store.series("main").await.unwrap();
-    MeterTask::new(settings(folder), Clock::start(), store, &stored, broadcast::channel(8).0)
+    MeterTask::new(settings(folder), Clock::start(), store, &stored, Bus::new(Clock::start()))
 }
 
 /// As after a start.
 async fn started(folder: &Path) -> MeterTask {
-    let (store, _) = StoreHandle::open(&folder.join("ven.db"), "ven-a").unwrap();
+    let (store, _) = StoreHandle::open(&folder.join("ven.db"), "ven-a", Bus::new(Clock::start())).unwrap();
     task_on(folder, store).await
 }
 
@@ -76,6 +77,51 @@ async fn ask(task: &mut MeterTask, from: i64, to: i64) -> Vec<Column> {
 
 fn values(columns: &[Column]) -> usize {
     columns.iter().flat_map(|column| &column.samples).filter(|sample| sample.value.is_some()).count()
+}
+
+/// One good telegram, and what others are told of it.
+async fn told_of_a_telegram(telegrams: bool) -> Vec<Notice> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut task = started(folder.path()).await;
+    task.settings.telegrams = telegrams;
+    let mut told = task.bus.listen();
+    let bytes = Simulator::v5(at(0)).telegram(at(1));
+    let mut decoder =
+        ProtocolSettings::Dsmr { clock_base: Span::HOUR, sealing: Sealing::default() }.decoder();
+    decoder.push(&bytes);
+    let telegram = decoder.next().unwrap().unwrap();
+    assert_eq!(decoder.raw().unwrap().bytes, bytes);
+    task.fed(Fed::Telegram { telegram, received: at(1), raw: decoder.raw().cloned() }).await;
+    std::iter::from_fn(|| told.try_recv().ok()).collect()
+}
+
+#[tokio::test]
+async fn a_telegram_is_told_byte_by_byte_where_somebody_wants_it() {
+    let told = told_of_a_telegram(true).await;
+    let telegrams: Vec<_> = told
+        .iter()
+        .filter_map(
+            |notice| if let Notice::MeterTelegram { telegram, .. } = notice { Some(telegram) } else { None },
+        )
+        .collect();
+    let [telegram] = telegrams.as_slice() else { panic!("{told:?}") };
+    assert!(telegram.bytes.starts_with(b"/") && telegram.bytes.ends_with(b"\r\n"), "{:?}", telegram.bytes);
+    assert_eq!((telegram.crc_ok, telegram.received), (Some(true), at(1)));
+    let other = told_of_a_telegram(false).await;
+    assert!(!other.iter().any(|notice| matches!(notice, Notice::MeterTelegram { .. })), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_reading_is_told_by_the_names_of_its_values() {
+    let told = told_of_a_telegram(false).await;
+    let reading = told.iter().find_map(|notice| {
+        if let Notice::MeterReading { reading, .. } = notice { Some(reading) } else { None }
+    });
+    let reading = reading.unwrap();
+    for name in ["import_kwh", "import_kwh_t1", "export_kwh", "net_w"] {
+        assert!(reading.values.contains_key(name), "{name}: {reading:?}");
+    }
+    assert!(reading.serial.is_some() && !reading.summary.is_empty());
 }
 
 #[tokio::test]
@@ -136,8 +182,11 @@ impl Store for Full {
     fn load(&mut self) -> Result<Snapshot, StoreError> {
         self.file.load()
     }
-    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
-        self.file.commit(writes)
+    fn commit(&mut self, writes: &[Write], told: &[Told]) -> Result<(), StoreError> {
+        self.file.commit(writes, told)
+    }
+    fn facts(&mut self) -> FactLog<'_> {
+        self.file.facts()
     }
     fn put_series(&mut self, meter: &str, stored: &Stored) -> Result<(), StoreError> {
         if self.is_full.load(Ordering::SeqCst) {
@@ -162,7 +211,8 @@ async fn a_full_store_is_answered_over_and_filled_up_with_the_first_answer_after
     let folder = tempfile::tempdir().unwrap();
     let is_full = Arc::new(AtomicBool::new(false));
     let file = Sqlite::open(&folder.path().join("ven.db"), "ven-a").unwrap();
-    let store = StoreHandle::start(Box::new(Full { file, is_full: is_full.clone() }));
+    let store =
+        StoreHandle::start(Box::new(Full { file, is_full: is_full.clone() }), Bus::new(Clock::start()));
     let mut task = task_on(folder.path(), store).await;
     for step in 0..100 {
         is_full.store((20..90).contains(&step), Ordering::SeqCst);

@@ -1,7 +1,7 @@
 //! Delivers by HTTP: one request for each try, and what its answer means.
 //!
 //! The address comes from the configuration and from nowhere else; redirects are not followed. One deadline lies over all of a try,
-//! from the name to the end of the answer. Of an answer 64 KiB are read and 2 KiB kept; what comes beyond costs the connection. The
+//! from the name to the head of the answer; its end is not waited for beyond nine tenths of that. Of an answer 64 KiB are read and 2 KiB kept; what comes beyond costs the connection. The
 //! status alone says what came of it: once that is there, an answer that stalls changes nothing.
 
 mod judge;
@@ -24,12 +24,12 @@ use hyper::header::{
 use hyper::http::uri::Scheme;
 use hyper::{Method, Request, Response, Uri};
 
-use crate::daemon::sink::Letter;
+use crate::daemon::sink::{Delivering, Message, Sink};
 use crate::daemon::transport::tls::{self, Roots};
 use crate::hook::outcome::{ANSWER_KEPT, Outcome, Try};
 use crate::hook::settings::{HookSettings, HttpTarget};
 use crate::hook::webhook::{BadSecret, Signer};
-use crate::time::{Now, Span};
+use crate::time::{Span, Timestamp};
 
 use judge::judge;
 use line::{Body, Line, Place, Silence};
@@ -80,7 +80,7 @@ pub(crate) struct HttpSink {
     signer: Option<Signer>,
     timeout: Span,
     /// The connection of the try before, and when that was.
-    kept: Option<(Line, Span)>,
+    kept: Option<(Line, Timestamp)>,
 }
 
 impl fmt::Debug for HttpSink {
@@ -123,43 +123,41 @@ impl HttpSink {
         })
     }
 
-    /// Tries once.
-    pub(crate) async fn deliver(&mut self, letter: &Letter, now: Now) -> Try {
-        let request = match self.request(letter, now) {
+    async fn try_once(&mut self, message: &Message) -> Try {
+        let request = match self.request(message) {
             Ok(request) => request,
             Err(why) => return Try { outcome: Outcome::Unsaid, ..Try::unreachable(why) },
         };
-        let deadline = tokio::time::sleep(self.timeout.to_std());
-        tokio::pin!(deadline);
-        let asked = tokio::select! {
-            asked = self.ask(request, now) => asked,
-            () = &mut deadline => Err(format!("no answer within {}", self.timeout)),
-        };
-        let (response, line) = match asked {
-            Ok(asked) => asked,
-            Err(why) => return Try::unreachable(why),
-        };
-        let (outcome, why) = judge(response.status(), response.headers(), &self.expect, now.wall);
+        // Whoever calls gives up at the deadline, and would not learn of a status that has come before.
+        let nearly = tokio::time::sleep(self.timeout.to_std() / 10 * 9);
+        tokio::pin!(nearly);
+        let (response, line) =
+            match tokio::time::timeout(self.timeout.to_std(), self.ask(request, message.at)).await {
+                Ok(Ok(asked)) => asked,
+                Ok(Err(why)) => return Try::unreachable(why),
+                Err(_) => return Try::unreachable(format!("no answer within {}", self.timeout)),
+            };
+        let (outcome, why) = judge(response.status(), response.headers(), &self.expect, message.at);
         let code = Some(response.status().as_u16());
         let mut answer = Answer::default();
         tokio::select! {
             () = answer.read(response) => {}
-            () = &mut deadline => {}
+            () = &mut nearly => {}
         }
         if answer.whole {
-            self.kept = Some((line, now.since_start));
+            self.kept = Some((line, message.at));
         }
         Try { outcome, code, why, answer: answer.text() }
     }
 
-    fn request(&self, letter: &Letter, now: Now) -> Result<Request<Body>, String> {
-        let payload = if self.bodiless { Bytes::new() } else { letter.body.clone() };
+    fn request(&self, message: &Message) -> Result<Request<Body>, String> {
+        let payload = if self.bodiless { Bytes::new() } else { Bytes::from(message.body.clone()) };
         let mut headers = self.headers.clone();
         if let Some(signer) = &self.signer {
             // Signed is what the receiver's program sees, and servers undo a coding before that.
-            let signed = signer.sign(&letter.id, now.wall, &payload);
+            let signed = signer.sign(&message.id, message.at, &payload);
             for (name, text) in [
-                ("webhook-id", letter.id.as_str()),
+                ("webhook-id", message.id.as_str()),
                 ("webhook-timestamp", &signed.timestamp),
                 ("webhook-signature", &signed.signature),
             ] {
@@ -173,7 +171,7 @@ impl HttpSink {
             payload
         };
         if !body.is_empty() && !headers.contains_key(CONTENT_TYPE) {
-            headers.insert(CONTENT_TYPE, value("content-type", &letter.content_type)?);
+            headers.insert(CONTENT_TYPE, value("content-type", &message.content_type)?);
         }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = self.method.clone();
@@ -186,10 +184,10 @@ impl HttpSink {
     async fn ask(
         &mut self,
         mut request: Request<Body>,
-        now: Now,
+        at: Timestamp,
     ) -> Result<(Response<Incoming>, Line), String> {
         if let Some((mut line, used)) = self.kept.take()
-            && now.since_start < used + IDLE
+            && (at - used).abs() < IDLE
         {
             match line.ask(request).await {
                 Ok(response) => return Ok((response, line)),
@@ -203,6 +201,12 @@ impl HttpSink {
             Err(Silence::Unsent(_)) => Err("connection closed before anything was sent".to_owned()),
             Err(Silence::Broken(why)) => Err(why),
         }
+    }
+}
+
+impl Sink for HttpSink {
+    fn deliver<'s>(&'s mut self, message: &'s Message) -> Delivering<'s> {
+        Box::pin(self.try_once(message))
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! **Invariant (persist, then speak):** [`StoreHandle::commit`] returns after the writes are durable, never before.
 
+mod fact_log;
 mod records;
 mod series;
 mod sqlite;
@@ -12,22 +13,32 @@ mod sqlite;
 mod tests;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Snapshot, Write};
+use crate::fact::{Draft, Fact};
 use crate::metering::Stored;
 use crate::openadr::signature::Seen;
 use crate::time::Timestamp;
 
+use super::bus::Bus;
+
+pub(crate) use fact_log::{Delivery, DeliveryStatus, FactLog, Retention, Told, Tried, Update, Wanted};
 pub(crate) use sqlite::Sqlite;
+
+/// The file of the store, in `[ven] state`.
+pub(crate) const STORE: &str = "ven.db";
 
 /// What a store must be able to do; small, so that another database can stand behind it.
 pub(crate) trait Store: Send {
     /// Everything that was committed.
     fn load(&mut self) -> Result<Snapshot, StoreError>;
     /// All of these or none of them, durable on return.
-    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError>;
+    fn commit(&mut self, writes: &[Write], told: &[Told]) -> Result<(), StoreError>;
+    /// The facts.
+    fn facts(&mut self) -> FactLog<'_>;
     /// Adds or replaces what is stored of a meter, and forgets what is not needed any more; durable on return.
     fn put_series(&mut self, meter: &str, stored: &Stored) -> Result<(), StoreError>;
     /// What is stored of a meter; nothing is said of what is needed.
@@ -54,7 +65,8 @@ pub(crate) enum StoreError {
 }
 
 enum Order {
-    Commit(Vec<Write>, oneshot::Sender<Result<(), StoreError>>),
+    Commit { writes: Vec<Write>, drafts: Vec<Draft>, done: oneshot::Sender<Result<(), StoreError>> },
+    Facts(Box<dyn FnOnce(FactLog<'_>) + Send>),
     PutSeries { meter: String, stored: Stored, done: oneshot::Sender<Result<(), StoreError>> },
     Series(String, oneshot::Sender<Result<Stored, StoreError>>),
     PutNonces { seen: Vec<Seen>, oldest: Timestamp, done: oneshot::Sender<Result<(), StoreError>> },
@@ -73,26 +85,35 @@ impl StoreHandle {
     /// # Errors
     ///
     /// Where the file cannot be opened or what is in it not be read.
-    pub(crate) fn open(path: &Path, ven_key: &str) -> Result<(Self, Snapshot), StoreError> {
+    pub(crate) fn open(path: &Path, ven_key: &str, bus: Bus) -> Result<(Self, Snapshot), StoreError> {
         let mut store = Sqlite::open(path, ven_key)?;
         let snapshot = store.load()?;
-        Ok((Self::start(Box::new(store)), snapshot))
+        bus.go_on_after(store.facts().claim_places(0)?);
+        Ok((Self::start(Box::new(store), bus), snapshot))
     }
 
     /// Starts the thread; it ends when the last handle is dropped.
-    pub(crate) fn start(mut store: Box<dyn Store>) -> Self {
+    pub(crate) fn start(mut store: Box<dyn Store>, bus: Bus) -> Self {
         let (orders, mut waiting) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
             while let Some(order) = waiting.blocking_recv() {
-                obey(store.as_mut(), order);
+                obey(store.as_mut(), &bus, order);
             }
         });
         Self { orders }
     }
 
-    /// Commits these writes; when this returns, they are on the disk.
-    pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
-        self.order(|done| Order::Commit(writes, done)).await
+    /// Commits these writes, and the facts that they cause; when this returns, they are on the disk, and everybody sees the facts.
+    pub(crate) async fn commit(&self, writes: Vec<Write>, drafts: Vec<Draft>) -> Result<(), StoreError> {
+        self.order(|done| Order::Commit { writes, drafts, done }).await
+    }
+
+    /// Does something with the facts.
+    pub(crate) async fn facts<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(FactLog<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.order(|done| Order::Facts(Box::new(move |log| drop(done.send(work(log)))))).await
     }
 
     /// Adds or replaces what is stored of a meter, and forgets what is not needed any more; durable on return.
@@ -126,12 +147,22 @@ impl StoreHandle {
 }
 
 /// Whoever does not wait for the answer any more does not miss it.
-fn obey(store: &mut dyn Store, order: Order) {
+fn obey(store: &mut dyn Store, bus: &Bus, order: Order) {
     match order {
-        Order::Commit(writes, done) => drop(done.send(store.commit(&writes))),
+        Order::Commit { writes, drafts, done } => drop(done.send(commit(store, bus, &writes, drafts))),
+        Order::Facts(work) => work(store.facts()),
         Order::PutSeries { meter, stored, done } => drop(done.send(store.put_series(&meter, &stored))),
         Order::Series(meter, done) => drop(done.send(store.series(&meter))),
         Order::PutNonces { seen, oldest, done } => drop(done.send(store.put_nonces(&seen, oldest))),
         Order::Nonces(done) => drop(done.send(store.nonces())),
     }
+}
+
+fn commit(store: &mut dyn Store, bus: &Bus, writes: &[Write], drafts: Vec<Draft>) -> Result<(), StoreError> {
+    let places = bus.reserve(drafts);
+    let hooks = |fact: &Arc<Fact>| Told { fact: fact.clone(), hooks: bus.takers(fact) };
+    let told: Vec<Told> = places.facts().iter().map(hooks).collect();
+    store.commit(writes, &told)?;
+    places.publish();
+    Ok(())
 }

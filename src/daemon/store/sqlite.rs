@@ -14,11 +14,16 @@ use crate::openadr::signature::Seen;
 use crate::time::{Span, Timestamp};
 
 use super::records::{self, opt_text};
-use super::{Store, StoreError, series};
+use super::{FactLog, Store, StoreError, Told, fact_log, series};
 
 /// The steps from an empty file to the present schema; a step that has been released is never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("0001.sql"), include_str!("0002.sql"), include_str!("0003.sql"), include_str!("0004.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("0001.sql"),
+    include_str!("0002.sql"),
+    include_str!("0003.sql"),
+    include_str!("0004.sql"),
+    include_str!("0005.sql"),
+];
 
 /// A SQLite file with the rows of one VEN.
 #[derive(Debug)]
@@ -97,12 +102,17 @@ impl Store for Sqlite {
         })
     }
 
-    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+    fn commit(&mut self, writes: &[Write], told: &[Told]) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
         for write in writes {
             apply(&transaction, &self.ven, write)?;
         }
+        fact_log::put(&transaction, &self.ven, told)?;
         Ok(transaction.commit()?)
+    }
+
+    fn facts(&mut self) -> FactLog<'_> {
+        FactLog { connection: &mut self.connection, ven: &self.ven }
     }
 
     fn put_series(&mut self, meter: &str, stored: &Stored) -> Result<(), StoreError> {

@@ -6,6 +6,8 @@ use proptest::prelude::{ProptestConfig, Strategy, any, proptest};
 use proptest::test_runner::TestCaseError;
 
 use super::{Sqlite, Store as _, StoreError, StoreHandle};
+use crate::daemon::bus::Bus;
+use crate::daemon::clock::Clock;
 use crate::engine::{
     DecisionRecord, EventOptRecord, EventRecord, OptSchedule, OwedReport, RegistrationRecord, RequestRecord,
     ScheduleRecord, Snapshot, Standing, Write,
@@ -148,7 +150,7 @@ proptest! {
     #[test]
     fn every_record_comes_back_the_same(writes in writes()) {
         let folder = tempfile::tempdir()?;
-        open(folder.path()).commit(&writes).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        open(folder.path()).commit(&writes, &[]).map_err(|error| TestCaseError::fail(error.to_string()))?;
         assert_eq!(open(folder.path()).load().unwrap(), snapshot_of(&writes));
     }
 }
@@ -158,14 +160,17 @@ fn records_are_replaced_and_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(folder.path());
     store
-        .commit(&[
-            Write::Registration(Some(registration())),
-            Write::Request(request("p1")),
-            Write::Request(RequestRecord { end: None, unconfirmed: None, ..request("p1") }),
-            Write::Request(request("p2")),
-            Write::ForgetRequest("p2".into()),
-            Write::Registration(None),
-        ])
+        .commit(
+            &[
+                Write::Registration(Some(registration())),
+                Write::Request(request("p1")),
+                Write::Request(RequestRecord { end: None, unconfirmed: None, ..request("p1") }),
+                Write::Request(request("p2")),
+                Write::ForgetRequest("p2".into()),
+                Write::Registration(None),
+            ],
+            &[],
+        )
         .unwrap();
     let loaded = store.load().unwrap();
     assert_eq!(loaded.registration, None);
@@ -180,16 +185,19 @@ fn opts_that_are_owed_survive_without_a_goodbye() {
     let mut store = open(folder.path());
     let owed = ScheduleRecord { create: Some("q".into()), cancel: None, ..schedule("s1") };
     store
-        .commit(&[
-            Write::EventOpt(event_opt("o1", Standing::Owed)),
-            Write::EventOpt(event_opt("o2", Standing::Owed)),
-            Write::EventOpt(event_opt("o2", Standing::Held)),
-            Write::EventOpt(event_opt("o3", Standing::Owed)),
-            Write::ForgetEventOpt("o3".into()),
-            Write::Schedule(owed.clone()),
-            Write::Schedule(schedule("s2")),
-            Write::ForgetSchedule("s2".into()),
-        ])
+        .commit(
+            &[
+                Write::EventOpt(event_opt("o1", Standing::Owed)),
+                Write::EventOpt(event_opt("o2", Standing::Owed)),
+                Write::EventOpt(event_opt("o2", Standing::Held)),
+                Write::EventOpt(event_opt("o3", Standing::Owed)),
+                Write::ForgetEventOpt("o3".into()),
+                Write::Schedule(owed.clone()),
+                Write::Schedule(schedule("s2")),
+                Write::ForgetSchedule("s2".into()),
+            ],
+            &[],
+        )
         .unwrap();
     // As after a kill: nothing is closed.
     std::mem::forget(store);
@@ -203,10 +211,10 @@ fn opts_that_are_owed_survive_without_a_goodbye() {
 #[test]
 fn vens_in_one_file_do_not_see_each_other() {
     let folder = tempfile::tempdir().unwrap();
-    open(folder.path()).commit(&[Write::Registration(Some(registration()))]).unwrap();
+    open(folder.path()).commit(&[Write::Registration(Some(registration()))], &[]).unwrap();
     let mut other = Sqlite::open(&folder.path().join("ven.db"), "ven-b").unwrap();
     assert_eq!(other.load().unwrap(), Snapshot::default());
-    other.commit(&[Write::Registration(None)]).unwrap();
+    other.commit(&[Write::Registration(None)], &[]).unwrap();
     assert!(open(folder.path()).load().unwrap().registration.is_some());
 }
 
@@ -307,7 +315,7 @@ fn files_that_are_no_store_are_refused_by_name() {
 fn a_row_that_was_damaged_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(folder.path());
-    store.commit(&[Write::Registration(Some(registration())), Write::Request(request("p1"))]).unwrap();
+    store.commit(&[Write::Registration(Some(registration())), Write::Request(request("p1"))], &[]).unwrap();
     let connection = rusqlite::Connection::open(folder.path().join("ven.db")).unwrap();
     connection.execute("UPDATE report_request SET points = 'nonsense'", []).unwrap();
     let error = store.load().unwrap_err().to_string();
@@ -317,9 +325,10 @@ fn a_row_that_was_damaged_is_named() {
 #[tokio::test]
 async fn the_thread_commits_what_it_is_told_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let (handle, snapshot) = StoreHandle::open(&folder.path().join("ven.db"), "ven-a").unwrap();
+    let (handle, snapshot) =
+        StoreHandle::open(&folder.path().join("ven.db"), "ven-a", Bus::new(Clock::start())).unwrap();
     assert_eq!(snapshot, Snapshot::default());
-    handle.commit(vec![Write::Registration(Some(registration()))]).await.unwrap();
+    handle.commit(vec![Write::Registration(Some(registration()))], Vec::new()).await.unwrap();
     assert!(open(folder.path()).load().unwrap().registration.is_some(), "on the disk already");
     handle.put_series("main", Stored { checkpoint: "c".into(), ..Stored::default() }).await.unwrap();
     assert_eq!(handle.series("main").await.unwrap().checkpoint, "c");

@@ -22,15 +22,16 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::daemon::bus::Bus;
 use crate::daemon::certificates::Credentials;
 use crate::daemon::journal::{Direction, Entry};
 use crate::daemon::scribe::Scribe;
-use crate::daemon::ven_task::{Push, tell};
+use crate::daemon::ven_task::Push;
 use crate::engine::PushAnswer;
 use crate::notice::Notice;
 use crate::openadr::message::{Payload, Service};
@@ -56,7 +57,7 @@ pub(in crate::daemon) struct PushDesk {
     pub(in crate::daemon) path: String,
     pub(in crate::daemon) scribe: Arc<Scribe>,
     pub(in crate::daemon) pushes: mpsc::Sender<Push>,
-    pub(in crate::daemon) notices: broadcast::Sender<Notice>,
+    pub(in crate::daemon) bus: Bus,
 }
 
 /// Our services for the VTN.
@@ -189,7 +190,7 @@ impl PushDesk {
             Ok(None) => Response::new(Full::default()),
             Err(Refused { status, why }) => {
                 let why = format!("answered with http status {status}: {why}");
-                tell(&self.notices, Notice::MessageRejected { why });
+                self.bus.tell(Notice::MessageRejected { why });
                 let mut response = Response::new(Full::default());
                 *response.status_mut() = status;
                 // What is left of a body that nobody reads is no next request.

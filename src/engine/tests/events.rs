@@ -235,6 +235,7 @@ fn a_handler_that_is_late_changes_the_answer_and_the_change_is_told() {
         from: OptType::OptOut,
         to: OptType::OptIn,
         by: DecidedBy::Handler,
+        reason: None,
     };
     assert_eq!(changed(&pair), [&expected]);
 }

@@ -7,6 +7,7 @@ mod events;
 mod faults;
 mod fuzz;
 mod hostile;
+mod notices;
 mod opts;
 mod pair;
 mod polling;

@@ -15,7 +15,7 @@ mod tests;
 use std::ops::Range;
 
 use crate::metering::ciphered::{CipheredFrame, CounterGuard, Opener};
-use crate::metering::decoder::{Decoder, Refused, Why};
+use crate::metering::decoder::{Decoder, RawTelegram, Refused, Why};
 use crate::metering::telegram::Telegram;
 use crate::time::Span;
 
@@ -45,6 +45,14 @@ pub(crate) struct P1Decoder {
     sends_crc: bool,
     /// A telegram without a checksum has come before.
     unchecked_before: bool,
+    /// The last good telegram.
+    raw: Option<RawTelegram>,
+}
+
+/// A telegram is taken as soon as its checksum is there, whether the end of that line has come or not; whoever gets a copy wants it.
+fn with_line_end(telegram: &[u8]) -> Vec<u8> {
+    let end: &[u8] = if telegram.windows(2).any(|pair| pair == b"\r\n") { b"\r\n" } else { b"\n" };
+    [telegram.trim_ascii_end(), end].concat()
 }
 
 /// What an encrypted frame held, and where that stands.
@@ -52,7 +60,7 @@ pub(crate) struct P1Decoder {
 struct Opened {
     start: usize,
     end: usize,
-    telegram: Result<P1Telegram, Refused>,
+    telegram: Result<(P1Telegram, RawTelegram), Refused>,
 }
 
 impl P1Decoder {
@@ -73,6 +81,7 @@ impl P1Decoder {
             clock_base,
             sends_crc: false,
             unchecked_before: false,
+            raw: None,
         }
     }
 
@@ -93,7 +102,10 @@ impl P1Decoder {
             }
             if let Some(opened) = self.opened.take() {
                 self.frames.skip(opened.end);
-                return Some(opened.telegram);
+                return Some(opened.telegram.map(|(telegram, raw)| {
+                    self.raw = Some(raw);
+                    telegram
+                }));
             }
             let refused = match sealed {
                 Some(frame) => self.open(frame),
@@ -119,8 +131,11 @@ impl P1Decoder {
             }
         };
         while let Some(candidate) = self.frames.candidate(until, ended) {
+            let checked = candidate.as_ref().is_ok_and(|frame| frame.checked);
             match candidate.and_then(|frame| self.read(frame)) {
                 Ok(telegram) => {
+                    let bytes = with_line_end(self.frames.candidate_bytes());
+                    self.raw = Some(RawTelegram { bytes, checked });
                     self.frames.accept();
                     return Some(Ok(telegram));
                 }
@@ -152,7 +167,7 @@ impl P1Decoder {
     }
 
     /// What an encrypted frame holds: a telegram, or what is no good one though the frame is one of the meter's.
-    fn unseal(&mut self, frame: Range<usize>) -> Result<Result<P1Telegram, Refused>, Why> {
+    fn unseal(&mut self, frame: Range<usize>) -> Result<Result<(P1Telegram, RawTelegram), Refused>, Why> {
         let bytes = self.frames.bytes().get(frame).unwrap_or_default();
         let Some(frame) = CipheredFrame::parse(bytes)? else { return Err(Why::Cut) };
         let base = self.clock_base;
@@ -161,10 +176,11 @@ impl P1Decoder {
             let checked = frame.checked;
             let mut telegram = P1Telegram::read(frame, base)?;
             telegram.doubtful = !checked;
-            Ok(telegram)
+            Ok((telegram, checked))
         };
         let telegram = match self.opener.open(&frame, &|plain| read(plain, false).is_ok()) {
-            Ok(opened) => read(&opened.plain, opened.authenticated),
+            Ok(opened) => read(&opened.plain, opened.authenticated)
+                .map(|(telegram, checked)| (telegram, RawTelegram { bytes: opened.plain, checked })),
             // Its tag fits, so it is a frame, and nothing else begins in it.
             Err(replayed @ Why::Replayed { .. }) => Err(replayed),
             Err(why) => return Err(why),
@@ -211,6 +227,10 @@ impl P1Decoder {
 impl Decoder for P1Decoder {
     fn counters(&self) -> Option<&CounterGuard> {
         Some(self.counters())
+    }
+
+    fn raw(&self) -> Option<&RawTelegram> {
+        self.raw.as_ref()
     }
 
     /// Only so much is kept as is good for a few telegrams.

@@ -147,7 +147,9 @@ subject! {
         order(&mut pair, Order::Schedule(tomorrow("s2"))).unwrap();
         pair.run(Span::MINUTE);
         let why = "schedule s2: http status 406".to_owned();
-        assert!(pair.notices.contains(&Notice::MessageRefused { message: PayloadKind::CreateOpt, why }));
+        let about = vec!["s2".to_owned()];
+        let refused = Notice::MessageRefused { message: PayloadKind::CreateOpt, about, why };
+        assert!(pair.notices.contains(&refused));
         order(&mut pair, Order::Schedule(tomorrow("s3"))).unwrap();
         pair.run(Span::SECOND * 5);
         assert_eq!(created(&pair), ["s3 optOut"]);

@@ -10,7 +10,7 @@ use super::{PIECES, t, told};
 use crate::metering::Simulator;
 use crate::metering::checksum::arc;
 use crate::metering::ciphered::{CounterGuard, Keys, Opener, Security, SystemTitle, seal};
-use crate::metering::decoder::{Decoder as _, Why};
+use crate::metering::decoder::{Decoder as _, RawTelegram, Why};
 use crate::metering::dsmr::{LUXEMBOURG_AUTHENTICATION_KEY, P1Decoder, P1Telegram};
 use crate::metering::tests::fuzzing::rounds;
 use crate::openadr::message::DataQuality;
@@ -70,6 +70,26 @@ fn text(kilowatt_hours: u32) -> Vec<u8> {
 /// The same, encrypted; the frame counter is that number too.
 fn sealed(number: u32) -> Vec<u8> {
     seal(&text(number), &keys(), TITLE, Security::BOTH, number).unwrap()
+}
+
+/// Whoever copies telegrams to others copies these bytes.
+#[test]
+fn a_good_telegram_is_kept_byte_by_byte_and_decrypted() {
+    let mut damaged = text(9);
+    damaged[40] ^= 1;
+    let line = [b"noise".to_vec(), text(1), sealed(2), damaged, b"noise \xDB\x08".to_vec(), text(3), text(4)]
+        .concat();
+    for piece in PIECES {
+        let (mut decoder, mut kept) = (decoder(), Vec::new());
+        for piece in line.chunks(piece) {
+            decoder.push(piece);
+            while let Some(outcome) = decoder.next() {
+                kept.extend(outcome.ok().map(|_| decoder.raw().unwrap().clone()));
+            }
+        }
+        let expected = [1, 2, 3, 4].map(|number| RawTelegram { bytes: text(number), checked: true });
+        assert_eq!(kept, expected, "in pieces of {piece}");
+    }
 }
 
 #[test]

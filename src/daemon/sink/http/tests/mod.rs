@@ -60,16 +60,18 @@ fn sink(target: &HttpTarget) -> HttpSink {
     HttpSink::new(&settings(PATIENT), target).unwrap()
 }
 
-fn letter(body: &'static str) -> Letter {
-    Letter {
+fn message(body: &str, at: Timestamp) -> Message {
+    Message {
         id: "01980000-0000-7000-8000-000000000001".to_owned(),
+        facts: Vec::new(),
         content_type: "application/json".to_owned(),
-        body: Bytes::from_static(body.as_bytes()),
+        body: body.as_bytes().to_vec(),
+        at,
     }
 }
 
-fn at(seconds: i64) -> Now {
-    Now { wall: Timestamp::from_seconds(1_900_000_000 + seconds), since_start: Span::from_seconds(seconds) }
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_900_000_000 + seconds)
 }
 
 fn away(tried: &Try) -> bool {
@@ -86,7 +88,7 @@ async fn a_request_is_as_it_is_configured() {
         ("x-tag".to_owned(), "a".to_owned()),
         ("X-Tag".to_owned(), "b".to_owned()),
     ];
-    let tried = sink(&target).deliver(&letter("{\"a\":1}"), at(0)).await;
+    let tried = sink(&target).deliver(&message("{\"a\":1}", at(0))).await;
     assert_eq!(tried, Try { answer: "ok".to_owned(), ..Try::sent(Some(200)) });
     let seen = &server.seen()[0];
     assert_eq!(seen.line, "PUT /api/v1/x?y=1 HTTP/1.1");
@@ -114,7 +116,7 @@ async fn answers_mean_what_their_status_says() {
     let mut sink = sink(&target(server.url("/")));
     let mut found = Vec::new();
     for _ in 0..7 {
-        let tried = sink.deliver(&letter("{}"), at(0)).await;
+        let tried = sink.deliver(&message("{}", at(0))).await;
         found.push((tried.code.unwrap(), tried.outcome));
     }
     let endpoint = |seconds: Option<i64>| Outcome::Endpoint { retry_after: seconds.map(Span::from_seconds) };
@@ -134,8 +136,8 @@ async fn answers_mean_what_their_status_says() {
 async fn only_what_is_expected_is_success() {
     let server = Server::start([status("201 Created", ""), status("200 OK", "")]).await;
     let mut sink = sink(&HttpTarget { expect: vec![201], ..target(server.url("/")) });
-    assert_eq!(sink.deliver(&letter("{}"), at(0)).await, Try::sent(Some(201)));
-    let tried = sink.deliver(&letter("{}"), at(0)).await;
+    assert_eq!(sink.deliver(&message("{}", at(0))).await, Try::sent(Some(201)));
+    let tried = sink.deliver(&message("{}", at(0))).await;
     assert!(away(&tried), "{tried:?}");
     assert_eq!(tried.why, "answered 200 OK, expected 201");
 }
@@ -145,10 +147,10 @@ async fn one_connection_is_kept_between_tries() {
     let server = Server::start([status("503 Busy", "")]).await;
     let mut sink = sink(&target(server.url("/")));
     for second in 0..5 {
-        sink.deliver(&letter("{}"), at(second)).await;
+        sink.deliver(&message("{}", at(second))).await;
     }
     assert_eq!(server.connections_seen(), [0, 0, 0, 0, 0]);
-    sink.deliver(&letter("{}"), at(4 + 55)).await;
+    sink.deliver(&message("{}", at(4 + 55))).await;
     assert_eq!(server.connections_seen()[5], 1, "what has been idle for long is not trusted");
 }
 
@@ -158,7 +160,7 @@ async fn a_kept_connection_that_the_server_has_closed_costs_nothing() {
     let server = Server::start(vec![Act::SayAndClose(farewell.as_bytes().to_vec()); 20]).await;
     let mut sink = sink(&target(server.url("/")));
     for second in 0..20 {
-        assert_eq!(sink.deliver(&letter("{}"), at(second)).await.outcome, Outcome::Sent);
+        assert_eq!(sink.deliver(&message("{}", at(second))).await.outcome, Outcome::Sent);
     }
     assert_eq!(server.connections_seen(), (0..20).collect::<Vec<_>>());
 }
@@ -171,7 +173,7 @@ async fn redirects_are_not_followed() {
     let server = Server::start(moved.map(|line| status(line, &to))).await;
     let mut sink = sink(&target(server.url("/")));
     for _ in moved {
-        let tried = sink.deliver(&letter("{}"), at(0)).await;
+        let tried = sink.deliver(&message("{}", at(0))).await;
         assert!(away(&tried) && tried.why.contains("redirects are not followed"), "{tried:?}");
     }
     assert_eq!((server.seen().len(), elsewhere.connections()), (3, 0));
@@ -186,7 +188,7 @@ async fn an_endpoint_that_never_answers_is_given_up_at_the_deadline() {
     ] {
         let server = Server::start([act]).await;
         let mut sink = HttpSink::new(&settings(BRIEF), &target(server.url("/"))).unwrap();
-        let tried = sink.deliver(&letter("{}"), at(0)).await;
+        let tried = sink.deliver(&message("{}", at(0))).await;
         assert!(away(&tried) && tried.why.ends_with("within 0.3 s"), "{tried:?}");
     }
 }
@@ -199,10 +201,10 @@ async fn an_answer_that_stalls_after_its_status_changes_nothing() {
     ] {
         let server = Server::start([act]).await;
         let mut sink = HttpSink::new(&settings(Span::from_seconds(4)), &target(server.url("/"))).unwrap();
-        let tried = sink.deliver(&letter("{}"), at(0)).await;
+        let tried = sink.deliver(&message("{}", at(0))).await;
         assert_eq!((tried.outcome, tried.code), (Outcome::Sent, Some(200)));
         assert!(tried.answer.starts_with("part"), "{}", tried.answer);
-        sink.deliver(&letter("{}"), at(0)).await;
+        sink.deliver(&message("{}", at(0))).await;
         assert_eq!(server.connections_seen(), [0, 1], "that connection is not used again");
     }
 }
@@ -217,10 +219,10 @@ async fn a_connection_that_breaks_is_a_fault_of_the_endpoint_and_nothing_is_sent
     ] {
         let server = Server::start([act.clone(), say(OK), act]).await;
         let mut sink = sink(&target(server.url("/")));
-        let tried = sink.deliver(&letter("{}"), at(0)).await;
+        let tried = sink.deliver(&message("{}", at(0))).await;
         assert!(away(&tried) && !tried.why.is_empty() && tried.code.is_none(), "{tried:?}");
-        assert_eq!(sink.deliver(&letter("{}"), at(1)).await.outcome, Outcome::Sent);
-        assert!(away(&sink.deliver(&letter("{}"), at(2)).await), "over a kept connection too");
+        assert_eq!(sink.deliver(&message("{}", at(1))).await.outcome, Outcome::Sent);
+        assert!(away(&sink.deliver(&message("{}", at(2))).await), "over a kept connection too");
         assert_eq!(server.seen().len(), 3, "one request for each try");
     }
 }
@@ -235,11 +237,11 @@ async fn a_bomb_is_read_no_further_than_64_kib_and_kept_to_2() {
     ])
     .await;
     let mut sink = sink(&target(server.url("/")));
-    let tried = sink.deliver(&letter("{}"), at(0)).await;
+    let tried = sink.deliver(&message("{}", at(0))).await;
     assert_eq!((tried.code, tried.answer.len()), (Some(500), 2048));
-    let tried = sink.deliver(&letter("{}"), at(0)).await;
+    let tried = sink.deliver(&message("{}", at(0))).await;
     assert_eq!((tried.code, tried.answer.len()), (Some(200), 2048));
-    let tried = sink.deliver(&letter("{}"), at(0)).await;
+    let tried = sink.deliver(&message("{}", at(0))).await;
     assert!(away(&tried) && tried.code.is_none(), "a head without end: {tried:?}");
     let why = "what was left over cost the connection, what was read did not";
     assert_eq!(server.connections_seen(), [0, 1, 1], "{why}");
@@ -258,9 +260,9 @@ async fn nobody_at_the_address_is_a_fault_of_the_endpoint() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
-    let tried = sink(&target(url)).deliver(&letter("{}"), at(0)).await;
+    let tried = sink(&target(url)).deliver(&message("{}", at(0))).await;
     assert!(away(&tried) && tried.why.ends_with("Connection refused"), "{tried:?}");
-    let tried = sink(&target("http://nowhere.invalid/")).deliver(&letter("{}"), at(0)).await;
+    let tried = sink(&target("http://nowhere.invalid/")).deliver(&message("{}", at(0))).await;
     assert!(away(&tried) && tried.why.contains("cannot resolve nowhere.invalid"), "{tried:?}");
 }
 
@@ -272,11 +274,11 @@ async fn the_own_machine_is_spoken_to_only_where_it_is_allowed() {
         ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "127.1", "LOCALHOST"];
     for name in names {
         let target = HttpTarget { allow_private: false, ..target(format!("http://{name}:{port}/")) };
-        let tried = sink(&target).deliver(&letter("{}"), at(0)).await;
+        let tried = sink(&target).deliver(&message("{}", at(0))).await;
         assert!(away(&tried) && tried.why.contains("allow_private"), "{name}: {tried:?}");
     }
     assert_eq!(server.connections(), 0);
-    let tried = sink(&target(format!("http://localhost:{port}/"))).deliver(&letter("{}"), at(0)).await;
+    let tried = sink(&target(format!("http://localhost:{port}/"))).deliver(&message("{}", at(0))).await;
     assert_eq!(tried.outcome, Outcome::Sent, "{tried:?}");
 }
 
@@ -292,7 +294,7 @@ async fn metadata_and_the_local_link_are_spoken_to_never() {
         "224.0.0.1",
         "255.255.255.255",
     ] {
-        let tried = sink(&target(format!("http://{host}/latest"))).deliver(&letter("{}"), at(0)).await;
+        let tried = sink(&target(format!("http://{host}/latest"))).deliver(&message("{}", at(0))).await;
         assert!(away(&tried) && tried.why.contains("no hook may speak to"), "{host}: {tried:?}");
     }
 }
@@ -304,7 +306,7 @@ async fn messages_are_signed_anew_at_each_try_and_before_they_are_packed() {
     let mut sink = sink(&HttpTarget { secrets, gzip: true, ..target(server.url("/")) });
     let body = "{\"text\":\"the same again and again and again and again\"}";
     for second in [0, 60] {
-        sink.deliver(&letter(body), at(second)).await;
+        sink.deliver(&message(body, at(second))).await;
         let seen = server.seen().pop().unwrap();
         assert_eq!(seen.header("content-encoding"), Some("gzip"));
         let mut unpacked = String::new();
@@ -316,8 +318,8 @@ async fn messages_are_signed_anew_at_each_try_and_before_they_are_packed() {
         };
         assert_eq!(signed.timestamp, (1_900_000_000 + second).to_string());
         let id = seen.header("webhook-id").unwrap();
-        assert_eq!(id, letter(body).id);
-        assert!(receiver::believes(SECRET, id, &signed, body.as_bytes(), at(second).wall));
+        assert_eq!(id, message(body, at(0)).id);
+        assert!(receiver::believes(SECRET, id, &signed, body.as_bytes(), at(second)));
     }
 }
 
@@ -326,12 +328,12 @@ async fn get_and_delete_have_no_body_unless_there_is_a_template() {
     let server = Server::start([]).await;
     for method in ["GET", "DELETE"] {
         let target = HttpTarget { method: method.to_owned(), ..target(server.url("/")) };
-        sink(&target).deliver(&letter("{}"), at(0)).await;
+        sink(&target).deliver(&message("{}", at(0))).await;
         let seen = server.seen().pop().unwrap();
         assert_eq!((seen.body.len(), seen.header("content-type")), (0, None), "{method}");
         let mut settings = settings(PATIENT);
         settings.words.template = Some("{}".to_owned());
-        HttpSink::new(&settings, &target).unwrap().deliver(&letter("{}"), at(0)).await;
+        HttpSink::new(&settings, &target).unwrap().deliver(&message("{}", at(0))).await;
         assert_eq!(server.seen().pop().unwrap().body, b"{}", "{method}");
     }
 }
@@ -340,8 +342,8 @@ async fn get_and_delete_have_no_body_unless_there_is_a_template() {
 async fn an_id_that_no_header_can_have_is_no_fault_of_the_endpoint() {
     let server = Server::start([]).await;
     let target = HttpTarget { secrets: vec![SECRET.to_owned()], ..target(server.url("/")) };
-    let letter = Letter { id: "a\r\nb".to_owned(), ..letter("{}") };
-    let tried = sink(&target).deliver(&letter, at(0)).await;
+    let message = Message { id: "a\r\nb".to_owned(), ..message("{}", at(0)) };
+    let tried = sink(&target).deliver(&message).await;
     assert_eq!(tried.outcome, Outcome::Unsaid);
     assert!(tried.why.contains("webhook-id"), "{}", tried.why);
     assert!(server.seen().is_empty());
@@ -403,12 +405,12 @@ async fn over_tls_only_a_certificate_that_is_trusted_and_of_that_name_is_spoken_
     };
     let mut trusting = sink(&to("localhost", server.port, ca.path()));
     for second in 0..2 {
-        assert_eq!(trusting.deliver(&letter("{}"), at(second)).await.outcome, Outcome::Sent);
+        assert_eq!(trusting.deliver(&message("{}", at(second))).await.outcome, Outcome::Sent);
     }
     assert_eq!(server.connections_seen(), [0, 0]);
     let (other, _) = certificate();
     for target in [to("localhost", server.port, other.path()), to("127.0.0.1", server.port, ca.path())] {
-        let tried = sink(&target).deliver(&letter("{}"), at(0)).await;
+        let tried = sink(&target).deliver(&message("{}", at(0))).await;
         assert!(away(&tried) && tried.why.contains("no TLS with"), "{tried:?}");
     }
     assert_eq!(server.seen().len(), 2, "nothing was said to who is not trusted");
@@ -451,7 +453,7 @@ fn fuzz_no_answer_upsets_a_sink() {
             let target = target(server.url("/"));
             let mut sink = sink(&target);
             while server.seen().len() < 8 {
-                let tried = sink.deliver(&letter("{}"), at(0)).await;
+                let tried = sink.deliver(&message("{}", at(0))).await;
                 assert!(tried.answer.len() <= ANSWER_KEPT);
                 assert!(tried.outcome == Outcome::Sent || !tried.why.is_empty(), "{tried:?}");
                 assert!(tried.why.len() < 1_000, "{}", tried.why);

@@ -2,14 +2,19 @@
 //!
 //! A sink tries once and says what came of it; when it is tried again, and what that means for other messages, is decided elsewhere.
 
+mod address;
+mod http;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::fact::Fact;
 use crate::hook::outcome::Try;
-use crate::hook::settings::Target;
+use crate::hook::settings::{HookSettings, Target};
 use crate::time::Timestamp;
+
+use http::HttpSink;
 
 /// Something to deliver.
 #[derive(Clone, Debug)]
@@ -39,13 +44,16 @@ pub(crate) trait Sink: Send {
     }
 }
 
-/// The sink of a target.
+/// The sink of a hook.
 ///
 /// # Errors
 ///
 /// What it needs and does not have.
-pub(crate) fn of(target: &Target) -> Result<Box<dyn Sink>, String> {
-    match target {
-        Target::Http(_) => Err("not yet".to_owned()),
+pub(crate) fn of(settings: &HookSettings) -> Result<Box<dyn Sink>, String> {
+    match &settings.target {
+        Target::Http(target) => {
+            let sink = HttpSink::new(settings, target).map_err(|error| error.to_string())?;
+            Ok(Box::new(sink))
+        }
     }
 }

@@ -62,7 +62,7 @@ impl DeliveryStatus {
     pub(crate) const fn from_fate(fate: Fate) -> Self {
         match fate {
             Fate::Waiting => Self::Waiting,
-            Fate::Sent => Self::Sent,
+            Fate::Sent | Fate::Unchanged => Self::Sent,
             Fate::Dead => Self::Dead,
             Fate::Unsaid => Self::Error,
             Fate::Expired => Self::Expired,

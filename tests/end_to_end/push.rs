@@ -1,8 +1,6 @@
 //! Push mode from end to end: a VTN that posts to the VEN's own server, and everybody else who tries to.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
@@ -11,10 +9,12 @@ use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn, VtnCore};
 use openadr_ven::time::Span;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use support::full_disk::{self, limit};
-use support::peers::peer;
-use support::push::{PREFIX, Reserved, connect, exchange, no_events, post, request, secure, sign, tls};
-use support::{House, PATIENCE, Process};
+use crate::support::full_disk::{self, limit};
+use crate::support::peers::peer;
+use crate::support::push::{
+    PREFIX, Reserved, connect, exchange, no_events, post, request, secure, sign, tls,
+};
+use crate::support::{House, PATIENCE, Process};
 
 const HANDLER: &str = "[handler]\ndefault = \"optIn\"\n";
 

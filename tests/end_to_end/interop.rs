@@ -4,20 +4,18 @@
 //! from a queue of ours: see `peers/openleadr_vtn.py` for why it takes both to see everything.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::peers::{peer, skip};
+use crate::support::{BACKENDS, House, Process, by};
 use openadr_ven::message::{Decimal, Float};
 use openadr_ven::mock_meter::{MockMeter, Written};
 use openadr_ven::mock_vtn::KeyKind;
 use openadr_ven::time::{Span, Timestamp};
 use serde_json::{Value, json};
-use support::peers::{peer, skip};
-use support::{BACKENDS, House, Process, by};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 

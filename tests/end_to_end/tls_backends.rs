@@ -3,8 +3,6 @@
 //! With `--features openssl` both are tested, otherwise rustls alone.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -14,9 +12,9 @@ use openadr_ven::mock_meter::MockMeter;
 use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn, VtnCore};
 use openadr_ven::time::Span;
 
-use support::authority::Authority;
-use support::telemetry::{meter_section, wish};
-use support::{BACKENDS, House, PATIENCE, Process, by, peers};
+use crate::support::authority::Authority;
+use crate::support::telemetry::{meter_section, wish};
+use crate::support::{BACKENDS, House, PATIENCE, Process, by, peers};
 
 /// What `ven doctor` says.
 fn doctor(house: &House, configuration: &str) -> String {

@@ -1,12 +1,10 @@
 //! `ven xml verify` as a general verifier of XML signatures, with what xmlsec1 and signxml sign.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use support::peers::peer;
+use crate::support::peers::peer;
 use tempfile::TempDir;
 
 const C14N: [&str; 6] = [

@@ -1,8 +1,6 @@
 //! `ven meter` as a person meets it who has a meter, or only what one has said.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -12,8 +10,8 @@ use openadr_ven::time::Span;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use support::telemetry::meter_section;
-use support::{House, Process, peers, ven};
+use crate::support::telemetry::meter_section;
+use crate::support::{House, Process, peers, ven};
 
 fn ven_meter(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ven"));

@@ -5,8 +5,6 @@
     reason = "a test may fail by panicking, and tells what it measured"
 )]
 
-mod support;
-
 use std::time::Duration;
 
 use openadr_ven::message::DataQuality;
@@ -14,8 +12,8 @@ use openadr_ven::mock_meter::{MockMeter, Written};
 use openadr_ven::mock_vtn::{KeyKind, MockVtn};
 use openadr_ven::time::{Span, Timestamp};
 
-use support::telemetry::{Cell, cells, meter_section, wish};
-use support::{House, PATIENCE, Process};
+use crate::support::telemetry::{Cell, cells, meter_section, wish};
+use crate::support::{House, PATIENCE, Process};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A port that is back is found within this.

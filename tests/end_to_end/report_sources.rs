@@ -1,8 +1,6 @@
 //! Sources of reports that are no meter: what they bring reaches the VTN to the last digit, and what they do wrong hurts nobody.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,8 +15,8 @@ use openadr_ven::time::{Span, Timestamp};
 use openadr_ven::{Config, StartError, Ven, VenHandle};
 use tokio::sync::broadcast::Receiver;
 
-use support::telemetry::{Cell, cells, wish};
-use support::{House, PATIENCE};
+use crate::support::telemetry::{Cell, cells, wish};
+use crate::support::{House, PATIENCE};
 
 /// A wish for these points, without end.
 fn wish_of(specifier: &str, points: &[&str], granularity: Span, back: Span) -> ReportRequest {

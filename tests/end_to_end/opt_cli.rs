@@ -1,16 +1,14 @@
 //! `ven opt` as an operator meets it: a VEN runs, and a person changes its mind.
 #![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::{House, PATIENCE, Process};
 use openadr_ven::message::{OptType, PayloadKind};
 use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn, VtnCore};
 use openadr_ven::time::Span;
-use support::{House, PATIENCE, Process};
 
 /// Runs `ven opt`; the output, or the error.
 fn opt(configuration: &Path, arguments: &[&str]) -> Result<String, String> {

@@ -1,8 +1,6 @@
 //! `ven reports` as an operator meets it: what is on offer, asked for, delivered and owed.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
@@ -12,8 +10,8 @@ use openadr_ven::mock_vtn::{KeyKind, VtnCore};
 use openadr_ven::time::Span;
 use serde_json::Value;
 
-use support::telemetry::{POINTS, meter_section, wish};
-use support::{House, PATIENCE, Process};
+use crate::support::telemetry::{POINTS, meter_section, wish};
+use crate::support::{House, PATIENCE, Process};
 
 fn reports(configuration: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ven"));

@@ -2,8 +2,6 @@
 //! as soon as it can.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::time::Duration;
 
 use openadr_ven::message::{DataQuality, OptType, PayloadKind};
@@ -11,10 +9,10 @@ use openadr_ven::mock_meter::MockMeter;
 use openadr_ven::mock_vtn::{EventBuilder, KeyKind};
 use openadr_ven::time::Span;
 
-use support::full_disk::{limit, ven};
-use support::peers::peer;
-use support::telemetry::{cells, meter_section, wish};
-use support::{House, PATIENCE, Process};
+use crate::support::full_disk::{limit, ven};
+use crate::support::peers::peer;
+use crate::support::telemetry::{cells, meter_section, wish};
+use crate::support::{House, PATIENCE, Process};
 
 fn wait_for(process: &Process, text: &str, after: usize) -> usize {
     tokio::task::block_in_place(|| process.wait_for(text, after))

@@ -1,8 +1,6 @@
 //! `ven journal` after a run with a mock VTN: everything that went over the wire is there, and can be judged again.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
@@ -10,8 +8,8 @@ use openadr_ven::message::PayloadKind;
 use openadr_ven::mock_vtn::{EventBuilder, Fault, KeyKind};
 use openadr_ven::time::Span;
 
-use support::push::{Reserved, exchange, no_events, post, sign, tls};
-use support::{House, PATIENCE, Process};
+use crate::support::push::{Reserved, exchange, no_events, post, sign, tls};
+use crate::support::{House, PATIENCE, Process};
 
 /// What it says, and whether all is well.
 fn journal(configuration: &Path, arguments: &[&str]) -> (bool, String) {

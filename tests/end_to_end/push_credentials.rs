@@ -1,8 +1,6 @@
 //! Push mode while certificates are replaced or expire, and what the journal keeps of it.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use openadr_ven::message::PayloadKind;
 use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn, VtnCore};
 use openadr_ven::time::{Span, Timestamp};
@@ -12,9 +10,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use support::authority::Authority;
-use support::push::{Reserved, exchange, no_events, post, secure, sign, tls};
-use support::{House, PATIENCE, Process};
+use crate::support::authority::Authority;
+use crate::support::push::{Reserved, exchange, no_events, post, secure, sign, tls};
+use crate::support::{House, PATIENCE, Process};
 
 /// A VTN that believes every VEN of an authority, and a VEN of it that is pushed to.
 struct Scene {

@@ -1,8 +1,6 @@
 //! Certificates that are replaced, do not fit or expire while a VEN runs.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,9 +8,9 @@ use openadr_ven::message::PayloadKind;
 use openadr_ven::mock_vtn::{KeyKind, MockVtn, VtnCore};
 use openadr_ven::time::{Span, Timestamp};
 
+use crate::support::authority::Authority;
+use crate::support::{House, PATIENCE, Process};
 use nix::sys::signal::Signal;
-use support::authority::Authority;
-use support::{House, PATIENCE, Process};
 
 /// A VTN that believes every VEN of an authority, and a VEN of it.
 struct Scene {

@@ -5,8 +5,6 @@
     reason = "a test may fail by panicking, and tells what it measured"
 )]
 
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use support::{House, PATIENCE, Process};
+use crate::support::{House, PATIENCE, Process};
 
 type Stream = TlsStream<tokio::net::TcpStream>;
 

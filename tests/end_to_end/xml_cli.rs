@@ -1,14 +1,12 @@
 //! `ven xml` as other people's vectors and a support desk meet it.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::House;
+use crate::support::peers::peer;
 use openadr_ven::mock_vtn::KeyKind;
-use support::House;
-use support::peers::peer;
 
 const POLL: &str = "<o:oadrPayload xmlns:o='http://openadr.org/oadr-2.0b/2012/07'><o:oadrSignedObject><o:oadrPoll \
      xmlns:ei='http://docs.oasis-open.org/ns/energyinterop/201110' ei:schemaVersion='2.0b'><ei:venID>ven-1</ei:venID>\

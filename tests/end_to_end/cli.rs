@@ -1,17 +1,15 @@
 //! The command line as an operator meets it.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::support::authority::Authority;
+use crate::support::{House, PATIENCE, Process};
 use openadr_ven::Config;
 use openadr_ven::message::PayloadKind;
 use openadr_ven::mock_vtn::KeyKind;
 use openadr_ven::time::Span;
-use support::authority::Authority;
-use support::{House, PATIENCE, Process};
 
 fn ven(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ven")).args(arguments).output().unwrap()
@@ -165,7 +163,7 @@ fn encrypt_key(openssl: &Path, house: &House, passphrase: &str) {
 
 #[test]
 fn an_encrypted_key_is_opened_by_a_passphrase_from_elsewhere() {
-    let Some(openssl) = support::peers::peer("openssl") else { return };
+    let Some(openssl) = crate::support::peers::peer("openssl") else { return };
     for kind in [KeyKind::P256, KeyKind::Rsa] {
         let house = House::new(kind);
         encrypt_key(&openssl, &house, "hunter2");

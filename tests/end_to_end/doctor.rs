@@ -1,13 +1,11 @@
 //! `ven doctor` names the step that fails, and what to do.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::process::Command;
 
+use crate::support::House;
 use openadr_ven::mock_vtn::{Fault, KeyKind, MockVtn, VtnCore};
 use openadr_ven::time::Span;
-use support::House;
 use tokio::runtime::Runtime;
 
 /// What it says, and whether all is well.

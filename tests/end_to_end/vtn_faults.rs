@@ -5,16 +5,14 @@
     reason = "a test may fail by panicking, and tells what it measured"
 )]
 
-mod support;
-
 use std::time::Duration;
 
 use openadr_ven::message::PayloadKind;
 use openadr_ven::mock_vtn::{Fault, KeyKind, Link, MockVtn, MockVtnSettings, Unknown, VtnCore};
 use openadr_ven::time::Span;
 
-use support::authority::Authority;
-use support::{House, PATIENCE, Process};
+use crate::support::authority::Authority;
+use crate::support::{House, PATIENCE, Process};
 
 /// How long a VTN is broken.
 const OUTAGE: Duration = Duration::from_secs(4);

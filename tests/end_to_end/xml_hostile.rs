@@ -1,14 +1,12 @@
 //! Hostile documents before a whole process: what they cost it in memory beyond a good one.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::House;
+use crate::support::peers::peer;
 use openadr_ven::mock_vtn::KeyKind;
-use support::House;
-use support::peers::peer;
 
 /// Kilobytes that a hostile document may cost beyond a good one.
 const MOST_KB: u64 = 32 * 1024;

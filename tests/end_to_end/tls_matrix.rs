@@ -3,8 +3,6 @@
 //! What the VTN pushes comes to a server of rustls always; the backend carries requests of ours.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
-
 use std::time::Duration;
 
 use openadr_ven::message::{OptType, PayloadKind};
@@ -12,9 +10,9 @@ use openadr_ven::mock_meter::MockMeter;
 use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn, MockVtnSettings, VtnCore};
 use openadr_ven::time::Span;
 
-use support::push::Reserved;
-use support::telemetry::{meter_section, wish};
-use support::{BACKENDS, House, PATIENCE, Process, by};
+use crate::support::push::Reserved;
+use crate::support::telemetry::{meter_section, wish};
+use crate::support::{BACKENDS, House, PATIENCE, Process, by};
 
 const HANDLER: &str = "[handler]\ndefault = \"optIn\"\n";
 /// Neither side signs.

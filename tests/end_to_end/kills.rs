@@ -7,8 +7,6 @@
     reason = "a test may fail by panicking, and tells what it measured"
 )]
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -17,10 +15,10 @@ use openadr_ven::mock_meter::MockMeter;
 use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn};
 use openadr_ven::time::{Span, Timestamp};
 
-use support::dice::Dice;
-use support::ledger::{Ledger, Run, Wanted};
-use support::telemetry::{meter_section, wish};
-use support::{House, PATIENCE, Process};
+use crate::support::dice::Dice;
+use crate::support::ledger::{Ledger, Run, Wanted};
+use crate::support::telemetry::{meter_section, wish};
+use crate::support::{House, PATIENCE, Process};
 
 /// A moment that is counted from something waits so long for it.
 const LONGEST_LIFE: Duration = Duration::from_millis(2500);

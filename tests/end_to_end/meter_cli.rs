@@ -1,7 +1,14 @@
 //! `ven meter` as a person meets it who has a meter, or only what one has said.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use std::path::{Path, PathBuf};
+mod detected;
+mod dsmr;
+mod expected;
+mod han;
+mod names;
+mod samples;
+
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use openadr_ven::mock_meter::MockMeter;
@@ -11,7 +18,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::telemetry::meter_section;
-use crate::support::{House, Process, peers, ven};
+use crate::support::{House, Process, ven};
 
 fn ven_meter(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ven"));
@@ -136,37 +143,6 @@ fn pulses_that_were_recorded_are_counted() {
     assert_eq!((last["value"].as_str(), last["time"].as_str()), (Some("3"), Some("2025-12-31T23:00:03Z")));
 }
 
-/// What stands on stdout for the configuration, and what is told on stderr.
-fn detected(simulated: &[&str]) -> (String, String) {
-    let sim = sim(simulated);
-    let output = run(&["detect", sim.port.to_str().unwrap()]);
-    let (section, told) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{section}{told}");
-    (section.replace(sim.port.to_str().unwrap(), "PORT"), told)
-}
-
-#[test]
-fn a_meter_that_speaks_is_detected_with_its_speed() {
-    let (section, told) = detected(&["--protocol", "sml", "--pace", "1s"]);
-    assert_eq!(
-        section,
-        "[[meter]]\nname = \"main\"\nsource = \"serial:PORT\"\nprotocol = \"sml\"\nbaud = 9600\nframing = \"8N1\"\n",
-        "{told}"
-    );
-    assert!(told.contains("listening at 115200 8N1") && told.contains("found: sml of meter"), "{told}");
-}
-
-#[test]
-fn a_meter_that_must_be_asked_is_detected() {
-    let (section, told) = detected(&["--protocol", "iec62056-21"]);
-    assert!(section.contains("protocol = \"iec62056-21\"\n"), "{section}{told}");
-    let modbus = ["--protocol", "modbus", "--map", "abb-b-series", "--unit", "2"];
-    let (section, told) = detected(&modbus);
-    let expected =
-        "protocol = \"modbus\"\nunit = 2\nmap = \"abb-b-series\"\nbaud = 19200\nframing = \"8E1\"\n";
-    assert!(section.ends_with(expected), "{section}{told}");
-}
-
 #[test]
 fn what_was_refused_is_kept_for_support() {
     let house = House::new(KeyKind::P256);
@@ -209,32 +185,4 @@ async fn a_modbus_meter_of_the_configuration_is_reported() {
         process.wait_for("meter main: import 3579", online);
     });
     process.terminate();
-}
-
-#[test]
-fn every_recorded_meter_is_recognised() {
-    let Some(folder) = peers::samples("meters/samples") else { return };
-    // Nothing in them is good: the key is missing or wrong, or the checksum was never right.
-    const NOTHING_GOOD: [&str; 6] = [
-        "encrypted",
-        "han-described-list",
-        "han-mbus-lost",
-        "p1-be-emucs-v211-example-1",
-        "iec-c-lgz",
-        "iec-c-siemens",
-    ];
-    let mut seen = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let is_sample = Path::new(&format!("{}.expected.json", path.display())).exists();
-        if !is_sample || NOTHING_GOOD.iter().any(|none| name.contains(none)) {
-            continue;
-        }
-        let output = run(&["replay", "--json", path.to_str().unwrap()]);
-        let (_, counts) = objects(&output);
-        assert!(output.status.success(), "{name}: {counts}");
-        seen += 1;
-    }
-    assert!(seen >= 25, "{seen} samples");
 }

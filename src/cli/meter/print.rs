@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::metering::{Object, ObjectValue, Refused, Telegram};
+use crate::openadr::message::DataQuality;
 
 /// Prints telegrams, and counts them.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl<W: Write> Printer<W> {
             } else {
                 let unit = line.unit.map_or_else(String::new, |unit| format!(" {unit}"));
                 let time = object.at.map_or_else(String::new, |at| format!("  at {at}"));
-                let quality = match &object.quality {
+                let quality = match quality(telegram, object) {
                     quality if *quality == telegram.quality => String::new(),
                     quality => format!("  {}", quality.as_str()),
                 };
@@ -131,8 +132,13 @@ fn line<'t>(telegram: &'t Telegram, object: &'t Object) -> ObjectLine<'t> {
         value,
         unit,
         time: object.at.or(telegram.clock).map(|at| at.to_string()),
-        quality: object.quality.as_str(),
+        quality: quality(telegram, object).as_str(),
     }
+}
+
+/// An object is no better than the telegram that says it.
+fn quality<'t>(telegram: &'t Telegram, object: &'t Object) -> &'t DataQuality {
+    if object.quality == DataQuality::Good { &telegram.quality } else { &object.quality }
 }
 
 /// A meter's text as a terminal may have it.

@@ -1,6 +1,9 @@
 //! `ven meter replay`: decodes what was recorded.
 
-use std::io::BufWriter;
+#[cfg(test)]
+mod tests;
+
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -26,11 +29,19 @@ pub(super) fn replay(file: &Path, arguments: &ProtocolArguments, json: bool) -> 
     ensure!(length <= LONGEST, "{}: it is longer than {LONGEST} bytes", name());
     let bytes = std::fs::read(file).with_context(name)?;
     let mut printer = Printer::new(BufWriter::new(std::io::stdout().lock()), json);
-    match Recorded::of(&bytes) {
-        Some(Recorded::Modbus(session)) => {
-            play_modbus(&session, &mut printer)?;
-            return Ok(printer.finish()?);
-        }
+    decode(&bytes, PIECE, arguments, &mut printer)?;
+    Ok(printer.finish()?)
+}
+
+/// Prints what is in these bytes, which come in pieces of that size.
+fn decode(
+    bytes: &[u8],
+    piece: usize,
+    arguments: &ProtocolArguments,
+    printer: &mut Printer<impl Write>,
+) -> anyhow::Result<()> {
+    match Recorded::of(bytes) {
+        Some(Recorded::Modbus(session)) => return play_modbus(&session, piece, printer),
         Some(Recorded::Said(session)) => {
             let mut protocol = arguments.named(arguments.protocol.unwrap_or(SPOKEN))?;
             if let ProtocolSettings::Iec62056 { pull } = &mut protocol {
@@ -39,17 +50,16 @@ pub(super) fn replay(file: &Path, arguments: &ProtocolArguments, json: bool) -> 
                     pull.address = session.device();
                 }
             }
-            play(&session, &protocol, &mut printer)?;
-            return Ok(printer.finish()?);
+            return play(&session, &protocol, piece, printer);
         }
         None => {}
     }
     let settings = match arguments.protocol {
         Some(protocol) => arguments.named(protocol)?,
-        None => recognise(&bytes, |protocol| arguments.settings(protocol))?,
+        None => recognise(bytes, |protocol| arguments.settings(protocol))?,
     };
     let mut decoder = settings.decoder();
-    for piece in bytes.chunks(PIECE) {
+    for piece in bytes.chunks(piece) {
         decoder.push(piece);
         while let Some(outcome) = decoder.next() {
             printer.outcome(outcome)?;
@@ -59,5 +69,5 @@ pub(super) fn replay(file: &Path, arguments: &ProtocolArguments, json: bool) -> 
     while let Some(outcome) = decoder.next() {
         printer.outcome(outcome)?;
     }
-    Ok(printer.finish()?)
+    Ok(())
 }

@@ -42,7 +42,7 @@ pub(crate) use channel::Channel;
 pub(crate) use ciphered::{CounterGuard, Keys, SystemTitle};
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
 pub(crate) use dlms::{BUILT_IN as LIST_MODELS, HanSimulator, ListModels};
-pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode};
+pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode, name_of_meter};
 pub(crate) use meter_clock::MeterClock;
 pub(crate) use modbus::{
     BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, framed as modbus_frame, likeness,

@@ -23,6 +23,7 @@ use data_set::data_sets;
 use frame::{Block, Found, Frames};
 use poll::{Awaited, Lapse, Poll};
 
+pub(crate) use identification::name_of_meter;
 pub(crate) use simulator::{IecSimulator, SimulatedMode};
 
 /// So many outcomes wait to be taken; what comes after them waits as bytes.

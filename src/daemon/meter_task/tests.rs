@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::daemon::store::{Sqlite, Store, StoreError};
 use crate::engine::{Snapshot, Write};
-use crate::metering::{Channel, Framing};
+use crate::metering::{Channel, Framing, HanSimulator, Keys, ListModels, Sealing, SystemTitle};
 use crate::openadr::message::Decimal;
 use crate::openadr::signature::Seen;
 
@@ -124,6 +124,55 @@ async fn a_power_cut_loses_nothing_that_was_answered() {
         }
     }
     assert_eq!(answered.len(), 19);
+}
+
+/// Of a meter that encrypts, after so many frames.
+fn frames(count: u32) -> Vec<Vec<u8>> {
+    let mut meter = HanSimulator::encrypted(keys(), SystemTitle(*b"SAGSFFFF"), 0);
+    (0..count).map(|step| meter.frames(&read(step.into()))).collect()
+}
+
+fn keys() -> Keys {
+    Keys::parse(&"11".repeat(16), Some(&"22".repeat(16))).unwrap()
+}
+
+/// A run of the program on a line that has these frames: how many it takes.
+async fn run_on(folder: &Path, frames: &[Vec<u8>], power_cut: bool) -> usize {
+    let (store, _) = StoreHandle::open(&folder.join("ven.db"), "ven-a").unwrap();
+    std::fs::write(folder.join("none"), frames.concat()).unwrap();
+    let sealing = Sealing { keys: Some(keys()), ..Sealing::default() };
+    let models = ListModels::parse("").unwrap();
+    let protocol = ProtocolSettings::Dlms { clock_base: Span::HOUR, sealing, models };
+    let settings = MeterSettings { protocol, ..settings(folder) };
+    let stored = store.series("main").await.unwrap();
+    let mut task = MeterTask::new(settings, Clock::start(), store, &stored, broadcast::channel(8).0);
+    let (sender, mut fed) = mpsc::channel(FED);
+    tokio::spawn(feed(task.feed_settings(), task.settings.protocol.decoder(), task.clock, false, sender));
+    let mut taken = 0;
+    while let Some(fed) = fed.recv().await {
+        taken += usize::from(matches!(fed, Fed::Telegram { .. }));
+        task.fed(fed).await;
+    }
+    if power_cut {
+        std::mem::forget(task);
+    } else {
+        task.counters.finish().await;
+    }
+    taken
+}
+
+#[tokio::test]
+async fn no_frame_is_taken_again_after_a_restart_or_a_power_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = frames(130);
+    assert_eq!(run_on(folder.path(), &all[..10], false).await, 10);
+    assert_eq!(run_on(folder.path(), &all[..10], false).await, 0, "all of them are old");
+    assert_eq!(run_on(folder.path(), &all[..11], true).await, 1, "after a good end the next frame is taken");
+    for cut in [40, 42, 43, 90] {
+        run_on(folder.path(), &all[..cut], true).await;
+        assert_eq!(run_on(folder.path(), &all[..cut], true).await, 0, "none of {cut} a second time");
+    }
+    assert!(run_on(folder.path(), &all[90..], true).await > 0, "half a minute later it goes on");
 }
 
 /// A store that is full for a while.

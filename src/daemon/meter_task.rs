@@ -11,8 +11,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{
-    Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity, Reading, Refused,
-    Series, Stored, Value,
+    BehindTransformers, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity,
+    Reading, Refused, Series, Stored, Transformers, Value,
 };
 use crate::notice::Notice;
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
@@ -71,6 +71,8 @@ pub(crate) struct MeterSettings {
     pub(crate) keep: Keep,
     /// What reports ask of it; nothing else is kept.
     pub(crate) wanted: Vec<Quantity>,
+    /// The transformers before it; `None`: nobody has said whether there are any.
+    pub(crate) transformers: Option<Transformers>,
 }
 
 /// One meter.
@@ -95,6 +97,7 @@ pub(crate) struct MeterTask {
     of_meter: Option<MeterClock>,
     /// The frame counters of what it encrypts.
     counters: KeptCounters,
+    transformers: BehindTransformers,
     /// The meter has said that its PIN is missing.
     pin_missing: bool,
 }
@@ -128,6 +131,7 @@ impl MeterTask {
             | ProtocolSettings::S0 { .. } => None,
         };
         Self {
+            transformers: BehindTransformers::new(settings.transformers),
             refused: RefusedRing::new(settings.refused.clone(), now.since_start),
             settings,
             clock,
@@ -210,7 +214,12 @@ impl MeterTask {
                 if self.health.good() {
                     tell(&self.notices, Notice::MeterOnline { meter });
                 }
-                self.take(Reading::of(&telegram, received)).await;
+                let mut reading = Reading::of(&telegram, received);
+                if let Some(what) = self.transformers.correct(&telegram, &mut reading) {
+                    let meter = &self.settings.name;
+                    tracing::warn!(meter, "{what}");
+                }
+                self.take(reading).await;
             }
             Fed::Refused(refused) => self.refused(&refused),
             Fed::Trouble(trouble) => {

@@ -60,6 +60,7 @@ pub(super) fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
             counters: counters::file(&config.ven.state, &section.name),
             keep: keep(config, &section.name),
             wanted: wanted(config, section),
+            transformers: section.transformers,
         }));
     }
     (meters.len() == config.meters.len()).then_some(meters)

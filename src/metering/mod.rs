@@ -33,6 +33,7 @@ pub(crate) mod sml;
 mod telegram;
 mod tier;
 mod track;
+mod transformers;
 mod unit;
 
 #[cfg(test)]
@@ -60,3 +61,4 @@ pub(crate) use simulator::Simulator;
 pub(crate) use sml::{PIN_MISSING, SmlReading, sml_file};
 pub(crate) use telegram::{Object, ObjectValue, Telegram};
 pub(crate) use tier::Keep;
+pub(crate) use transformers::{BehindTransformers, Ratio, Transformers};

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::daemon::store::{Sqlite, Store, StoreError};
 use crate::engine::{Snapshot, Write};
-use crate::metering::{Channel, Framing, HanSimulator, Keys, ListModels, Sealing, SystemTitle};
+use crate::metering::{
+    Channel, Framing, HanSimulator, Keys, ListModels, ObisCode, Object, ObjectValue, Ratio, Sealing,
+    SystemTitle, Telegram,
+};
 use crate::openadr::message::Decimal;
 use crate::openadr::signature::Seen;
 
@@ -33,6 +36,7 @@ fn settings(folder: &Path) -> MeterSettings {
         counters: folder.join("counters"),
         keep: Keep::for_span(Span::DAY).with_step(Span::from_seconds(10)),
         wanted: asked(),
+        transformers: None,
     }
 }
 
@@ -173,6 +177,32 @@ async fn no_frame_is_taken_again_after_a_restart_or_a_power_cut() {
         assert_eq!(run_on(folder.path(), &all[..cut], true).await, 0, "none of {cut} a second time");
     }
     assert!(run_on(folder.path(), &all[90..], true).await > 0, "half a minute later it goes on");
+}
+
+#[tokio::test]
+async fn what_a_meter_behind_transformers_says_is_of_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = StoreHandle::open(&folder.path().join("ven.db"), "ven-a").unwrap();
+    let transformers =
+        Some(Transformers { current: Ratio::parse("200/5").unwrap(), voltage: Ratio::parse("1").unwrap() });
+    let settings = MeterSettings { transformers, ..settings(folder.path()) };
+    let stored = store.series("main").await.unwrap();
+    let (notices, mut told) = broadcast::channel(8);
+    let mut task = MeterTask::new(settings, Clock::start(), store, &stored, notices);
+    let import = Object {
+        code: ObisCode::electricity(1, 8, 0),
+        value: ObjectValue::Number(Decimal::from(1_500), None),
+        at: None,
+        quality: DataQuality::Good,
+    };
+    let telegram = Telegram { meter: None, clock: None, objects: vec![import], quality: DataQuality::Good };
+    task.fed(Fed::Telegram { telegram, received: at(0) }).await;
+    let summary = loop {
+        if let Notice::MeterReading { summary, .. } = told.recv().await.unwrap() {
+            break summary;
+        }
+    };
+    assert_eq!(summary, "import 60 kWh");
 }
 
 /// A store that is full for a while.

@@ -214,7 +214,7 @@ const ONLY_FOR: &[(&str, &[Protocol])] = &[
     ("key", &[Protocol::Dsmr, Protocol::Dlms]),
     ("authentication_key", &[Protocol::Dsmr, Protocol::Dlms]),
     ("unauthenticated", &[Protocol::Dsmr, Protocol::Dlms]),
-    ("clock_base", &[Protocol::Dsmr, Protocol::Dlms]),
+    ("clock_base", &[Protocol::Dsmr, Protocol::Dlms, Protocol::Iec62056]),
     ("mode", &[Protocol::Iec62056]),
     ("address", &[Protocol::Iec62056]),
     ("wake_up", &[Protocol::Iec62056]),

@@ -123,10 +123,11 @@ impl MeterTask {
         }
         let now = clock.now();
         let of_meter = match settings.protocol {
-            ProtocolSettings::Dsmr { clock_base, .. } => Some(MeterClock::new(clock_base)),
+            ProtocolSettings::Dsmr { clock_base, .. } | ProtocolSettings::Iec62056 { clock_base, .. } => {
+                Some(MeterClock::new(clock_base))
+            }
             ProtocolSettings::Sml
             | ProtocolSettings::Dlms { .. }
-            | ProtocolSettings::Iec62056 { .. }
             | ProtocolSettings::Modbus(_)
             | ProtocolSettings::S0 { .. } => None,
         };

@@ -119,7 +119,7 @@ fn protocol(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Optio
         }
         Protocol::Iec62056 => {
             let pull = section.asked.then(|| pull(section));
-            let settings = ProtocolSettings::Iec62056 { pull };
+            let settings = ProtocolSettings::Iec62056 { clock_base: section.clock_base, pull };
             faults.check(&format!("meter[{at}]"), None, settings.check())?;
             settings
         }

@@ -386,6 +386,18 @@ fn every_protocol_has_its_settings_and_no_others() {
         ),
         ("protocol = \"s0\"", "meter[0].pulses_per_kwh: is missing; it stands on the meter"),
         ("protocol = \"s0\"\npulses_per_kwh = 0", "meter[0].pulses_per_kwh: expected 1 to 1000000, found 0"),
+        (
+            "current_ratio = \"200:5\"",
+            "meter[0].current_ratio: expected a ratio like \"200/5\" or \"40\", found \"200:5\"",
+        ),
+        (
+            "voltage_ratio = \"0\"",
+            "meter[0].voltage_ratio: expected a ratio like \"200/5\" or \"40\", found \"0\"",
+        ),
+        (
+            "protocol = \"s0\"\npulses_per_kwh = 1\ncurrent_ratio = \"2\"",
+            "meter[0].current_ratio: is for protocol = \"dsmr\" or",
+        ),
         ("authentication_key = \"${env:A}\"", "meter[0].authentication_key: needs key beside it"),
         ("baud = 9601", "meter[0].baud: expected one of 300, 600"),
         ("framing = \"7N1\"", "meter[0].framing: expected one of \"8N1\""),

@@ -11,15 +11,15 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{
-    CounterGuard, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity, Reading,
-    Refused, Series, Stored, Value,
+    BehindTransformers, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity,
+    Reading, Refused, Series, Stored, Transformers, Value,
 };
 use crate::notice::Notice;
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
 use crate::time::{Span, Timestamp};
 
 use super::clock::Clock;
-use super::counters;
+use super::counters::KeptCounters;
 use super::meter_health::{Health, Told};
 use super::meter_source::{Fed, FeedSettings, feed};
 use super::refused::RefusedRing;
@@ -71,6 +71,8 @@ pub(crate) struct MeterSettings {
     pub(crate) keep: Keep,
     /// What reports ask of it; nothing else is kept.
     pub(crate) wanted: Vec<Quantity>,
+    /// The transformers before it; `None`: nobody has said whether there are any.
+    pub(crate) transformers: Option<Transformers>,
 }
 
 /// One meter.
@@ -93,9 +95,9 @@ pub(crate) struct MeterTask {
     refused: RefusedRing,
     /// The meter's clock, where its telegrams do not say what it is ahead of UTC.
     of_meter: Option<MeterClock>,
-    /// Frame counters that are not kept yet, and when some were.
-    counters: Option<CounterGuard>,
-    counters_kept_at: Span,
+    /// The frame counters of what it encrypts.
+    counters: KeptCounters,
+    transformers: BehindTransformers,
     /// The meter has said that its PIN is missing.
     pin_missing: bool,
 }
@@ -115,19 +117,22 @@ impl MeterTask {
             Series::with(settings.keep, wanted)
         });
         settings.protocol.resume(&series);
+        let counters = KeptCounters::load(settings.counters.clone());
         if let Some(sealing) = settings.protocol.sealing() {
-            sealing.counters = counters::load(&settings.counters);
+            sealing.counters = counters.kept().clone();
         }
         let now = clock.now();
         let of_meter = match settings.protocol {
-            ProtocolSettings::Dsmr { clock_base, .. } => Some(MeterClock::new(clock_base)),
+            ProtocolSettings::Dsmr { clock_base, .. } | ProtocolSettings::Iec62056 { clock_base, .. } => {
+                Some(MeterClock::new(clock_base))
+            }
             ProtocolSettings::Sml
             | ProtocolSettings::Dlms { .. }
-            | ProtocolSettings::Iec62056 { .. }
             | ProtocolSettings::Modbus(_)
             | ProtocolSettings::S0 { .. } => None,
         };
         Self {
+            transformers: BehindTransformers::new(settings.transformers),
             refused: RefusedRing::new(settings.refused.clone(), now.since_start),
             settings,
             clock,
@@ -142,8 +147,7 @@ impl MeterTask {
             waiting: Vec::new(),
             health: Health::default(),
             of_meter,
-            counters: None,
-            counters_kept_at: now.since_start,
+            counters,
             pin_missing: false,
         }
     }
@@ -170,7 +174,7 @@ impl MeterTask {
                 }
                 Event::Order(Some(Order::Finish(done))) => {
                     self.store_changes().await;
-                    self.keep_counters().await;
+                    self.counters.finish().await;
                     // Whoever wanted to know may be gone.
                     done.send(()).ok();
                     return;
@@ -182,20 +186,6 @@ impl MeterTask {
             if self.retry_at.is_some() || self.clock.now().wall - self.saved_at >= FLUSH_EVERY {
                 self.flush().await;
             }
-            if self.clock.now().since_start - self.counters_kept_at >= FLUSH_EVERY {
-                self.keep_counters().await;
-            }
-        }
-    }
-
-    /// Keeps the frame counters for the next run. That they cannot be kept is no reason to stop.
-    async fn keep_counters(&mut self) {
-        self.counters_kept_at = self.clock.now().since_start;
-        let Some(counters) = self.counters.take() else { return };
-        let file = self.settings.counters.clone();
-        let kept = tokio::task::spawn_blocking(move || counters::save(&file, &counters)).await;
-        if let Ok(Err(error)) = kept {
-            tracing::warn!("{}: {error}", self.settings.counters.display());
         }
     }
 
@@ -224,7 +214,12 @@ impl MeterTask {
                 if self.health.good() {
                     tell(&self.notices, Notice::MeterOnline { meter });
                 }
-                self.take(Reading::of(&telegram, received)).await;
+                let mut reading = Reading::of(&telegram, received);
+                if let Some(what) = self.transformers.correct(&telegram, &mut reading) {
+                    let meter = &self.settings.name;
+                    tracing::warn!(meter, "{what}");
+                }
+                self.take(reading).await;
             }
             Fed::Refused(refused) => self.refused(&refused),
             Fed::Trouble(trouble) => {
@@ -232,7 +227,9 @@ impl MeterTask {
                     tell(&self.notices, Notice::MeterOffline { meter, why: trouble.to_string() });
                 }
             }
-            Fed::Counters(counters) => self.counters = Some(counters),
+            Fed::Counters(counters) => {
+                self.counters.accept(counters, self.clock.now().since_start).await;
+            }
             Fed::Raw(_) => {}
         }
     }

@@ -60,6 +60,7 @@ pub(super) fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
             counters: counters::file(&config.ven.state, &section.name),
             keep: keep(config, &section.name),
             wanted: wanted(config, section),
+            transformers: section.transformers,
         }));
     }
     (meters.len() == config.meters.len()).then_some(meters)
@@ -118,7 +119,7 @@ fn protocol(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Optio
         }
         Protocol::Iec62056 => {
             let pull = section.asked.then(|| pull(section));
-            let settings = ProtocolSettings::Iec62056 { pull };
+            let settings = ProtocolSettings::Iec62056 { clock_base: section.clock_base, pull };
             faults.check(&format!("meter[{at}]"), None, settings.check())?;
             settings
         }

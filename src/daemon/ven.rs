@@ -52,16 +52,23 @@ impl Ven {
     /// Begins with a configuration.
     #[must_use]
     pub fn builder(config: Config) -> VenBuilder {
-        VenBuilder { config, handler: None, sources: BTreeMap::new() }
+        VenBuilder { config, brought: Brought::default() }
     }
 }
 
 /// Takes what a VEN needs before it starts.
 pub struct VenBuilder {
     config: Config,
-    handler: Option<Arc<dyn DynHandler>>,
-    /// Sources of reports that the program brings.
-    sources: BTreeMap<String, Arc<dyn DynSource>>,
+    brought: Brought,
+}
+
+/// What the program brings of its own.
+#[derive(Default)]
+pub(crate) struct Brought {
+    /// Decides instead of the rules in the configuration.
+    pub(crate) handler: Option<Arc<dyn DynHandler>>,
+    /// Sources of reports, by the names that the configuration has for them.
+    pub(crate) sources: BTreeMap<String, Arc<dyn DynSource>>,
 }
 
 /// Why a VEN cannot start.
@@ -89,20 +96,19 @@ impl VenBuilder {
     /// Decides with this instead of the rules in the configuration.
     #[must_use]
     pub fn handler(mut self, handler: impl EventHandler) -> Self {
-        self.handler = Some(Arc::new(handler));
+        self.brought.handler = Some(Arc::new(handler));
         self
     }
 
     /// Reports from this too, under a name by which `[[report]]` speaks of it: `points = [ { source = "battery", unit = "W" } ]`.
     #[must_use]
     pub fn report_source(mut self, name: impl Into<String>, source: impl ReportSource) -> Self {
-        self.sources.insert(name.into(), Arc::new(source));
+        self.brought.sources.insert(name.into(), Arc::new(source));
         self
     }
 
-    pub(crate) fn dyn_handler(mut self, handler: Option<Arc<dyn DynHandler>>) -> Self {
-        self.handler = handler;
-        self
+    pub(crate) fn bring(self, brought: Brought) -> Self {
+        Self { brought, ..self }
     }
 
     /// Starts the VEN on the current tokio runtime.
@@ -113,7 +119,7 @@ impl VenBuilder {
     pub async fn start(self) -> Result<VenHandle, StartError> {
         let config = self.config;
         let mut prepared = Prepared::new(&config)?;
-        let others = report_sources(&config, self.sources)?;
+        let others = report_sources(&config, self.brought.sources)?;
         prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let state = config.ven.state.clone();
@@ -126,7 +132,7 @@ impl VenBuilder {
         let (messages, outbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::channel(PUSHES);
         let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
-        let handler = self.handler.unwrap_or_else(|| Arc::new(rules));
+        let handler = self.brought.handler.unwrap_or_else(|| Arc::new(rules));
         let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
         let orders = start_meters(prepared.meters, clock, &store, &notices).await?;
         let others = SourceSeat::new(others, &notices).map_err(system)?;

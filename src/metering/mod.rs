@@ -33,6 +33,7 @@ pub(crate) mod sml;
 mod telegram;
 mod tier;
 mod track;
+mod transformers;
 mod unit;
 
 #[cfg(test)]
@@ -42,7 +43,7 @@ pub(crate) use channel::Channel;
 pub(crate) use ciphered::{CounterGuard, Keys, SystemTitle};
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
 pub(crate) use dlms::{BUILT_IN as LIST_MODELS, HanSimulator, ListModels};
-pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode};
+pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode, name_of_meter};
 pub(crate) use meter_clock::MeterClock;
 pub(crate) use modbus::{
     BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, framed as modbus_frame, likeness,
@@ -60,3 +61,4 @@ pub(crate) use simulator::Simulator;
 pub(crate) use sml::{PIN_MISSING, SmlReading, sml_file};
 pub(crate) use telegram::{Object, ObjectValue, Telegram};
 pub(crate) use tier::Keep;
+pub(crate) use transformers::{BehindTransformers, Ratio, Transformers};

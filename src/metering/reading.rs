@@ -202,7 +202,7 @@ impl fmt::Display for Reading {
             parts.push("nothing about electricity".into());
         }
         for medium in Medium::ALL {
-            let device = self.devices.iter().rev().find(|device| device.medium == medium);
+            let device = device::live(&self.devices, medium, None);
             let unit = if medium.is_energy() { "J" } else { "m3" };
             parts.extend(device.map(|device| format!("{medium} {} {unit}", device.value)));
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::metering::{Object, ObjectValue, Refused, Telegram};
+use crate::metering::{Object, ObjectValue, Refused, Telegram, Transformers};
 use crate::openadr::message::DataQuality;
 
 /// Prints telegrams, and counts them.
@@ -89,7 +89,10 @@ impl<W: Write> Printer<W> {
                 writeln!(self.out, "  {:<16} {}{unit}{time}{quality}", line.obis, plain(&line.value))?;
             }
         }
-        Ok(())
+        match Transformers::told(telegram).filter(|_| !self.json) {
+            Some(told) => writeln!(self.out, "  {told}: multiply by these or not, see current_ratio"),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn refused(&mut self, refused: &Refused) -> io::Result<()> {

@@ -44,7 +44,7 @@ fn decode(
         Some(Recorded::Modbus(session)) => return play_modbus(&session, piece, printer),
         Some(Recorded::Said(session)) => {
             let mut protocol = arguments.named(arguments.protocol.unwrap_or(SPOKEN))?;
-            if let ProtocolSettings::Iec62056 { pull } = &mut protocol {
+            if let ProtocolSettings::Iec62056 { pull, .. } = &mut protocol {
                 *pull = pull.take().filter(|_| !session.is_pushed());
                 if let Some(pull) = pull.as_mut().filter(|pull| pull.address.is_empty()) {
                     pull.address = session.device();

@@ -84,7 +84,7 @@ fn voice(settings: &ProtocolSettings, line: LineSettings, start: Timestamp) -> B
             };
             Box::new(Speaker { house, line, write })
         }
-        ProtocolSettings::Iec62056 { pull } => {
+        ProtocolSettings::Iec62056 { pull, .. } => {
             let mode = if pull.is_some() { SimulatedMode::C } else { SimulatedMode::D };
             Box::new(IecVoice(IecSimulator::new(mode, start)))
         }

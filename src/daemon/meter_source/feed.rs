@@ -42,7 +42,7 @@ pub(crate) enum Fed {
         received: Timestamp,
     },
     Refused(Refused),
-    /// The frame counters that were accepted, after they have changed.
+    /// The frame counters that were accepted, after they have changed: before the telegram that they are of.
     Counters(CounterGuard),
     /// Bytes as they come, where somebody wants them.
     Raw(Vec<u8>),
@@ -208,13 +208,13 @@ impl Feed {
                     }
                     (self.good_at, self.fresh, self.partial) = (now.since_start, false, false);
                     self.heard = Heard::default();
-                    self.out.send(Fed::Telegram { telegram, received }).await?;
                     let counters = self.decoder.counters();
                     if counters != self.counters.as_ref() {
                         self.counters = counters.cloned();
                         let counters = self.counters.clone().unwrap_or_default();
                         self.out.send(Fed::Counters(counters)).await?;
                     }
+                    self.out.send(Fed::Telegram { telegram, received }).await?;
                 }
                 Err(refused) => self.refused(refused).await?,
             }

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::daemon::store::{Sqlite, Store, StoreError};
 use crate::engine::{Snapshot, Write};
-use crate::metering::{Channel, Framing};
+use crate::metering::{
+    Channel, Framing, HanSimulator, Keys, ListModels, ObisCode, Object, ObjectValue, Ratio, Sealing,
+    SystemTitle, Telegram,
+};
 use crate::openadr::message::Decimal;
 use crate::openadr::signature::Seen;
 
@@ -33,6 +36,7 @@ fn settings(folder: &Path) -> MeterSettings {
         counters: folder.join("counters"),
         keep: Keep::for_span(Span::DAY).with_step(Span::from_seconds(10)),
         wanted: asked(),
+        transformers: None,
     }
 }
 
@@ -124,6 +128,81 @@ async fn a_power_cut_loses_nothing_that_was_answered() {
         }
     }
     assert_eq!(answered.len(), 19);
+}
+
+/// Of a meter that encrypts, after so many frames.
+fn frames(count: u32) -> Vec<Vec<u8>> {
+    let mut meter = HanSimulator::encrypted(keys(), SystemTitle(*b"SAGSFFFF"), 0);
+    (0..count).map(|step| meter.frames(&read(step.into()))).collect()
+}
+
+fn keys() -> Keys {
+    Keys::parse(&"11".repeat(16), Some(&"22".repeat(16))).unwrap()
+}
+
+/// A run of the program on a line that has these frames: how many it takes.
+async fn run_on(folder: &Path, frames: &[Vec<u8>], power_cut: bool) -> usize {
+    let (store, _) = StoreHandle::open(&folder.join("ven.db"), "ven-a").unwrap();
+    std::fs::write(folder.join("none"), frames.concat()).unwrap();
+    let sealing = Sealing { keys: Some(keys()), ..Sealing::default() };
+    let models = ListModels::parse("").unwrap();
+    let protocol = ProtocolSettings::Dlms { clock_base: Span::HOUR, sealing, models };
+    let settings = MeterSettings { protocol, ..settings(folder) };
+    let stored = store.series("main").await.unwrap();
+    let mut task = MeterTask::new(settings, Clock::start(), store, &stored, broadcast::channel(8).0);
+    let (sender, mut fed) = mpsc::channel(FED);
+    tokio::spawn(feed(task.feed_settings(), task.settings.protocol.decoder(), task.clock, false, sender));
+    let mut taken = 0;
+    while let Some(fed) = fed.recv().await {
+        taken += usize::from(matches!(fed, Fed::Telegram { .. }));
+        task.fed(fed).await;
+    }
+    if power_cut {
+        std::mem::forget(task);
+    } else {
+        task.counters.finish().await;
+    }
+    taken
+}
+
+#[tokio::test]
+async fn no_frame_is_taken_again_after_a_restart_or_a_power_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = frames(130);
+    assert_eq!(run_on(folder.path(), &all[..10], false).await, 10);
+    assert_eq!(run_on(folder.path(), &all[..10], false).await, 0, "all of them are old");
+    assert_eq!(run_on(folder.path(), &all[..11], true).await, 1, "after a good end the next frame is taken");
+    for cut in [40, 42, 43, 90] {
+        run_on(folder.path(), &all[..cut], true).await;
+        assert_eq!(run_on(folder.path(), &all[..cut], true).await, 0, "none of {cut} a second time");
+    }
+    assert!(run_on(folder.path(), &all[90..], true).await > 0, "half a minute later it goes on");
+}
+
+#[tokio::test]
+async fn what_a_meter_behind_transformers_says_is_of_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = StoreHandle::open(&folder.path().join("ven.db"), "ven-a").unwrap();
+    let transformers =
+        Some(Transformers { current: Ratio::parse("200/5").unwrap(), voltage: Ratio::parse("1").unwrap() });
+    let settings = MeterSettings { transformers, ..settings(folder.path()) };
+    let stored = store.series("main").await.unwrap();
+    let (notices, mut told) = broadcast::channel(8);
+    let mut task = MeterTask::new(settings, Clock::start(), store, &stored, notices);
+    let import = Object {
+        code: ObisCode::electricity(1, 8, 0),
+        value: ObjectValue::Number(Decimal::from(1_500), None),
+        at: None,
+        quality: DataQuality::Good,
+    };
+    let telegram = Telegram { meter: None, clock: None, objects: vec![import], quality: DataQuality::Good };
+    task.fed(Fed::Telegram { telegram, received: at(0) }).await;
+    let summary = loop {
+        if let Notice::MeterReading { summary, .. } = told.recv().await.unwrap() {
+            break summary;
+        }
+    };
+    assert_eq!(summary, "import 60 kWh");
 }
 
 /// A store that is full for a while.

@@ -153,9 +153,14 @@ impl MeterTask {
     }
 
     /// Runs until it is told to finish, or nobody can tell it any more.
-    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        let (sender, mut fed) = mpsc::channel(FED);
+    pub(crate) async fn run(self, orders: mpsc::Receiver<Order>) {
+        let (sender, fed) = mpsc::channel(FED);
         tokio::spawn(feed(self.feed_settings(), self.settings.protocol.decoder(), self.clock, false, sender));
+        self.run_on(fed, orders).await;
+    }
+
+    /// The same, with what comes from the meter.
+    pub(super) async fn run_on(mut self, mut fed: mpsc::Receiver<Fed>, mut orders: mpsc::Receiver<Order>) {
         loop {
             let wake = self.clock.instant(self.wake_at());
             let event = tokio::select! {

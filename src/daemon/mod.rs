@@ -34,6 +34,8 @@ mod scribe;
 mod source_exec;
 mod source_seat;
 mod store;
+#[cfg(test)]
+mod tests;
 pub(crate) mod transport;
 mod ven;
 mod ven_task;

@@ -208,7 +208,7 @@ async fn start_meters(
 }
 
 /// Where each data point comes from.
-fn point_sources(config: &Config) -> BTreeMap<(ReportSpecifierId, RId), PointSource> {
+pub(super) fn point_sources(config: &Config) -> BTreeMap<(ReportSpecifierId, RId), PointSource> {
     let points =
         config.reports.iter().flat_map(|report| report.points.iter().map(move |point| (report, point)));
     points

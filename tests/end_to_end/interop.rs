@@ -41,6 +41,9 @@ default = "optOut"
 rule = [ { when = "signal == 'SIMPLE' and level <= 2", opt = "optIn" } ]
 "#;
 
+/// The steps in which `peers/openleadr_vtn.py` wants every report.
+const TWO_SECONDS: Span = Span::from_seconds(2);
+
 const POINTS: [&str; 3] = ["main.import_energy", "main.export_energy", "main.net_power"];
 
 #[test]
@@ -107,6 +110,23 @@ fn the_thermostat_with_rsa_keys_works_with_openleadr() {
     world.end();
 }
 
+/// Beside the report in steps of two seconds, which goes on.
+#[test]
+fn a_report_in_steps_of_ten_seconds_comes_to_openleadr() {
+    let Some(python) = python() else { return };
+    let house = House::new(KeyKind::P256);
+    let mut world = World::polling(&house, python, "external", RULES, Process::ven);
+    world.registers();
+    let request = world.reports_are_asked_for();
+    world.vtn.order(&json!({
+        "do": "request_report", "request_id": "tens", "specifier": "TELEMETRY_USAGE", "points": POINTS,
+        "granularity": 10, "back": 10,
+    }));
+    world.values_are_the_meters("tens", Span::from_seconds(10), 2);
+    world.values_are_the_meters(&request, TWO_SECONDS, 10);
+    world.end();
+}
+
 /// What TLS alone protects: as many utilities' first programmes are.
 #[test]
 fn unsigned_the_ven_works_with_openleadr_by_every_backend_of_tls() {
@@ -123,7 +143,7 @@ fn unsigned_the_ven_works_with_openleadr_by_every_backend_of_tls() {
         let mut world = World { house: &house, python: python.clone(), meter, vtn, ven };
         world.registers();
         let request = world.reports_are_asked_for();
-        world.values_are_the_meters(&request, 2);
+        world.values_are_the_meters(&request, TWO_SECONDS, 2);
         world.event_declined();
         world.end();
     }
@@ -151,8 +171,19 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(house: &'a House, python: PathBuf, handler: &str, start: impl FnOnce(&Path) -> Process) -> Self {
+        Self::polling(house, python, "internal", handler, start)
+    }
+
+    /// `polling`: who answers the polls.
+    fn polling(
+        house: &'a House,
+        python: PathBuf,
+        polling: &str,
+        handler: &str,
+        start: impl FnOnce(&Path) -> Process,
+    ) -> Self {
         let meter = MockMeter::start(house.folder.path(), "meter", Duration::from_secs(1)).unwrap();
-        let vtn = OpenLeadr::start(house, &python, house.certificates.ven_fingerprint(), "internal", 0);
+        let vtn = OpenLeadr::start(house, &python, house.certificates.ven_fingerprint(), polling, 0);
         let more = METER.replace("METER", meter.path().to_str().unwrap()) + handler;
         let ven = start(&house.configure(&format!("https://localhost:{}", vtn.port), &more));
         Self { house, python, meter, vtn, ven }
@@ -161,7 +192,7 @@ impl<'a> World<'a> {
     fn play(&mut self) {
         self.registers();
         let request = self.reports_are_asked_for();
-        self.values_are_the_meters(&request, 4);
+        self.values_are_the_meters(&request, TWO_SECONDS, 4);
         self.event_from_start_to_end();
         self.event_declined();
         self.event_modified();
@@ -169,7 +200,7 @@ impl<'a> World<'a> {
         self.event_without_end();
         self.vtn_restarts();
         let request = self.reports_are_asked_for();
-        self.values_are_the_meters(&request, 4);
+        self.values_are_the_meters(&request, TWO_SECONDS, 4);
         self.report_once();
         self.report_cancelled(&request);
         self.vtn_wants_to_be_registered_at_again();
@@ -222,19 +253,15 @@ impl<'a> World<'a> {
     }
 
     /// Waits for so many values of each data point, and compares them with what the meter has said.
-    fn values_are_the_meters(&self, request: &str, count: usize) {
+    fn values_are_the_meters(&self, request: &str, step: Span, count: usize) {
         for point in POINTS {
             let values = self.vtn.wait_for_values(request, point, count);
             let written = self.meter.written();
             for pair in values.windows(2) {
-                assert_eq!(pair[1].0, pair[0].0 + Span::from_seconds(2), "{point} leaves something out");
+                assert_eq!(pair[1].0, pair[0].0 + step, "{point} leaves something out");
             }
             for (start, value) in values {
-                assert_eq!(
-                    value,
-                    expected(&written, point, start, Span::from_seconds(2)),
-                    "{point} at {start}"
-                );
+                assert_eq!(value, expected(&written, point, start, step), "{point} at {start}");
             }
         }
     }

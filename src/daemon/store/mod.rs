@@ -90,6 +90,18 @@ impl StoreHandle {
         Self { orders }
     }
 
+    /// Starts a task in place of the thread, so that virtual time stands still while it writes.
+    #[cfg(test)]
+    pub(crate) fn start_task(mut store: Box<dyn Store>) -> Self {
+        let (orders, mut waiting) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(order) = waiting.recv().await {
+                obey(store.as_mut(), order);
+            }
+        });
+        Self { orders }
+    }
+
     /// Commits these writes; when this returns, they are on the disk.
     pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         self.order(|done| Order::Commit(writes, done)).await

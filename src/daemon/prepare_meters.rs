@@ -70,7 +70,8 @@ pub(super) fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
 fn keep(config: &Config, meter: &str) -> Keep {
     let asked = |report: &&ReportSection| report.points.iter().any(|point| of_meter(point, meter).is_some());
     let reports: Vec<&ReportSection> = config.reports.iter().filter(asked).collect();
-    let kept = reports.iter().map(|report| report.kept).max().unwrap_or(Span::DAY);
+    // A history begins with a whole step.
+    let kept = reports.iter().map(|report| report.kept + report.min_period).max().unwrap_or(Span::DAY);
     let step = reports.iter().map(|report| report.min_period).min().unwrap_or(Span::MINUTE);
     Keep::for_span(kept).with_step(step)
 }

@@ -49,7 +49,13 @@ fn meters(start: Timestamp, p1_every: Span, sml_every: Span) -> Vec<Meter> {
     let silent = Timestamp::EPOCH..Timestamp::EPOCH;
     vec![
         Meter { name: "p1", house: p1(start), every: p1_every, after: Span::ZERO, silent: silent.clone() },
-        Meter { name: "sml", house: sml(start), every: sml_every, after: Span::from_seconds(2), silent },
+        Meter {
+            name: "sml",
+            house: sml(start),
+            every: sml_every,
+            after: sml_every - Span::from_seconds(2),
+            silent,
+        },
     ]
 }
 
@@ -266,7 +272,7 @@ async fn the_history_of_a_day_is_what_two_meters_have_counted() {
     let day = t("2030-01-14T00:00:00Z");
     let start = day - Span::from_seconds(30);
     let reports = sections(&[
-        ("name = \"HISTORY_USAGE\"\nkept = \"2d\"", &USAGE),
+        ("name = \"HISTORY_USAGE\"", &USAGE),
         ("name = \"HISTORY_USAGE\"\nkept = \"2d\"\nspecifier = \"minutes\"\nmin_period = \"1min\"", &USAGE),
     ]);
     let meters = meters(start, Span::from_seconds(10), Span::from_seconds(15));

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::daemon::clock::Clock;
 use crate::daemon::{Prepared, report_sources};
+use crate::metering::Protocol;
 
 pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
@@ -41,7 +42,9 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         writeln!(out, "certificate  {}, valid until {}", certificate.path.display(), certificate.until)?;
     }
     for meter in &config.meters {
-        writeln!(out, "meter        {} on {}, {}", meter.name, meter.source, meter.protocol.word())?;
+        let is_modbus = meter.protocol == Protocol::Modbus;
+        let unit = if is_modbus { format!(", unit {}", meter.unit) } else { String::new() };
+        writeln!(out, "meter        {} on {}, {}{unit}", meter.name, meter.source, meter.protocol.word())?;
     }
     for source in sources.keys() {
         writeln!(out, "source       {source}")?;

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::metering::{BUILT_IN, Framing, Protocol};
+use crate::metering::{BUILT_IN, Framing, Limits, Protocol};
 use crate::time::Span;
 
 use super::fault::nearest;
+use super::limits::limits;
 use super::read::{or, secret};
 use super::reader::{Found, Section};
 use super::secret::SecretSource;
@@ -52,6 +53,8 @@ pub(crate) struct MeterSection {
     pub(crate) model: Option<String>,
     /// Pulses of an S0 output for one kWh.
     pub(crate) pulses_per_kwh: u32,
+    /// Between which values it is believed.
+    pub(crate) limits: Limits,
 }
 
 /// Where a map of registers is to be found.
@@ -154,6 +157,7 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
     let models = section.text("models").map(|found| folder.join(found.value));
     let model = section.text("model").map(|found| found.value);
     let pulses_per_kwh = pulses(&section, protocol);
+    let limits = limits(&section);
     section.end();
     Some(MeterSection {
         name: name?,
@@ -177,6 +181,7 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
         models,
         model,
         pulses_per_kwh,
+        limits,
     })
 }
 

@@ -292,7 +292,7 @@ mod tests {
         assert!(faults.len() == 1 && faults[0].starts_with(expected), "{faults:?}");
         let both = "baud = 9600\nframing = \"8N1\"";
         assert_eq!(told(["eastron-sdm630", "abb-b-series"], both), (vec![], vec![]));
-        assert_eq!(told(["eastron-sdm630", "eastron-sdm120"], ""), (vec![], vec![]));
+        assert_eq!(told(["eastron-sdm630", "eastron-sdm630"], ""), (vec![], vec![]));
     }
 
     #[test]

@@ -198,7 +198,8 @@ fn one_that_is_only_slow_keeps_its_turn() {
     line.run_to(Span::from_seconds(3));
     let why: Vec<_> = line.told.iter().filter(|(_, at, _)| *at == 1).map(|(_, _, outcome)| outcome).collect();
     assert_eq!(why, [&Err(Why::Cut)]);
-    assert_eq!(line.good(0).len(), 1);
     // What it said is a sign of life: it is asked again at once.
     assert!(line.asked(2, 0)[1] < Span::from_millis(2_300), "{:?}", line.sent);
+    line.run_to(Span::from_seconds(9));
+    assert_eq!(line.good(0), [4]);
 }

@@ -84,10 +84,8 @@ impl Turns {
             if now < self.free_at {
                 return Act::ListenUntil(self.free_at);
             }
-            let until = match self.turn(now) {
-                Act::Rest(until) => until,
-                act => return act,
-            };
+            let act = self.turn(now);
+            let Act::Rest(until) = act else { return act };
             wake = Some(wake.map_or(until, |wake| wake.min(until)));
             self.holder = (self.holder + 1) % self.members.len();
         }

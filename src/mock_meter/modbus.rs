@@ -22,7 +22,7 @@ pub struct MockModbusLine {
 }
 
 impl MockModbusLine {
-    /// Starts meters of that map at these addresses; their port is `folder/name`. Each shows 1 MWh more than the one before it.
+    /// Starts meters of that map at these addresses; their port is `folder/name`. Each has counted 1000 kWh more than the one before it.
     ///
     /// # Errors
     ///

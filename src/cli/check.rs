@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::daemon::clock::Clock;
 use crate::daemon::{Brought, Prepared, report_sources};
+use crate::metering::Protocol;
 
 pub(super) fn check(path: &Path, brought: Brought) -> anyhow::Result<()> {
     let config = Config::load(path)?;
@@ -40,7 +41,9 @@ pub(super) fn check(path: &Path, brought: Brought) -> anyhow::Result<()> {
         writeln!(out, "certificate  {}, valid until {}", certificate.path.display(), certificate.until)?;
     }
     for meter in &config.meters {
-        writeln!(out, "meter        {} on {}, {}", meter.name, meter.source, meter.protocol.word())?;
+        let is_modbus = meter.protocol == Protocol::Modbus;
+        let unit = if is_modbus { format!(", unit {}", meter.unit) } else { String::new() };
+        writeln!(out, "meter        {} on {}, {}{unit}", meter.name, meter.source, meter.protocol.word())?;
     }
     for source in sources.keys() {
         writeln!(out, "source       {source}")?;

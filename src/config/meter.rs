@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::metering::{BUILT_IN, Framing, Protocol, Ratio, Transformers};
+use crate::metering::{BUILT_IN, Framing, Limits, Protocol, Ratio, Transformers};
 use crate::time::Span;
 
 use super::fault::nearest;
+use super::limits::limits;
 use super::read::{or, secret};
 use super::reader::{Found, Section};
 use super::secret::SecretSource;
@@ -54,6 +55,8 @@ pub(crate) struct MeterSection {
     pub(crate) pulses_per_kwh: u32,
     /// By what its values are multiplied, for it is connected through transformers; `None`: nobody has said so.
     pub(crate) transformers: Option<Transformers>,
+    /// Between which values it is believed.
+    pub(crate) limits: Limits,
 }
 
 /// Where a map of registers is to be found.
@@ -157,6 +160,7 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
     let model = section.text("model").map(|found| found.value);
     let pulses_per_kwh = pulses(&section, protocol);
     let transformers = transformers(&section);
+    let limits = limits(&section);
     section.end();
     Some(MeterSection {
         name: name?,
@@ -181,6 +185,7 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
         model,
         pulses_per_kwh,
         transformers,
+        limits,
     })
 }
 

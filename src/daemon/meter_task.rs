@@ -11,8 +11,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{
-    BehindTransformers, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity,
-    Reading, Refused, Series, Stored, Transformers, Value,
+    BehindTransformers, Channel, Keep, Limits, LineSettings, MeterClock, PIN_MISSING, Protocol,
+    ProtocolSettings, Quantity, Reading, Refused, Series, Stored, Transformers, Value,
 };
 use crate::notice::Notice;
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
@@ -21,7 +21,7 @@ use crate::time::{Span, Timestamp};
 use super::clock::Clock;
 use super::counters::KeptCounters;
 use super::meter_health::{Health, Told};
-use super::meter_source::{Fed, FeedSettings, feed};
+use super::meter_source::{Fed, FeedSettings, Place};
 use super::refused::RefusedRing;
 use super::store::StoreHandle;
 use super::ven_task::tell;
@@ -32,9 +32,6 @@ const FLUSH_EVERY: Span = Span::from_seconds(300);
 const RETRY_AFTER: Span = Span::from_seconds(5);
 /// The loop looks after itself this often.
 const LOOK: Span = Span::from_seconds(30);
-/// What comes from a meter and waits for us.
-const FED: usize = 64;
-
 /// Something a meter task is asked.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -73,6 +70,8 @@ pub(crate) struct MeterSettings {
     pub(crate) wanted: Vec<Quantity>,
     /// The transformers before it; `None`: nobody has said whether there are any.
     pub(crate) transformers: Option<Transformers>,
+    /// Between which values it is believed.
+    pub(crate) limits: Limits,
 }
 
 /// One meter.
@@ -100,6 +99,8 @@ pub(crate) struct MeterTask {
     transformers: BehindTransformers,
     /// The meter has said that its PIN is missing.
     pin_missing: bool,
+    /// What it said of these was left out, which was told.
+    left_out: BTreeSet<Channel>,
 }
 
 impl MeterTask {
@@ -149,18 +150,23 @@ impl MeterTask {
             of_meter,
             counters,
             pin_missing: false,
+            left_out: BTreeSet::new(),
         }
     }
 
-    /// Runs until it is told to finish, or nobody can tell it any more.
-    pub(crate) async fn run(self, orders: mpsc::Receiver<Order>) {
-        let (sender, fed) = mpsc::channel(FED);
-        tokio::spawn(feed(self.feed_settings(), self.settings.protocol.decoder(), self.clock, false, sender));
-        self.run_on(fed, orders).await;
+    /// The line that it is on.
+    pub(crate) fn line(&self) -> FeedSettings {
+        FeedSettings { source: self.settings.source.clone(), line: self.settings.line }
     }
 
-    /// The same, with what comes from the meter.
-    pub(super) async fn run_on(mut self, mut fed: mpsc::Receiver<Fed>, mut orders: mpsc::Receiver<Order>) {
+    /// Its place on that line; `out`: where it waits for what it says.
+    pub(crate) fn place(&self, out: mpsc::Sender<Fed>) -> Place {
+        let protocol = &self.settings.protocol;
+        Place { decoder: protocol.decoder(), patience: protocol.patience(), out }
+    }
+
+    /// Runs until it is told to finish, or nobody can tell it any more.
+    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut fed: mpsc::Receiver<Fed>) {
         loop {
             let wake = self.clock.instant(self.wake_at());
             let event = tokio::select! {
@@ -200,14 +206,6 @@ impl MeterTask {
         patience.chain(self.retry_at).chain([regular]).min().unwrap_or(regular)
     }
 
-    fn feed_settings(&self) -> FeedSettings {
-        FeedSettings {
-            source: self.settings.source.clone(),
-            line: self.settings.line,
-            patience: self.settings.protocol.patience(),
-        }
-    }
-
     async fn fed(&mut self, fed: Fed) {
         let meter = self.settings.name.clone();
         match fed {
@@ -219,7 +217,8 @@ impl MeterTask {
                 if self.health.good() {
                     tell(&self.notices, Notice::MeterOnline { meter });
                 }
-                let mut reading = Reading::of(&telegram, received);
+                let mut reading = Reading::within(&telegram, received, &self.settings.limits);
+                self.look_for_bad(&reading);
                 if let Some(what) = self.transformers.correct(&telegram, &mut reading) {
                     let meter = &self.settings.name;
                     tracing::warn!(meter, "{what}");
@@ -236,6 +235,20 @@ impl MeterTask {
                 self.counters.accept(counters, self.clock.now().since_start).await;
             }
             Fed::Raw(_) => {}
+        }
+    }
+
+    /// Says once of each value that it is left out.
+    fn look_for_bad(&mut self, reading: &Reading) {
+        for channel in &reading.bad {
+            if self.left_out.insert(*channel) {
+                let meter = &self.settings.name;
+                tracing::warn!(
+                    meter,
+                    "its {channel} is left out, now and whenever it is so again: the meter calls it bad, or it is beyond the limits in \
+                     [[meter]], such as max_power"
+                );
+            }
         }
     }
 

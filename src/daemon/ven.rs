@@ -24,6 +24,7 @@ use super::courier::Courier;
 use super::entropy;
 use super::handler_seat::{DynHandler, HandlerSeat};
 use super::journal::{FOLDER, Journal};
+use super::meter_source::{FeedSettings, Place, feed};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::prepare::Prepared;
@@ -43,6 +44,8 @@ const BACKLOG: usize = 1024;
 const PUSHES: usize = 16;
 /// Orders that may wait for a meter.
 const ORDERS: usize = 64;
+/// What comes from a meter and may wait for its task.
+const FED: usize = 64;
 
 /// A virtual end node: the client end of demand response.
 #[derive(Debug)]
@@ -189,7 +192,7 @@ impl VenBuilder {
     }
 }
 
-/// Begins to read the meters; where to ask each for data.
+/// Begins to read the meters, those on one line together; where to ask each for data.
 async fn start_meters(
     meters: Vec<MeterSettings>,
     clock: Clock,
@@ -197,12 +200,22 @@ async fn start_meters(
     notices: &broadcast::Sender<Notice>,
 ) -> Result<BTreeMap<String, mpsc::Sender<Order>>, StartError> {
     let mut orders = BTreeMap::new();
+    let mut lines: Vec<(FeedSettings, Vec<Place>)> = Vec::new();
     for settings in meters {
         let stored = store.series(&settings.name).await?;
         let (order, waiting) = mpsc::channel(ORDERS);
         orders.insert(settings.name.clone(), order);
         let meter = MeterTask::new(settings, clock, store.clone(), &stored, notices.clone());
-        tokio::spawn(meter.run(waiting));
+        let (out, fed) = mpsc::channel(FED);
+        let (line, place) = (meter.line(), meter.place(out));
+        match lines.iter_mut().find(|(known, _)| known.source == line.source) {
+            Some((_, places)) => places.push(place),
+            None => lines.push((line, vec![place])),
+        }
+        tokio::spawn(meter.run(waiting, fed));
+    }
+    for (line, places) in lines {
+        tokio::spawn(feed(line, places, clock, false));
     }
     Ok(orders)
 }

@@ -40,6 +40,8 @@ pub(crate) enum Act {
     Listen,
     /// Wait for bytes, and ask again at this time of the monotonic clock.
     ListenUntil(Span),
+    /// Nothing is expected: others may have the line. Ask again at this time of the monotonic clock, or later.
+    Rest(Span),
     /// Change the settings of the line, once everything that was sent is out.
     Set(LineSettings),
     /// Send these bytes.

@@ -34,12 +34,13 @@ mod telegram;
 mod tier;
 mod track;
 mod transformers;
+mod turns;
 mod unit;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use channel::Channel;
+pub(crate) use channel::{Channel, Limits};
 pub(crate) use ciphered::{CounterGuard, Keys, SystemTitle};
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, Refused, Why};
 pub(crate) use dlms::{BUILT_IN as LIST_MODELS, HanSimulator, ListModels};
@@ -62,3 +63,7 @@ pub(crate) use sml::{PIN_MISSING, SmlReading, sml_file};
 pub(crate) use telegram::{Object, ObjectValue, Telegram};
 pub(crate) use tier::Keep;
 pub(crate) use transformers::{BehindTransformers, Ratio, Transformers};
+pub(crate) use turns::Turns;
+#[cfg(test)]
+pub(crate) use unit::MeterUnit;
+pub(crate) use unit::{Measure, amount};

@@ -241,6 +241,12 @@ impl LineSettings {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         Span::from_micros(bytes.saturating_mul(bits * 1_000_000) / i64::from(self.baud.max(1)))
     }
+
+    /// What parts two frames of Modbus: 3.5 characters, and no less than 1.75 ms (MODBUS over Serial Line 1.02, 2.5.1.1).
+    pub(crate) fn silence(self) -> Span {
+        const LEAST: Span = Span::from_micros(1_750);
+        Span::from_micros(self.time_of(7).micros() / 2).max(LEAST)
+    }
 }
 
 impl fmt::Display for LineSettings {

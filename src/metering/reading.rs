@@ -45,6 +45,7 @@ impl Reading {
     }
 
     /// What counts for the reports, within the usual limits; `received` is our own clock.
+    #[cfg(test)]
     pub(crate) fn of(telegram: &Telegram, received: Timestamp) -> Self {
         Self::within(telegram, received, &Limits::default())
     }

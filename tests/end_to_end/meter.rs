@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use openadr_ven::message::DataQuality;
-use openadr_ven::mock_meter::{MockMeter, Written};
+use openadr_ven::mock_meter::{MockMeter, MockModbusLine, Written};
 use openadr_ven::mock_vtn::{KeyKind, MockVtn};
 use openadr_ven::time::{Span, Timestamp};
 
@@ -156,4 +156,34 @@ async fn noise_around_telegrams_loses_none_of_them() {
     process.terminate();
     let missing = scene.judge();
     assert!(missing.iter().all(|cell| cell.start < noisy), "telegrams were lost: {missing:?}");
+}
+
+#[test]
+fn meters_that_share_a_line_live_and_die_each_on_its_own() {
+    let house = House::new(KeyKind::P256);
+    let line = MockModbusLine::start(house.folder.path(), "line", "eastron-sdm630", &[1, 7]).unwrap();
+    let section = |name: &str, unit: u8| {
+        format!(
+            "[[meter]]\nname = \"{name}\"\nsource = \"serial:{}\"\nprotocol = \"modbus\"\nmap = \"eastron-sdm630\"\n\
+             unit = {unit}\nevery = \"1s\"\n",
+            line.path().display()
+        )
+    };
+    let sections = section("house", 1) + &section("heat", 7);
+    let process =
+        Process::ven_logging(&house.configure("https://127.0.0.1:9", &sections), "warn,openadr_ven=debug");
+    process.wait_for("meter house: import 3579", 0);
+    process.wait_for("meter heat: import 4579", 0);
+    line.kill(7);
+    let mut at = process.wait_for("meter heat sent no good telegram: no answer", 0);
+    for _ in 0..2 {
+        at = process.wait_for("meter house: import 3579", at);
+    }
+    line.revive(7);
+    process.wait_for("meter heat: import 4579", at);
+    let log = process.log();
+    let is_of_another =
+        |line: &&String| line.contains("house: import 4579") || line.contains("heat: import 3579");
+    assert_eq!(log.iter().find(is_of_another), None);
+    process.terminate();
 }

@@ -76,7 +76,7 @@ pub(super) fn play(
             }
             Act::Discard => continue,
             Act::Listen => LONGEST,
-            Act::ListenUntil(until) => until,
+            Act::ListenUntil(until) | Act::Rest(until) => until,
         };
         match line.listen(until) {
             Some(bytes) => decoder.push(&bytes),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::daemon::meter_source::feed;
 use crate::daemon::store::{Sqlite, Store, StoreError};
 use crate::engine::{Snapshot, Write};
 use crate::metering::{
-    Channel, Framing, HanSimulator, Keys, ListModels, ObisCode, Object, ObjectValue, Ratio, Sealing,
-    SystemTitle, Telegram,
+    Channel, Framing, HanSimulator, Keys, ListModels, MeterUnit, ObisCode, Object, ObjectValue, Ratio,
+    Sealing, SystemTitle, Telegram,
 };
 use crate::openadr::message::Decimal;
 use crate::openadr::signature::Seen;
@@ -37,6 +38,7 @@ fn settings(folder: &Path) -> MeterSettings {
         keep: Keep::for_span(Span::DAY).with_step(Span::from_seconds(10)),
         wanted: asked(),
         transformers: None,
+        limits: Limits { power: Decimal::from(20_000), ..Limits::default() },
     }
 }
 
@@ -150,8 +152,8 @@ async fn run_on(folder: &Path, frames: &[Vec<u8>], power_cut: bool) -> usize {
     let settings = MeterSettings { protocol, ..settings(folder) };
     let stored = store.series("main").await.unwrap();
     let mut task = MeterTask::new(settings, Clock::start(), store, &stored, broadcast::channel(8).0);
-    let (sender, mut fed) = mpsc::channel(FED);
-    tokio::spawn(feed(task.feed_settings(), task.settings.protocol.decoder(), task.clock, false, sender));
+    let (sender, mut fed) = mpsc::channel(64);
+    tokio::spawn(feed(task.line(), vec![task.place(sender)], task.clock, false));
     let mut taken = 0;
     while let Some(fed) = fed.recv().await {
         taken += usize::from(matches!(fed, Fed::Telegram { .. }));
@@ -257,4 +259,34 @@ async fn a_full_store_is_answered_over_and_filled_up_with_the_first_answer_after
     let before = ask(&mut task, 10, 980).await;
     drop(task);
     assert_eq!(ask(&mut started(folder.path()).await, 10, 980).await, before);
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_limits_of_the_meter_is_left_out_and_the_rest_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut task = started(folder.path()).await;
+    let mut notices = task.notices.subscribe();
+    for watts in [19_999, 20_001, -20_000] {
+        let object = |quantity, kind, value: i64, unit| Object {
+            code: ObisCode::electricity(quantity, kind, 0),
+            value: ObjectValue::Number(value.into(), MeterUnit::parse(unit)),
+            at: None,
+            quality: DataQuality::Good,
+        };
+        let objects = vec![object(1, 8, 5_000_000, "Wh"), object(16, 7, watts, "W")];
+        let telegram = Telegram { meter: None, clock: None, objects, quality: DataQuality::Good };
+        let received = task.clock.now().wall;
+        task.fed(Fed::Telegram { telegram, received }).await;
+    }
+    let mut read = Vec::new();
+    while let Ok(notice) = notices.try_recv() {
+        if let Notice::MeterReading { summary, .. } = notice {
+            read.push(summary);
+        }
+    }
+    assert_eq!(
+        read,
+        ["import 5000 kWh, 19999 W from the grid", "import 5000 kWh", "import 5000 kWh, 20000 W to the grid"]
+    );
+    assert!(task.left_out.contains(&Channel::Power), "it is told of");
 }

@@ -169,7 +169,7 @@ impl World {
         self.lines[settings.name.as_str()].lock().unwrap().ven = Some((decoder, fed));
         let (orders, waiting) = mpsc::channel(64);
         let task = MeterTask::new(settings, self.clock, store.clone(), &stored, notices.clone());
-        tokio::spawn(task.run_on(feeding, waiting));
+        tokio::spawn(task.run(waiting, feeding));
         orders
     }
 

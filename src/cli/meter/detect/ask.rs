@@ -142,7 +142,7 @@ async fn round(line: &mut impl Line, unit: u8, map: RegisterMap) -> io::Result<u
             }
             Act::Set(_) => continue,
             Act::Listen => until,
-            Act::ListenUntil(at) => at,
+            Act::ListenUntil(at) | Act::Rest(at) => at,
         };
         if let Some(fits) = told(decoder.as_mut()) {
             return Ok(fits);

@@ -1,32 +1,49 @@
 //! Reads the clocks; nothing else does.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
 
 use crate::time::{Now, Span, Timestamp};
 
 /// Both clocks, the second counted from when this was made.
+///
+/// The second is tokio's, which whoever embeds a VEN may pause; he brings a wall clock of his own then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     started: Instant,
+    wall: WallClock,
+}
+
+/// Says what time it is.
+pub(crate) type WallClock = fn() -> Timestamp;
+
+/// The wall clock of the system; one before 1970 is a clock that was never set.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
+pub(crate) fn system() -> Timestamp {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).map(Span::from_std).unwrap_or_default();
+    Timestamp::EPOCH + wall
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
 impl Clock {
     /// Starts counting.
     pub(crate) fn start() -> Self {
-        Self { started: Instant::now() }
+        Self::by(system)
+    }
+
+    /// Starts counting, beside that wall clock.
+    pub(crate) fn by(wall: WallClock) -> Self {
+        Self { started: Instant::now(), wall }
     }
 
     /// What both clocks say now.
     pub(crate) fn now(self) -> Now {
-        let since_start = Span::from_std(self.started.elapsed());
-        // A clock before 1970 is a clock that was never set.
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map(Span::from_std).unwrap_or_default();
-        Now { wall: Timestamp::EPOCH + wall, since_start }
+        Now { wall: (self.wall)(), since_start: Span::from_std(self.started.elapsed()) }
     }
 
     /// That moment as the runtime's timers want it.
-    pub(crate) fn instant(self, since_start: Span) -> tokio::time::Instant {
-        tokio::time::Instant::from_std(self.started + since_start.to_std())
+    pub(crate) fn instant(self, since_start: Span) -> Instant {
+        self.started + since_start.to_std()
     }
 }

@@ -16,9 +16,10 @@ use crate::openadr::message::{
 use crate::openadr::xml::Limits;
 use crate::report_source::ReportSource;
 use crate::rules::RulesHandler;
+use crate::time::Timestamp;
 
 use super::certificates::{Keeper, LOOK};
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::control::Desk;
 use super::courier::Courier;
 use super::entropy;
@@ -52,7 +53,7 @@ impl Ven {
     /// Begins with a configuration.
     #[must_use]
     pub fn builder(config: Config) -> VenBuilder {
-        VenBuilder { config, handler: None, sources: BTreeMap::new() }
+        VenBuilder { config, handler: None, sources: BTreeMap::new(), wall_clock: clock::system }
     }
 }
 
@@ -62,6 +63,7 @@ pub struct VenBuilder {
     handler: Option<Arc<dyn DynHandler>>,
     /// Sources of reports that the program brings.
     sources: BTreeMap<String, Arc<dyn DynSource>>,
+    wall_clock: fn() -> Timestamp,
 }
 
 /// Why a VEN cannot start.
@@ -100,6 +102,14 @@ impl VenBuilder {
         self
     }
 
+    /// Reads this wall clock instead of the system's. Together with tokio's clock, paused, it lets a month pass in minutes; what a
+    /// certificate is valid for when a connection is made is judged by the system's all the same.
+    #[must_use]
+    pub const fn wall_clock(mut self, wall_clock: fn() -> Timestamp) -> Self {
+        self.wall_clock = wall_clock;
+        self
+    }
+
     pub(crate) fn dyn_handler(mut self, handler: Option<Arc<dyn DynHandler>>) -> Self {
         self.handler = handler;
         self
@@ -120,7 +130,7 @@ impl VenBuilder {
         let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
         std::fs::create_dir_all(&state).map_err(unusable)?;
         let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name)?;
-        let clock = Clock::start();
+        let clock = Clock::by(self.wall_clock);
         let (inputs, waiting) = mpsc::unbounded_channel();
         let (notices, _) = broadcast::channel(BACKLOG);
         let (messages, outbox) = mpsc::unbounded_channel();

@@ -1,0 +1,169 @@
+//! Says what the process and its store use, by what the system and the database count.
+
+use std::fmt;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Resident memory may vary by so much, in kB.
+const VARIES: u64 = 1_024;
+/// Of one core, in percent.
+const MOST_OF_A_CORE: f64 = 0.5;
+
+/// What was used up to now.
+#[derive(Clone, Debug)]
+pub(crate) struct Usage {
+    /// Of the processor, without the threads that do not count.
+    processor: Duration,
+    /// Resident, in kB; and of that what is no file.
+    resident: u64,
+    anonymous: u64,
+    /// Transactions of the store, modulo 2^32.
+    commits: u32,
+    /// Bytes of the store, and of the whole folder.
+    store: u64,
+    folder: u64,
+}
+
+/// What the process has used of the processor.
+fn of_process() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(
+        time.tv_sec.try_into().expect("a time that runs"),
+        time.tv_nsec.try_into().expect("less than a second"),
+    )
+}
+
+impl Usage {
+    /// `others`: the names of threads that do not count.
+    pub(crate) fn now(state: &Path, others: &[&str]) -> Self {
+        let others: Duration = others.iter().map(|name| of_thread(name)).sum();
+        Self {
+            processor: of_process() - others,
+            resident: of_memory("VmRSS:"),
+            anonymous: of_memory("RssAnon:"),
+            commits: commits(&state.join("ven.db-shm")),
+            store: ["ven.db", "ven.db-wal"].iter().map(|name| size(&state.join(name))).sum(),
+            folder: size(state),
+        }
+    }
+}
+
+/// What the threads of that name have used of the processor.
+fn of_thread(name: &str) -> Duration {
+    let used = threads().filter(|(_, called)| called == name).map(|(task, _)| {
+        let said = std::fs::read_to_string(task.join("schedstat")).expect("a system that counts");
+        Duration::from_nanos(
+            said.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"),
+        )
+    });
+    used.sum()
+}
+
+/// Whether all threads sleep, but for those of these names.
+pub(crate) fn sleep(others: &[&str]) -> bool {
+    threads().filter(|(_, called)| !others.contains(&called.as_str())).all(|(task, _)| {
+        // One that has ended meanwhile does nothing.
+        let about = std::fs::read_to_string(task.join("stat")).unwrap_or_default();
+        about.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('S'))
+    })
+}
+
+/// Folder and name of each thread.
+fn threads() -> impl Iterator<Item = (PathBuf, String)> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").flatten().map(|task| task.path());
+    tasks.filter_map(|task| {
+        let name = std::fs::read_to_string(task.join("comm")).ok()?;
+        Some((task, name.trim().to_owned()))
+    })
+}
+
+fn of_memory(what: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).expect("what Linux says");
+    line.trim().trim_end_matches(" kB").parse().expect("kB")
+}
+
+/// SQLite counts the transactions in the header of its index of the WAL, 8 bytes behind its beginning.
+fn commits(index: &Path) -> u32 {
+    let mut counter = [0; 4];
+    std::fs::File::open(index)
+        .and_then(|file| file.read_exact_at(&mut counter, 8))
+        .expect("an index of the WAL");
+    u32::from_ne_bytes(counter)
+}
+
+fn size(path: &Path) -> u64 {
+    if path.is_dir() {
+        return std::fs::read_dir(path).expect("a folder").flatten().map(|entry| size(&entry.path())).sum();
+    }
+    std::fs::metadata(path).map_or(0, |about| about.len())
+}
+
+/// A day, and everything up to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Day {
+    pub(crate) number: i64,
+    pub(crate) telegrams: i64,
+    pub(crate) reports: u32,
+    /// Messages that the VTN got on this day.
+    pub(crate) polls: usize,
+    pub(crate) usage: Usage,
+}
+
+/// A day, and when it began to count.
+pub(crate) struct Since<'d> {
+    day: &'d Day,
+    begun: &'d Day,
+}
+
+impl Day {
+    pub(crate) const fn since<'d>(&'d self, begun: &'d Self) -> Since<'d> {
+        Since { day: self, begun }
+    }
+
+    /// Panics where the VEN costs more than it may; `full`: when everything was kept that is kept.
+    pub(crate) fn judge(&self, begun: &Self, full: &Self) {
+        let since = self.since(begun);
+        assert!(since.percent() < MOST_OF_A_CORE, "{since}");
+        let (now, then) = (self.usage.anonymous, full.usage.anonymous);
+        assert!(now <= then + VARIES, "{now} kB are resident after {then} kB");
+        // The last one is on its way.
+        assert_eq!(i64::from(self.reports), self.number * 96 - 1, "a report each quarter of an hour");
+    }
+}
+
+impl Since<'_> {
+    fn seconds(&self) -> f64 {
+        (self.day.usage.processor - self.begun.usage.processor).as_secs_f64()
+    }
+
+    /// Of one core, were this time real.
+    fn percent(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a month has fewer seconds")]
+        let passed = self.day.telegrams as f64;
+        self.seconds() * 100.0 / passed
+    }
+}
+
+impl fmt::Display for Since<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Day { number, telegrams, reports, polls, usage } = self.day;
+        let commits = i64::from(usage.commits.wrapping_sub(self.begun.usage.commits));
+        write!(
+            f,
+            "day {number:>2}: {telegrams} telegrams, {:.1} s of processor, {:.0} us a telegram, {:.3} % of one core; \
+             {} kB resident ({} kB no files); {} commits a day, {} kB of store, {} kB in all; {reports} reports, {polls} messages a day",
+            self.seconds(),
+            self.percent() * 10_000.0,
+            self.percent(),
+            usage.resident,
+            usage.anonymous,
+            commits / number,
+            usage.store / 1_024,
+            usage.folder / 1_024,
+        )
+    }
+}

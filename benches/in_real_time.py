@@ -80,7 +80,7 @@ def main():
             meter.terminate()
         told = (folder / "log").read_text()
         print(told, end="")
-        assert "report minutes delivered" in told or "delivered" in told, "no report was delivered"
+        assert seconds < 180 or "report minutes delivered" in told, "no report was delivered"
     print(f"{after - before:.2f} s of processor in {passed:.0f} s: {(after - before) * 100 / passed:.3f} % of one core; {resident} kB resident")
 
 

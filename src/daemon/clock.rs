@@ -47,3 +47,20 @@ impl Clock {
         self.started + since_start.to_std()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock, Span, Timestamp};
+
+    #[test]
+    fn a_clock_of_ones_own_says_what_day_it_is_and_time_passes_all_the_same() {
+        let clock = Clock::by(|| Timestamp::EPOCH + Span::DAY);
+        let before = clock.now();
+        assert_eq!(before.wall, Timestamp::EPOCH + Span::DAY);
+        let after = clock.now();
+        assert_eq!(after.wall, before.wall);
+        assert!(after.since_start >= before.since_start);
+        let later = clock.instant(after.since_start + Span::SECOND) - clock.instant(after.since_start);
+        assert_eq!(Span::from_std(later), Span::SECOND);
+    }
+}

@@ -1,8 +1,8 @@
 //! Lets a whole VEN live through a month with a telegram each second, and tells what that costs.
 //!
 //! Only time is not real: the wall clock and tokio's are moved on when everything that the moment brought is done. The telegrams come over
-//! TCP, since a pseudo-terminal hands them on later; the store is on the disk; and a mock VTN, on a thread of its own, is polled each ten or
-//! eleven seconds and gets a report each quarter of an hour over TLS with signed messages. What VTN and meter use of the processor is not
+//! TCP, since a pseudo-terminal hands them on later; the store is on the disk; and a mock VTN, on a thread of its own, is polled each ten
+//! to twelve seconds and gets a report each quarter of an hour over TLS with signed messages. What VTN and meter use of the processor is not
 //! counted; they are part of the resident size, and forget each day what they have seen.
 
 use std::io::Write as _;
@@ -15,10 +15,9 @@ use openadr_ven::mock_vtn::{KeyKind, MockVtn, MockVtnSettings, TestCertificates,
 use openadr_ven::notice::Notice;
 use openadr_ven::time::{Span, Timestamp};
 use openadr_ven::{Config, Ven};
-use tempfile::TempDir;
 use tokio::sync::{broadcast, oneshot};
 
-use usage::{Day, Usage};
+use usage::{Day, Store, Usage};
 
 #[path = "../../against_dsmr5/src/telegram.rs"]
 mod telegram;
@@ -32,6 +31,8 @@ const OTHERS: [&str; 3] = ["vtn", "meter", "watch"];
 const DAYS: i64 = 30;
 const DAY: i64 = 86_400;
 const POLL: Span = Span::from_seconds(10);
+/// The VEN adds up to a tenth.
+const POLLED_BY: Span = Span::from_seconds(11);
 const QUARTER: i64 = 900;
 /// So long after a quarter of an hour there may be talk of its report.
 const TALK: i64 = 15;
@@ -65,7 +66,7 @@ fn main() {
 
 /// What surrounds the VEN.
 struct Scene {
-    folder: TempDir,
+    store: Store,
     vtn: MockVtn,
     line: TcpStream,
     telegrams: Receiver<Vec<u8>>,
@@ -92,7 +93,15 @@ async fn live(start: Timestamp, days: i64) {
     line.set_nonblocking(false).expect("a line that waits");
     line.set_nodelay(true).expect("a line that does not wait for more");
     let telegrams = start_meter(start);
-    let mut scene = Scene { folder, vtn, line, telegrams, watch: start_watch(), notices, polled: start };
+    let mut scene = Scene {
+        store: Store::of_ven(folder.path().join("state")),
+        vtn,
+        line,
+        telegrams,
+        watch: start_watch(),
+        notices,
+        polled: start,
+    };
     scene.settle().await;
     let begun = scene.day(0, 0, 0);
     let (mut reports, mut full) = (0, None);
@@ -121,7 +130,6 @@ impl Scene {
     /// A second passes: the meter speaks, and it is waited until all that this brings is done. Returns how many reports were delivered.
     async fn pass(&mut self, second: Timestamp) -> u32 {
         move_on(second, SECOND - ON_ITS_WAY).await;
-        self.settle_if_due(second).await;
         move_on(second + Span::from_std(ON_ITS_WAY), ON_ITS_WAY).await;
         self.line.write_all(&self.telegrams.recv().expect("a telegram")).expect("a line");
         let mut reports = 0;
@@ -133,16 +141,12 @@ impl Scene {
                 _ => {}
             }
         }
-        self.settle_if_due(second).await;
-        reports
-    }
-
-    /// Waits for what VTN and VEN have to say to each other.
-    async fn settle_if_due(&mut self, second: Timestamp) {
-        if second.seconds().rem_euclid(QUARTER) < TALK || second - self.polled >= POLL {
+        let talk = second.seconds().rem_euclid(QUARTER) < TALK;
+        if talk || second - self.polled >= POLLED_BY {
             self.settle().await;
             self.polled = self.vtn.with(|core| core.received.last().map_or(second, |(at, _)| *at));
         }
+        reports
     }
 
     /// Waits until nothing is done any more.
@@ -154,13 +158,7 @@ impl Scene {
 
     fn day(&self, number: i64, telegrams: i64, reports: u32) -> Day {
         let polls = self.vtn.with(|core| core.received.len());
-        Day {
-            number,
-            telegrams,
-            reports,
-            polls,
-            usage: Usage::now(&self.folder.path().join("state"), &OTHERS),
-        }
+        Day { number, telegrams, reports, polls, usage: Usage::now(&self.store, &OTHERS) }
     }
 
     /// What the VTN says of the day; it begins anew.
@@ -178,6 +176,10 @@ impl Scene {
 async fn move_on(now: Timestamp, later: Duration) {
     NOW.store(now.micros(), Ordering::Relaxed);
     tokio::time::advance(later).await;
+    // What is due now hears of it before time goes on: from the timer to the engine to the meter's task.
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// On a thread of its own, so that what it costs can be told apart.

@@ -1,6 +1,7 @@
 //! Says what the process and its store use, by what the system and the database count.
 
 use std::fmt;
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,15 +39,15 @@ fn of_process() -> Duration {
 
 impl Usage {
     /// `others`: the names of threads that do not count.
-    pub(crate) fn now(state: &Path, others: &[&str]) -> Self {
+    pub(crate) fn now(store: &Store, others: &[&str]) -> Self {
         let others: Duration = others.iter().map(|name| of_thread(name)).sum();
         Self {
             processor: of_process() - others,
             resident: of_memory("VmRSS:"),
             anonymous: of_memory("RssAnon:"),
-            commits: commits(&state.join("ven.db-shm")),
-            store: ["ven.db", "ven.db-wal"].iter().map(|name| size(&state.join(name))).sum(),
-            folder: size(state),
+            commits: store.commits(),
+            store: ["ven.db", "ven.db-wal"].iter().map(|name| size(&store.folder.join(name))).sum(),
+            folder: size(&store.folder),
         }
     }
 }
@@ -86,13 +87,25 @@ fn of_memory(what: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("kB")
 }
 
-/// SQLite counts the transactions in the header of its index of the WAL, 8 bytes behind its beginning.
-fn commits(index: &Path) -> u32 {
-    let mut counter = [0; 4];
-    std::fs::File::open(index)
-        .and_then(|file| file.read_exact_at(&mut counter, 8))
-        .expect("an index of the WAL");
-    u32::from_ne_bytes(counter)
+/// Where the VEN stores what it must not forget.
+pub(crate) struct Store {
+    folder: PathBuf,
+    /// Stays open: the locks of a process on a file go when it closes it anywhere, also those of SQLite.
+    index: File,
+}
+
+impl Store {
+    pub(crate) fn of_ven(folder: PathBuf) -> Self {
+        let index = File::open(folder.join("ven.db-shm")).expect("an index of the WAL");
+        Self { folder, index }
+    }
+
+    /// SQLite counts the transactions in the header of its index of the WAL, 8 bytes behind its beginning.
+    fn commits(&self) -> u32 {
+        let mut counter = [0; 4];
+        self.index.read_exact_at(&mut counter, 8).expect("a header");
+        u32::from_ne_bytes(counter)
+    }
 }
 
 fn size(path: &Path) -> u64 {

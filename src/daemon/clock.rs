@@ -8,7 +8,7 @@ use crate::time::{Now, Span, Timestamp};
 
 /// Both clocks, the second counted from when this was made.
 ///
-/// The second is tokio's, which whoever embeds a VEN may pause; he brings a wall clock of his own then.
+/// The second is tokio's, which a program that embeds a VEN may pause and bring a wall clock of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     started: Instant,

@@ -12,6 +12,9 @@ use rustix::time::{ClockId, clock_gettime};
 const VARIES: u64 = 1_024;
 /// Of one core, in percent.
 const MOST_OF_A_CORE: f64 = 0.5;
+/// A day: each five minutes what the meter says; and of each quarter's report that it is owed, the nonce of its answer, and that it is
+/// delivered.
+const MOST_COMMITS: i64 = 288 + 96 * 3 + 10;
 
 /// What was used up to now.
 #[derive(Clone, Debug)]
@@ -141,6 +144,8 @@ impl Day {
     pub(crate) fn judge(&self, begun: &Self, full: &Self) {
         let since = self.since(begun);
         assert!(since.percent() < MOST_OF_A_CORE, "{since}");
+        let commits = since.commits();
+        assert!(commits <= MOST_COMMITS, "{commits} transactions a day");
         let (now, then) = (self.usage.anonymous, full.usage.anonymous);
         assert!(now <= then + VARIES, "{now} kB are resident after {then} kB");
         // The last one is on its way.
@@ -153,9 +158,13 @@ impl Since<'_> {
         (self.day.usage.processor - self.begun.usage.processor).as_secs_f64()
     }
 
+    /// A day.
+    fn commits(&self) -> i64 {
+        i64::from(self.day.usage.commits.wrapping_sub(self.begun.usage.commits)) / self.day.number
+    }
+
     /// Of one core, were this time real.
     fn percent(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "a month has fewer seconds")]
         let passed = self.day.telegrams as f64;
         self.seconds() * 100.0 / passed
     }
@@ -164,7 +173,6 @@ impl Since<'_> {
 impl fmt::Display for Since<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Day { number, telegrams, reports, polls, usage } = self.day;
-        let commits = i64::from(usage.commits.wrapping_sub(self.begun.usage.commits));
         write!(
             f,
             "day {number:>2}: {telegrams} telegrams, {:.1} s of processor, {:.0} us a telegram, {:.3} % of one core; \
@@ -174,7 +182,7 @@ impl fmt::Display for Since<'_> {
             self.percent(),
             usage.resident,
             usage.anonymous,
-            commits / number,
+            self.commits(),
             usage.store / 1_024,
             usage.folder / 1_024,
         )

@@ -3,7 +3,7 @@
 //! Only time is not real: the wall clock and tokio's are moved on when everything that the moment brought is done. The telegrams come over
 //! TCP, since a pseudo-terminal hands them on later; the store is on the disk; and a mock VTN, on a thread of its own, is polled each ten
 //! to twelve seconds and gets a report each quarter of an hour over TLS with signed messages. What VTN and meter use of the processor is not
-//! counted; they are part of the resident size, and forget each day what they have seen.
+//! counted; they are part of the resident size, and forget each day what they have seen, but for the requestID of each report.
 
 use std::io::Write as _;
 use std::net::TcpStream;

@@ -16,9 +16,10 @@ use crate::openadr::message::{
 use crate::openadr::xml::Limits;
 use crate::report_source::ReportSource;
 use crate::rules::RulesHandler;
+use crate::time::Timestamp;
 
 use super::certificates::{Keeper, LOOK};
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::control::Desk;
 use super::courier::Courier;
 use super::entropy;
@@ -55,7 +56,7 @@ impl Ven {
     /// Begins with a configuration.
     #[must_use]
     pub fn builder(config: Config) -> VenBuilder {
-        VenBuilder { config, brought: Brought::default() }
+        VenBuilder { config, brought: Brought::default(), wall_clock: clock::system }
     }
 }
 
@@ -63,6 +64,7 @@ impl Ven {
 pub struct VenBuilder {
     config: Config,
     brought: Brought,
+    wall_clock: fn() -> Timestamp,
 }
 
 /// What the program brings of its own.
@@ -110,6 +112,14 @@ impl VenBuilder {
         self
     }
 
+    /// Reads this wall clock instead of the system's. Together with tokio's clock, paused, it lets a month pass in minutes; what a
+    /// certificate is valid for when a connection is made is judged by the system's all the same.
+    #[must_use]
+    pub const fn wall_clock(mut self, wall_clock: fn() -> Timestamp) -> Self {
+        self.wall_clock = wall_clock;
+        self
+    }
+
     pub(crate) fn bring(self, brought: Brought) -> Self {
         Self { brought, ..self }
     }
@@ -129,7 +139,7 @@ impl VenBuilder {
         let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
         std::fs::create_dir_all(&state).map_err(unusable)?;
         let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name)?;
-        let clock = Clock::start();
+        let clock = Clock::by(self.wall_clock);
         let (inputs, waiting) = mpsc::unbounded_channel();
         let (notices, _) = broadcast::channel(BACKLOG);
         let (messages, outbox) = mpsc::unbounded_channel();

@@ -212,6 +212,13 @@ mod tests {
     }
 
     #[test]
+    fn a_time_far_ahead_does_not_make_bounces_of_all_that_comes_after_it() {
+        let mut decoder = decoder(PulseForm::Lines);
+        decoder.push(b"9000000000000000\n1767222003600\n1767222007200\n");
+        assert_eq!(energies(&mut decoder), ["1", "2", "3"]);
+    }
+
+    #[test]
     fn bytes_are_pulses_at_the_moment_when_they_come() {
         let mut decoder = decoder(PulseForm::Bytes);
         let second = Span::from_seconds;

@@ -1,12 +1,14 @@
 //! Reads the TOML file: every fault at once, each with its line and what to do about it.
 
 mod fault;
+mod limits;
 mod meter;
 mod opt_schedule;
 mod read;
 mod reader;
 mod report;
 mod secret;
+mod shared_line;
 
 #[cfg(test)]
 mod tests;

@@ -68,12 +68,13 @@ impl PulseCounter {
 
     /// The input has gone to the state of a pulse. Whether that is a new pulse, and no bounce of the last.
     pub(crate) fn pulse(&mut self, at: Span) -> bool {
-        let bounces = self.edge.is_some_and(|edge| at - edge < self.settings.debounce);
-        self.edge = Some(self.edge.map_or(at, |edge| edge.max(at)));
+        // A clock that was far ahead must not make bounces of all that comes.
+        let bounces = self.edge.is_some_and(|edge| (at - edge).abs() < self.settings.debounce);
+        self.edge = Some(at);
         if bounces {
             return false;
         }
-        self.gap = self.pulse.map(|pulse| at - pulse);
+        self.gap = self.pulse.map(|pulse| at - pulse).filter(|gap| *gap > Span::ZERO);
         self.pulse = Some(at);
         self.count = self.count.saturating_add(1);
         true

@@ -174,7 +174,7 @@ impl HookTask {
                 self.write().await;
                 self.parts.sink.close().await;
                 // Whoever wanted to know may be gone.
-                drop(done.send(()));
+                done.send(()).ok();
                 return;
             }
         }

@@ -11,6 +11,7 @@ use crate::rules::{Condition, Rule};
 use crate::time::Span;
 
 use super::fault::ConfigFault;
+use super::hook::hooks;
 use super::meter::meter;
 use super::opt_schedule::opt_schedules;
 use super::reader::{Found, Reader, Section};
@@ -57,6 +58,7 @@ pub(super) fn config(
     let report_sources = report_sources(&root, &folder);
     check_names(&root, &meters, &reports);
     let opt_schedules = opt_schedules(&root, ven.as_ref().map(|ven| ven.resources.as_slice()));
+    let hooks = hooks(&root, &folder);
     root.end();
     let (faults, lines) = reader.finish();
     match (ven, vtn, tls, signature) {
@@ -75,7 +77,7 @@ pub(super) fn config(
             reports,
             report_sources,
             opt_schedules,
-            hooks: Vec::new(),
+            hooks,
         }),
         _ => Err(faults),
     }

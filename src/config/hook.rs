@@ -1,7 +1,12 @@
 //! Reads `[[hook]]`: who is told of what, in which words, and how urgently.
 
 mod http;
+mod lines;
+mod mqtt;
+mod pace;
+mod pvoutput;
 mod secrets;
+mod words;
 
 use std::path::Path;
 
@@ -9,90 +14,172 @@ pub(crate) use secrets::with_secrets;
 
 use crate::fact::Topics;
 use crate::fact::topic::{CATALOGUE, Class};
-use crate::hook::settings::{
-    Batching, HookSettings, QueueLimits, RetrySettings, Serializer, Target, TimeZone, WhenFull, Words,
-};
+use crate::hook::settings::{HookSettings, QueueLimits, Target, Words};
 use crate::time::Span;
 
+use super::meter::MeterSection;
 use super::read::or;
 use super::reader::Section;
+use pace::{batch, queues, retry};
+use pvoutput::PvOutput;
+use words::words;
 
 /// Longer than this nobody waits for an answer.
 const LONGEST_TRY: Span = Span::from_seconds(600);
-/// A template is no larger.
-const TEMPLATE_SIZE: u64 = 256 << 10;
 
 /// What a hook is made of, by `type`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Http,
+    Mqtt,
+    File,
+    Tcp,
+    Serial,
+    Exec,
+    PvOutput,
 }
 
-const KINDS: &[(&str, Kind)] = &[("http", Kind::Http)];
+const KINDS: &[(&str, Kind)] = &[
+    ("http", Kind::Http),
+    ("mqtt", Kind::Mqtt),
+    ("file", Kind::File),
+    ("tcp", Kind::Tcp),
+    ("serial", Kind::Serial),
+    ("exec", Kind::Exec),
+    ("pvoutput", Kind::PvOutput),
+];
 
-/// The hooks of the file; paths are relative to that folder.
-pub(super) fn hooks(root: &Section<'_, '_>, folder: &Path) -> Vec<HookSettings> {
+/// What else of the configuration hooks speak of.
+pub(super) struct Around<'a> {
+    /// Paths are relative to it.
+    pub(super) folder: &'a Path,
+    /// The VEN's name; empty where it is not known.
+    pub(super) ven: &'a str,
+    pub(super) meters: &'a [MeterSection],
+}
+
+/// What holds of a type where nothing else is said.
+struct Usual {
+    topics: Option<&'static str>,
+    /// Of facts of meters.
+    durable: bool,
+    meter_queue: QueueLimits,
+    batch: usize,
+}
+
+impl Kind {
+    fn usual(self) -> Usual {
+        let usual = Usual { topics: None, durable: false, meter_queue: QueueLimits::METER, batch: 1 };
+        match self {
+            Self::Http | Self::Mqtt | Self::File | Self::Exec => usual,
+            // Who reads a line wants to know how things are now.
+            Self::Tcp | Self::Serial => {
+                let meter_queue =
+                    QueueLimits { max_items: 2, max_age: Span::from_seconds(10), ..QueueLimits::METER };
+                Usual { topics: Some("meter.telegram"), meter_queue, ..usual }
+            }
+            // Slots have their own times and are taken for two weeks, 30 in one request.
+            Self::PvOutput => {
+                let max_age = Span::DAY * 14;
+                let meter_queue = QueueLimits { max_items: 14 * 288, max_age, ..QueueLimits::METER };
+                Usual { topics: Some("meter.interval"), durable: true, meter_queue, batch: 30 }
+            }
+        }
+    }
+}
+
+/// The hooks of the file.
+pub(super) fn hooks(root: &Section<'_, '_>, around: &Around<'_>) -> Vec<HookSettings> {
     let mut hooks: Vec<HookSettings> = Vec::new();
     for section in root.sections("hook") {
-        let place = section.place();
-        let Some(hook) = hook(section, folder) else { continue };
+        let (path, line) = section.place();
+        let Some(hook) = hook(section, around) else { continue };
         if hooks.iter().any(|other| other.name == hook.name) {
-            root.reader.fault(
-                place.1,
-                &format!("{}.name", place.0),
-                format!("\"{}\" stands twice", hook.name),
-            );
+            root.reader.fault(line, &format!("{path}.name"), format!("\"{}\" stands twice", hook.name));
             continue;
         }
-        root.reader.stands(format!("hook.{}", hook.name), place.1);
+        root.reader.stands(format!("hook.{}", hook.name), line);
         hooks.push(hook);
     }
     hooks
 }
 
-fn hook(section: Section<'_, '_>, folder: &Path) -> Option<HookSettings> {
+pub(super) fn hook(section: Section<'_, '_>, around: &Around<'_>) -> Option<HookSettings> {
     let name = name(&section);
     let kind = section.choice("type", KINDS);
     if !section.has("type") {
         section.fault("type", "is missing; say how it is told, as type = \"http\"");
     }
+    // What else is said depends on the type, and would be blamed wrongly.
+    let kind = kind?.value;
+    let usual = kind.usual();
     let enabled = or(section.boolean("enabled"), true);
-    let topics = topics(&section);
+    let topics = topics(&section, &usual);
+    let on_change = or(section.boolean("on_change"), false);
+    let aim = aim(&section, kind, around, name.as_deref().unwrap_or_default(), &topics, on_change);
     let durable = section.choice("durable", &[("auto", false), ("always", true)]);
     let order = section.choice("order", &[("strict", true), ("relaxed", false)]);
     let timeout = timeout(&section);
-    let (queue, meter_queue) = queues(&section, tells_of_meters_alone(&topics));
-    let batch = batch(section.section("batch"));
+    let meters_alone = tells_of_meters_alone(&topics);
+    let (queue, meter_queue) = queues(&section, meters_alone, usual.meter_queue);
+    let batch = batch(section.section("batch"), usual.batch);
     let min_interval = or(section.span("min_interval"), Span::ZERO);
-    let on_change = or(section.boolean("on_change"), false);
-    let retry = retry(section.section("retry"), tells_of_meters_alone(&topics));
-    let words = words(&section, folder);
+    let retry = retry(section.section("retry"), meters_alone);
+    // The service has its own words.
+    let words = if kind == Kind::PvOutput { Words::default() } else { words(&section, around.folder) };
     let filter = section.text("filter").map(|found| found.value);
-    let target = match kind.map(|found| found.value) {
-        Some(Kind::Http) => http::target(&section, folder).map(Target::Http),
-        None => {
-            // What else is said depends on the type, and would be blamed wrongly.
-            return None;
-        }
-    };
     section.end();
+    let (target, of_target) = aim?;
     Some(HookSettings {
         name: name?,
         enabled,
         topics,
-        filter,
-        durable_always: or(durable, false),
+        filter: both(of_target, filter),
+        durable_always: or(durable, usual.durable),
         strict_order: or(order, true),
         timeout,
         queue,
         meter_queue,
         batch,
         min_interval,
-        on_change,
+        // The sink of MQTT knows what each of its topics was told.
+        on_change: on_change && kind != Kind::Mqtt,
         retry,
         words,
-        target: target?,
+        target,
     })
+}
+
+/// Where it goes, and an expression that picks what goes there.
+fn aim(
+    section: &Section<'_, '_>,
+    kind: Kind,
+    around: &Around<'_>,
+    name: &str,
+    topics: &Topics,
+    on_change: bool,
+) -> Option<(Target, Option<String>)> {
+    let target = match kind {
+        Kind::Http => Target::Http(http::target(section, around.folder)?),
+        Kind::Mqtt => Target::Mqtt(mqtt::target(section, around, name, topics, on_change)?),
+        Kind::File => Target::File(lines::file(section, around.folder)?),
+        Kind::Tcp => Target::Tcp(lines::tcp(section)?),
+        Kind::Serial => Target::Serial(lines::serial(section, around.folder, around.meters)?),
+        Kind::Exec => Target::Exec(lines::exec(section, around.folder)),
+        Kind::PvOutput => {
+            let PvOutput { target, filter } = pvoutput::target(section, around)?;
+            return Some((Target::PvOutput(target), Some(filter)));
+        }
+    };
+    Some((target, None))
+}
+
+/// What holds where both of these hold.
+fn both(one: Option<String>, other: Option<String>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(format!("{one} and ({other})")),
+        (one, other) => one.or(other),
+    }
 }
 
 /// A name that can stand in commands, paths and topics.
@@ -115,8 +202,11 @@ fn name(section: &Section<'_, '_>) -> Option<String> {
 }
 
 /// Every topic that is wrong is named.
-fn topics(section: &Section<'_, '_>) -> Topics {
+fn topics(section: &Section<'_, '_>, usual: &Usual) -> Topics {
     let found = section.texts("topics");
+    if let Some(topics) = usual.topics.filter(|_| !section.has("topics")) {
+        return Topics::parse([topics]).unwrap_or_default();
+    }
     if found.is_empty() {
         let advice = if section.has("topics") { "has none" } else { "is missing" };
         section
@@ -145,170 +235,4 @@ fn timeout(section: &Section<'_, '_>) -> Span {
         section.reader.fault(found.line, &found.key, what);
     }
     found.value
-}
-
-/// What may wait of control facts, and of facts of meters.
-fn queues(section: &Section<'_, '_>, meters_alone: bool) -> (QueueLimits, QueueLimits) {
-    if meters_alone && section.has("queue") && section.has("meter_queue") {
-        let what = "means the same as queue in a hook that tells of meters alone; take one of them out";
-        section.fault_at("meter_queue", what);
-    }
-    let of_queue = if meters_alone { QueueLimits::METER } else { QueueLimits::CONTROL };
-    let queue = limits(section.section("queue"), of_queue);
-    let meter_queue = limits(section.section("meter_queue"), QueueLimits::METER);
-    match meters_alone {
-        true if section.has("queue") => (QueueLimits::CONTROL, queue),
-        true => (QueueLimits::CONTROL, meter_queue),
-        false => (queue, meter_queue),
-    }
-}
-
-fn limits(section: Section<'_, '_>, default: QueueLimits) -> QueueLimits {
-    let max_items = at_least_one(&section, "max_items", default.max_items);
-    let max_bytes = section.octets("max_bytes").map_or(default.max_bytes, |found| {
-        // More than the machine can address is all of it.
-        usize::try_from(found.value).unwrap_or(usize::MAX)
-    });
-    let max_age = section.span("max_age").map_or(default.max_age, |found| {
-        if found.value.is_zero() {
-            section.reader.fault(
-                found.line,
-                &found.key,
-                "is no time at all; nothing would ever be delivered",
-            );
-        }
-        found.value
-    });
-    let words = [("drop_oldest", WhenFull::DropOldest), ("drop_newest", WhenFull::DropNewest)];
-    let when_full = or(section.choice("when_full", &words), default.when_full);
-    section.end();
-    QueueLimits { max_items, max_bytes, max_age, when_full }
-}
-
-fn at_least_one(section: &Section<'_, '_>, name: &'static str, default: usize) -> usize {
-    let Some(found) = section.number(name) else { return default };
-    if found.value == 0 {
-        section.reader.fault(found.line, &found.key, "expected 1 or more, found 0");
-    }
-    usize::try_from(found.value).unwrap_or(default)
-}
-
-fn batch(section: Section<'_, '_>) -> Batching {
-    let max_items = at_least_one(&section, "max_items", 1);
-    let max_wait = section.span("max_wait");
-    if let Some(found) = max_wait.as_ref().filter(|found| max_items == 1 && !found.value.is_zero()) {
-        let what = "waits for others that never join; say batch = { max_items = 20, … } or leave it out";
-        section.reader.fault(found.line, &found.key, what);
-    }
-    section.end();
-    Batching { max_items, max_wait: or(max_wait, Span::ZERO) }
-}
-
-fn retry(section: Section<'_, '_>, meters_alone: bool) -> RetrySettings {
-    let default = RetrySettings::default();
-    if meters_alone && section.has("schedule") && section.has("meter_schedule") {
-        let what = "means the same as schedule in a hook that tells of meters alone; take one of them out";
-        section.fault_at("meter_schedule", what);
-    }
-    let schedule = schedule(&section, "schedule");
-    let meter_schedule = self::schedule(&section, "meter_schedule");
-    let jitter_percent = jitter(&section).unwrap_or(default.jitter_percent);
-    let poison = section.number("poison_attempts");
-    if let Some(found) = poison.as_ref().filter(|found| !(1..=100).contains(&found.value)) {
-        section.reader.fault(found.line, &found.key, format!("expected 1 to 100, found {}", found.value));
-    }
-    section.end();
-    let (schedule, meter_schedule) = match meters_alone {
-        true => (None, schedule.or(meter_schedule)),
-        false => (schedule, meter_schedule),
-    };
-    RetrySettings {
-        schedule: schedule.unwrap_or(default.schedule),
-        meter_schedule: meter_schedule.unwrap_or(default.meter_schedule),
-        jitter_percent,
-        poison_attempts: or(poison, default.poison_attempts),
-    }
-}
-
-/// A name, or waits one by one.
-fn schedule(section: &Section<'_, '_>, name: &'static str) -> Option<Vec<Span>> {
-    if !section.has(name) {
-        return None;
-    }
-    match section.texts(name).as_slice() {
-        [found] if found.value == "standard" => return Some(RetrySettings::STANDARD.to_vec()),
-        [found] if found.value == "standard-webhooks" => {
-            return Some(RetrySettings::STANDARD_WEBHOOKS.to_vec());
-        }
-        _ => {}
-    }
-    let spans = section.spans(name);
-    match spans.last() {
-        None => section.fault_at(
-            name,
-            "expected \"standard\", \"standard-webhooks\", or waits like [\"0s\", \"5s\", \"5min\", \"1h\"]",
-        ),
-        Some(last) if last.value < Span::SECOND => {
-            let what = "the last wait is repeated until the fact is too old; make it 1s or longer";
-            section.reader.fault(last.line, &last.key, what);
-        }
-        Some(_) => {}
-    }
-    Some(spans.into_iter().map(|found| found.value).collect())
-}
-
-/// `0.2` are 20 per cent.
-fn jitter(section: &Section<'_, '_>) -> Option<u8> {
-    let found = section.fraction("jitter")?;
-    let percent = found.value * rust_decimal::Decimal::ONE_HUNDRED;
-    let whole = u8::try_from(percent).ok().filter(|whole| *whole <= 100 && percent.fract().is_zero());
-    if whole.is_none() {
-        let what = format!("expected 0.0 to 1.0 in steps of 0.01, found {}", found.value);
-        section.reader.fault(found.line, &found.key, what);
-    }
-    whole
-}
-
-fn words(section: &Section<'_, '_>, folder: &Path) -> Words {
-    let serializer = section.text("serializer").and_then(|found| match found.value.parse::<Serializer>() {
-        Ok(serializer) => Some(serializer),
-        Err(error) => {
-            section.reader.fault(found.line, &found.key, error.to_string());
-            None
-        }
-    });
-    let texts = |name| section.pairs(name).into_iter().map(|(name, found)| (name, found.value)).collect();
-    Words {
-        template: template(section, folder),
-        serializer,
-        content_type: section.text("content_type").map(|found| found.value),
-        form: texts("form"),
-        fields: texts("fields"),
-        timezone: section.text("timezone").map_or(TimeZone::Utc, |found| found.value.as_str().into()),
-    }
-}
-
-/// What stands here, or in a file of its own.
-fn template(section: &Section<'_, '_>, folder: &Path) -> Option<String> {
-    let (here, file) = (section.text("template"), section.text("template_file"));
-    let Some(file) = file else { return here.map(|found| found.value) };
-    if here.is_some() {
-        section.reader.fault(file.line, &file.key, "stands beside template; take one of them out");
-    }
-    let path = folder.join(&file.value);
-    match read_template(&path) {
-        Ok(text) => Some(text),
-        Err(error) => {
-            section.reader.fault(file.line, &file.key, format!("{}: {error}", path.display()));
-            None
-        }
-    }
-}
-
-fn read_template(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > TEMPLATE_SIZE {
-        return Err(format!("has {size} octets; a template has at most {TEMPLATE_SIZE}"));
-    }
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
 }

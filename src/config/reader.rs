@@ -183,6 +183,11 @@ impl<'r, 't> Section<'r, 't> {
             || self.reader.overrides.contains_key(&self.key(name))
     }
 
+    /// Whether the setting stands here as a table.
+    pub(super) fn is_table(&self, name: &str) -> bool {
+        self.table.and_then(|table| table.get(name)).is_some_and(|value| value.get_ref().is_table())
+    }
+
     /// A text that must be there.
     pub(super) fn required(&self, name: &'static str, advice: &str) -> Option<Found<String>> {
         let found = self.text(name);

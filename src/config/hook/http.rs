@@ -112,7 +112,7 @@ fn check_header(name: &str, value: &str) -> Result<(), String> {
 }
 
 /// A URL in which there may be secrets behind the host.
-fn check_url(url: &str, allow_http: bool, allow_private: bool) -> Result<(), String> {
+pub(super) fn check_url(url: &str, allow_http: bool, allow_private: bool) -> Result<(), String> {
     References::of(url)?;
     let form = "expected \"https://HOST[:PORT]/PATH\"";
     if let Some(wrong) = url.chars().find(|c| !c.is_ascii_graphic()) {
@@ -156,7 +156,7 @@ fn check_url(url: &str, allow_http: bool, allow_private: bool) -> Result<(), Str
 }
 
 /// The host of `HOST[:PORT]`, where both are well formed.
-fn host(authority: &str) -> Option<&str> {
+pub(super) fn host(authority: &str) -> Option<&str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;

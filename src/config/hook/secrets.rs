@@ -89,6 +89,18 @@ pub(crate) fn with_secrets(hook: &HookSettings, folder: &Path) -> Result<HookSet
     let mut hook = hook.clone();
     match &mut hook.target {
         Target::Http(target) => fill_http(target, folder)?,
+        Target::Mqtt(target) => {
+            for password in &mut target.password {
+                fill(password, "password", folder, as_it_is)?;
+            }
+        }
+        Target::Exec(target) => {
+            for (name, value) in &mut target.env {
+                fill(value, &format!("env.{name}"), folder, as_it_is)?;
+            }
+        }
+        Target::PvOutput(target) => fill(&mut target.api_key, "api_key", folder, as_it_is)?,
+        Target::File(_) | Target::Tcp(_) | Target::Serial(_) => {}
     }
     Ok(hook)
 }

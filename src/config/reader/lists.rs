@@ -11,7 +11,7 @@ impl<'r, 't> Section<'r, 't> {
     fn items(&self, name: &'static str) -> Option<(&'r [Spanned<DeValue<'t>>], usize)> {
         let (value, line) = self.entry(name)?;
         let items = value.get_ref().as_array().map(|array| &**array);
-        Some((items.unwrap_or(std::slice::from_ref(value)), line))
+        Some((items.unwrap_or_else(|| std::slice::from_ref(value)), line))
     }
 
     /// One text or a list of them.

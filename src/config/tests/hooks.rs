@@ -30,7 +30,7 @@ fn hook(said: &str) -> HookSettings {
 }
 
 fn http(hook: &HookSettings) -> &HttpTarget {
-    let Target::Http(target) = &hook.target;
+    let Target::Http(target) = &hook.target else { panic!("{hook:?}") };
     target
 }
 
@@ -44,8 +44,8 @@ fn four_lines_make_a_hook() {
     assert_eq!((hook.batch.max_items, hook.batch.max_wait), (1, Span::ZERO));
     assert_eq!(hook.retry, RetrySettings::default());
     assert!(!hook.on_change && !hook.durable_always && hook.filter.is_none());
-    assert_eq!((hook.words.serializer, hook.words.timezone), (None, TimeZone::Utc));
-    let Target::Http(target) = hook.target;
+    assert_eq!((&hook.words.serializer, &hook.words.timezone), (&None, &TimeZone::Utc));
+    let target = http(&hook);
     assert_eq!((target.url.as_str(), target.method.as_str()), ("https://example.net/hook", "POST"));
     assert!(target.expect.is_empty() && target.headers.is_empty() && target.secrets.is_empty());
     assert!(!target.gzip && !target.allow_private && target.ca.is_none());
@@ -211,7 +211,7 @@ fn what_must_be_there_is_named() {
         assert!(missing.contains(expected), "{expected}\nis not in\n{missing}");
     }
     let unknown = config("[[hook]]\nname = \"a\"\ntype = \"htpp\"").unwrap_err();
-    assert!(unknown.contains("hook[0].type: expected one of \"http\""), "{unknown}");
+    assert!(unknown.contains("hook[0].type: expected one of \"http\", \"mqtt\""), "{unknown}");
     assert_eq!(unknown.lines().count(), 1, "nothing else is blamed: {unknown}");
 }
 
@@ -268,9 +268,8 @@ fn secrets_are_put_in_when_a_hook_is_made_ready() {
     assert_eq!(target.headers[1].1, "c");
     assert_eq!(target.secrets, ["whsec_abc"]);
     let with_url = |url: &str| {
-        let mut hook = hook.clone();
-        let Target::Http(target) = &mut hook.target;
-        target.url = url.to_owned();
+        let target = HttpTarget { url: url.to_owned(), ..http(&hook).clone() };
+        let hook = HookSettings { target: Target::Http(target), ..hook.clone() };
         with_secrets(&hook, folder.path()).map(|hook| http(&hook).url.clone())
     };
     let url = with_url("https://h/${file:token}?k=${file:whsec}").unwrap();

@@ -128,7 +128,7 @@ impl std::fmt::Display for MeterSource {
 }
 
 /// Speeds that serial ports have.
-const SPEEDS: &[u32] =
+pub(super) const SPEEDS: &[u32] =
     &[300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600];
 
 pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSection> {
@@ -293,7 +293,7 @@ fn source(section: &Section<'_, '_>, found: &Found<String>, folder: &Path) -> Op
 }
 
 /// A host's name or address, and a port that can be one.
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
     text.rsplit_once(':').is_some_and(|(host, number)| !host.is_empty() && port(number))
 }

@@ -1,6 +1,7 @@
 //! Reads the TOML file: every fault at once, each with its line and what to do about it.
 
 mod fault;
+mod hook;
 mod limits;
 mod meter;
 mod opt_schedule;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigError, ConfigFault};
+pub(crate) use hook::with_secrets;
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use secret::SecretSource;
 

@@ -11,6 +11,7 @@ use crate::rules::{Condition, Rule};
 use crate::time::Span;
 
 use super::fault::ConfigFault;
+use super::hook::{Around, hooks};
 use super::meter::meter;
 use super::opt_schedule::opt_schedules;
 use super::reader::{Found, Reader, Section};
@@ -58,6 +59,8 @@ pub(super) fn config(
     let report_sources = report_sources(&root, &folder);
     check_names(&root, &meters, &reports);
     let opt_schedules = opt_schedules(&root, ven.as_ref().map(|ven| ven.resources.as_slice()));
+    let ven_name = ven.as_ref().map_or("", |ven| ven.name.as_str());
+    let hooks = hooks(&root, &Around { folder: &folder, ven: ven_name, meters: &meters });
     root.end();
     let (faults, lines) = reader.finish();
     match (ven, vtn, tls, signature) {
@@ -76,7 +79,7 @@ pub(super) fn config(
             reports,
             report_sources,
             opt_schedules,
-            hooks: Vec::new(),
+            hooks,
         }),
         _ => Err(faults),
     }

@@ -2,16 +2,22 @@
 //!
 //! An environment variable `VEN__SECTION__KEY` goes before the file.
 
+mod lists;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use rust_decimal::Decimal;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::time::Span;
 
 use super::fault::{ConfigFault, nearest};
+
+/// What is expected for a length of time.
+const SPAN: &str = "a length of time like \"15s\", \"5min\" or \"1h\"";
 
 /// Everything that was read, and what was wrong with it.
 pub(super) struct Reader<'t> {
@@ -40,6 +46,11 @@ impl<'t> Reader<'t> {
     /// Where a setting that was read stands.
     pub(super) fn line_of(&self, key: &str) -> Option<usize> {
         self.lines.borrow().get(key).copied()
+    }
+
+    /// Remembers where something stands that was read, by the name under which it is looked for later.
+    pub(super) fn stands(&self, key: String, line: Option<usize>) {
+        self.lines.borrow_mut().extend(line.map(|line| (key, line)));
     }
 
     pub(super) fn line(&self, at: usize) -> usize {
@@ -85,6 +96,11 @@ impl<'r, 't> Section<'r, 't> {
         let line = self.reader.line(value.span().start);
         self.reader.lines.borrow_mut().insert(self.key(name), line);
         Some((value, line))
+    }
+
+    /// How it is called in faults, and where it begins.
+    pub(super) fn place(&self) -> (String, Option<usize>) {
+        (self.path.clone(), self.line)
     }
 
     /// A table below this one; absent is the same as empty.
@@ -167,6 +183,11 @@ impl<'r, 't> Section<'r, 't> {
             || self.reader.overrides.contains_key(&self.key(name))
     }
 
+    /// Whether the setting stands here as a table.
+    pub(super) fn is_table(&self, name: &str) -> bool {
+        self.table.and_then(|table| table.get(name)).is_some_and(|value| value.get_ref().is_table())
+    }
+
     /// A text that must be there.
     pub(super) fn required(&self, name: &'static str, advice: &str) -> Option<Found<String>> {
         let found = self.text(name);
@@ -189,6 +210,16 @@ impl<'r, 't> Section<'r, 't> {
         self.parsed(found, kind, |text| text.replace('_', "").parse().ok())
     }
 
+    /// A number that may have a point, exactly.
+    pub(super) fn fraction(&self, name: &'static str) -> Option<Found<Decimal>> {
+        let kind = "a number like 0.2";
+        let found = self.scalar(name, kind, |value| {
+            let whole = value.as_integer().map(|value| value.as_str());
+            value.as_float().map(|value| value.as_str()).or(whole).map(str::to_owned)
+        })?;
+        self.parsed(found, kind, |text| text.replace('_', "").parse().ok())
+    }
+
     /// A whole number in a range.
     pub(super) fn whole(&self, name: &'static str, range: RangeInclusive<u8>) -> Option<Found<u8>> {
         let found = self.number(name)?;
@@ -202,9 +233,12 @@ impl<'r, 't> Section<'r, 't> {
 
     /// A length of time, as `15s`, `5min`, `1h 30m`.
     pub(super) fn span(&self, name: &'static str) -> Option<Found<Span>> {
-        let kind = "a length of time like \"15s\", \"5min\" or \"1h\"";
-        let found = self.scalar(name, kind, |value| value.as_str().map(str::to_owned))?;
-        self.parsed(found, kind, |text| humantime::parse_duration(text).ok().map(Span::from_std))
+        let found = self.scalar(name, SPAN, |value| value.as_str().map(str::to_owned))?;
+        self.parsed_span(found)
+    }
+
+    fn parsed_span(&self, found: Found<String>) -> Option<Found<Span>> {
+        self.parsed(found, SPAN, |text| humantime::parse_duration(text).ok().map(Span::from_std))
     }
 
     /// A text that means something.
@@ -252,30 +286,6 @@ impl<'r, 't> Section<'r, 't> {
             self.reader.fault(found.line, &found.key, what);
         }
         found.map(|_| value).transpose()
-    }
-
-    /// One text or a list of them.
-    pub(super) fn texts(&self, name: &'static str) -> Vec<Found<String>> {
-        let key = self.key(name);
-        if self.reader.overrides.contains_key(&key) {
-            return self.text(name).into_iter().collect();
-        }
-        let Some((value, line)) = self.entry(name) else { return Vec::new() };
-        let single = std::slice::from_ref(value);
-        let items: Vec<&Spanned<DeValue<'t>>> = match value.get_ref().as_array() {
-            Some(array) => array.iter().collect(),
-            None => single.iter().collect(),
-        };
-        let mut texts = Vec::new();
-        for item in items {
-            match item.get_ref().as_str() {
-                Some(text) => {
-                    texts.push(Found { value: text.to_owned(), key: key.clone(), line: Some(line) });
-                }
-                None => self.wrong(name, Some(line), "a text in quotes, or a list of them", item.get_ref()),
-            }
-        }
-        texts
     }
 
     /// Notes every setting that nobody has asked for.

@@ -1,5 +1,7 @@
 //! Files that are right, and files that are wrong in many ways at once.
 
+mod hook_types;
+mod hooks;
 mod reports;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ use rustls_pki_types::PrivateKeyDer;
 
 use crate::config::{
     Config, ConfigError, ConfigFault, OptScheduleSection, ReportSection, SecretSource, TrustSection, Verify,
+    with_secrets,
 };
 use crate::engine::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
 use crate::openadr::signature::{Description, Gate, Policy, SigningKey, Trust, private_key};
@@ -199,7 +200,9 @@ fn hooks(faults: &mut Faults<'_>) -> Vec<Parts> {
     let mut hooks = Vec::new();
     for settings in faults.config.hooks.iter().filter(|settings| settings.enabled) {
         let key = format!("hook.{}", settings.name);
-        let Some(parts) = faults.check(&key, None, Parts::of(settings)) else { continue };
+        let folder = faults.config.file.parent().unwrap_or_else(|| Path::new(""));
+        let ready = with_secrets(settings, folder).and_then(|settings| Parts::of(&settings));
+        let Some(parts) = faults.check(&key, None, ready) else { continue };
         for warning in parts.renderer.warnings() {
             let fault = faults.config.fault(&key, warning.clone());
             faults.warnings.push(fault.in_file(&faults.config.file));

@@ -1,5 +1,6 @@
 //! What `[[hook]]` says, whatever its type.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::fact::Topics;
@@ -203,6 +204,12 @@ impl From<&str> for TimeZone {
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
     Http(HttpTarget),
+    Mqtt(MqttTarget),
+    File(FileTarget),
+    Tcp(TcpTarget),
+    Serial(SerialTarget),
+    Exec(ExecTarget),
+    PvOutput(PvOutputTarget),
 }
 
 /// `type = "http"`.
@@ -219,5 +226,159 @@ pub(crate) struct HttpTarget {
     /// Addresses of the own machine and the own network may be spoken to.
     pub(crate) allow_private: bool,
     /// Certificates that are trusted; none: what the system trusts.
-    pub(crate) ca: Option<std::path::PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
+}
+
+/// `type = "mqtt"`; MQTT 3.1.1.
+#[derive(Clone)]
+pub(crate) struct MqttTarget {
+    /// `mqtt://host[:1883]` or `mqtts://host[:8883]`.
+    pub(crate) url: String,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+    /// No other client of the broker has it.
+    pub(crate) client_id: String,
+    /// What every topic begins with, as `ven/house`.
+    pub(crate) base: String,
+    pub(crate) layout: Layout,
+    /// 0, 1 or 2; with 0 a message counts as sent once it is on its way.
+    pub(crate) qos: u8,
+    /// The broker keeps the last message of each topic.
+    pub(crate) retain: bool,
+    /// What a topic was last told is not told again before it changes.
+    pub(crate) on_change: bool,
+    /// The prefix of topics under which Home Assistant is told what there is; `None`: it is not.
+    pub(crate) discovery: Option<String>,
+    /// Home Assistant knows nothing any more of a meter that was silent for this long.
+    pub(crate) expire_after: Option<Span>,
+    /// Facts of events are among its topics, so that Home Assistant is told of them.
+    pub(crate) events: bool,
+    /// Readings of this meter go to `<base>/meter`, those of another to `<base>/meter/reading/<its name>`.
+    pub(crate) main_meter: Option<String>,
+    /// Certificates that are trusted; none: what the system trusts.
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for MqttTarget {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MqttTarget").field("url", &self.url).field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+/// Into which topics a fact goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// One, with all of it.
+    #[default]
+    Json,
+    /// One for each member of its data.
+    Split,
+    /// As `Json`, but a telegram goes as the meter said it, byte by byte.
+    Raw,
+}
+
+/// `type = "file"`; a message is a line.
+#[derive(Clone, Debug)]
+pub(crate) struct FileTarget {
+    pub(crate) path: PathBuf,
+    /// One that would grow beyond is put aside as `<path>.1`, the one before as `<path>.2`, …
+    pub(crate) max_bytes: u64,
+    /// How many are put aside; the oldest is deleted.
+    pub(crate) keep: u32,
+    /// It is on the disk before it counts as sent.
+    pub(crate) fsync: bool,
+}
+
+/// `type = "tcp"`; raw telegrams, and of other facts the words of the hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TcpTarget {
+    /// To everybody who connects to this address, `host:port`.
+    Listen(String),
+    /// To this address.
+    Connect(String),
+}
+
+/// `type = "serial"`; raw telegrams, and of other facts the words of the hook.
+#[derive(Clone, Debug)]
+pub(crate) struct SerialTarget {
+    pub(crate) port: PathBuf,
+    /// `"inherit"` is resolved: the line of the meter.
+    pub(crate) line: SerialLine,
+    /// What is not out within this is given up, the rest of it is thrown away.
+    pub(crate) write_timeout: Span,
+}
+
+/// How a serial line is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SerialLine {
+    pub(crate) baud: u32,
+    /// 5 to 8.
+    pub(crate) data_bits: u8,
+    pub(crate) parity: Parity,
+    /// 1 or 2.
+    pub(crate) stop_bits: u8,
+    pub(crate) flow: Flow,
+}
+
+impl SerialLine {
+    /// As P1 ports of DSMR 4 and 5 speak.
+    pub(crate) const P1: Self =
+        Self { baud: 115_200, data_bits: 8, parity: Parity::None, stop_bits: 1, flow: Flow::None };
+}
+
+/// The bit that is added to each character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parity {
+    None,
+    Even,
+    Odd,
+}
+
+/// Who may stop the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    None,
+    XonXoff,
+    RtsCts,
+}
+
+/// `type = "exec"`; a process for each message, which it gets on its standard input.
+#[derive(Clone)]
+pub(crate) struct ExecTarget {
+    /// The program and its arguments; no shell reads them.
+    pub(crate) command: Vec<String>,
+    /// What it finds in its environment besides `PATH`, `HOME`, `LANG`, `TZ` and what is said of the message.
+    pub(crate) env: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for ExecTarget {
+    /// Without arguments and environment, in which secrets may stand.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExecTarget").field("program", &self.command.first()).finish_non_exhaustive()
+    }
+}
+
+/// `type = "pvoutput"`; facts of `meter.interval`.
+#[derive(Clone)]
+pub(crate) struct PvOutputTarget {
+    /// Where the service is; `https://pvoutput.org` unless it is a test.
+    pub(crate) url: String,
+    pub(crate) system_id: String,
+    pub(crate) api_key: String,
+    /// In which the system lies: days and times are told in it.
+    pub(crate) timezone: TimeZone,
+    /// For accounts that have donated: the service puts off what follows from new values by so many minutes.
+    pub(crate) processing_delay: Option<Span>,
+    /// Slots older than this are not taken: 14 days, 90 for accounts that have donated.
+    pub(crate) max_age: Span,
+    /// Certificates that are trusted; none: what the system trusts.
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for PvOutputTarget {
+    /// Without the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PvOutputTarget").field("system_id", &self.system_id).finish_non_exhaustive()
+    }
 }

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use crate::config::MeterSource;
 use crate::metering::LineSettings;
 
-use backoff::Backoff;
+pub(super) use backoff::Backoff;
 pub(super) use exec::Command;
 pub(crate) use feed::{Fed, FeedSettings, feed};
 use serial::SerialLine;

@@ -133,6 +133,16 @@ pub(crate) fn client(
     })
 }
 
+/// TLS as a client that shows no certificate, as the web has it.
+///
+/// # Errors
+///
+/// Where a certificate cannot be used, or none is trusted.
+pub(crate) fn nameless(roots: &Roots) -> Result<Arc<ClientConfig>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(Arc::new(builder.with_root_certificates(store(roots)?).with_no_client_auth()))
+}
+
 /// Judges the VTN's certificate, the same for every backend.
 fn verifier(roots: Arc<RootCertStore>, names: NameCheck) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     Ok(match names {

@@ -196,3 +196,31 @@ impl Discovery {
         entity
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value};
+
+    use super::unit_of;
+    use crate::fact::topic;
+
+    /// Every value that a meter can say, by the sample of its topic.
+    #[test]
+    fn every_value_of_a_reading_has_its_unit() {
+        let sample: Map<String, Value> = serde_json::from_str(topic::meter::READING.sample).unwrap();
+        let others = ["operation", "meter", "meter_id", "timestamp", "quality"];
+        for name in sample.keys() {
+            let expected = !others.contains(&name.as_str()) && !name.ends_with("_at");
+            assert_eq!(unit_of(name).is_some(), expected, "{name}");
+        }
+        let shown = |value| {
+            unit_of(value).map(|(unit, name)| (unit.class.unwrap_or("none"), unit.sign, name)).unwrap()
+        };
+        assert_eq!(shown("import_kwh_t1"), ("energy", "kWh", "Import energy t1".to_owned()));
+        assert_eq!(shown("net_l2_w"), ("power", "W", "Net l2 power".to_owned()));
+        assert_eq!(shown("gas_m3"), ("gas", "m³", "Gas volume".to_owned()));
+        assert_eq!(shown("hot_water_m3"), ("water", "m³", "Hot water volume".to_owned()));
+        assert_eq!(shown("power_factor_l1"), ("power_factor", "", "Power factor l1".to_owned()));
+        assert_eq!(shown("voltage_l1_v"), ("voltage", "V", "Voltage l1".to_owned()));
+    }
+}

@@ -3,6 +3,7 @@
 
 mod exec;
 mod file;
+mod mqtt;
 mod serial;
 mod tcp;
 

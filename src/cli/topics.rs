@@ -46,8 +46,6 @@ fn for_programs(patterns: &[String]) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use serde_json::{Map, Value};
 
     use super::{CATALOGUE, for_people, for_programs};

@@ -150,8 +150,6 @@ pub(crate) fn class(name: &str) -> Class {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use std::collections::BTreeSet;
 
     use serde_json::{Map, Value};

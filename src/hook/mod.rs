@@ -9,3 +9,4 @@ pub(crate) mod outcome;
 pub(crate) mod queue;
 pub(crate) mod render;
 pub(crate) mod settings;
+pub(crate) mod webhook;

@@ -18,6 +18,8 @@ pub(crate) enum Outcome {
     Gone,
     /// It cannot be put into words (a template, its size): nothing was sent.
     Unsaid,
+    /// It says no more than the one before did: nothing was sent, and nothing has to be.
+    Unchanged,
 }
 
 /// One try to deliver, for the log of deliveries.

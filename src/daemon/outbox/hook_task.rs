@@ -34,8 +34,6 @@ use crate::time::Span;
 const PAGE: usize = 256;
 /// A store that has failed is tried again after this.
 const RETRY_AFTER: Span = Span::from_seconds(5);
-/// That facts were dropped is told so often at most.
-const OVERFLOW_TOLD: Span = Span::MINUTE;
 /// The loop looks after itself this often.
 const LOOK: Span = Span::MINUTE;
 
@@ -108,8 +106,6 @@ pub(crate) struct HookTask {
     /// The digest of what was last told of a topic and subject.
     told: BTreeMap<(String, Option<String>), Vec<u8>>,
     view: View,
-    /// Facts that were dropped since that was last told, and when it was.
-    overflow: (u64, Option<Span>),
 }
 
 impl HookTask {
@@ -139,7 +135,6 @@ impl HookTask {
             write_again_at: None,
             told: BTreeMap::new(),
             view: View::default(),
-            overflow: (0, None),
         };
         task.load_waiting().await;
         task
@@ -151,7 +146,6 @@ impl HookTask {
         loop {
             self.read_log().await;
             self.write().await;
-            self.tell_overflow();
             let order = match self.queue.next(self.clock.now()) {
                 Step::Write(changes) => {
                     self.note(changes, None);
@@ -320,7 +314,7 @@ impl HookTask {
                 let about = about.filter(|_| self.parts.on_change && facts.len() == 1);
                 if about.as_ref().is_some_and(|about| self.told.get(about) == Some(&digest)) {
                     let why = "the same as before".to_owned();
-                    Try { outcome: Outcome::Sent, code: None, why, answer: String::new() }
+                    Try { outcome: Outcome::Unchanged, code: None, why, answer: String::new() }
                 } else {
                     let (body, content_type) = (words.body, words.content_type);
                     let message = Message { id: id.clone(), facts, body, content_type, at: started.wall };
@@ -333,7 +327,7 @@ impl HookTask {
             }
         };
         let ended = self.clock.now();
-        if tried.outcome == Outcome::Sent {
+        if matches!(tried.outcome, Outcome::Sent | Outcome::Unchanged) {
             self.view.sent += u64::try_from(items.len()).unwrap_or(0);
         } else {
             self.view.last_fault = Some(tried.why.clone());
@@ -365,10 +359,8 @@ impl HookTask {
                     if status != DeliveryStatus::Waiting {
                         self.facts.remove(&item.seq);
                     }
-                    match fate {
-                        Fate::Dead => self.publish("hook.exhausted", tried, Some(&item)),
-                        Fate::Expired | Fate::Dropped(_) => self.overflow.0 += 1,
-                        Fate::Waiting | Fate::Sent | Fate::Unsaid => {}
+                    if fate == Fate::Dead {
+                        self.publish("hook.exhausted", tried, Some(&item));
                     }
                     self.put_down(item, status, tried.cloned());
                 }
@@ -376,6 +368,7 @@ impl HookTask {
                 Change::Failing => self.publish("hook.failing", tried, None),
                 Change::Recovered => self.publish("hook.recovered", None, None),
                 Change::Disabled => self.publish("hook.disabled", tried, None),
+                Change::Overflow(count) => self.publish_overflow(count),
             }
         }
     }
@@ -400,24 +393,15 @@ impl HookTask {
         self.publish_data(topic, data);
     }
 
+    fn publish_overflow(&self, dropped: u64) {
+        let data = [("hook", Value::from(self.parts.name.clone())), ("dropped", dropped.into())];
+        let data = data.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+        self.publish_data("hook.overflow", data);
+    }
+
     fn publish_data(&self, topic: &str, data: Map<String, Value>) {
         let subject = Some(self.parts.name.clone());
         self.bus.publish(Draft { topic: topic.to_owned(), subject, time: self.clock.now().wall, data });
-    }
-
-    /// At most once a minute: a queue that is full for days must not fill the log.
-    fn tell_overflow(&mut self) {
-        let now = self.clock.now().since_start;
-        let (count, told_at) = self.overflow;
-        if count == 0 || told_at.is_some_and(|at| now < at + OVERFLOW_TOLD) {
-            return;
-        }
-        self.overflow = (0, Some(now));
-        let data = [("hook", Value::from(self.parts.name.clone())), ("dropped", count.into())];
-        self.publish_data(
-            "hook.overflow",
-            data.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
-        );
     }
 
     /// Writes down what there is; what the store does not take stays for later.

@@ -71,7 +71,7 @@ impl Parts {
             rules: Rules::of(settings),
             timeout: settings.timeout,
             on_change: settings.on_change,
-            sink: sink::of(&settings.target)?,
+            sink: sink::of(settings)?,
         })
     }
 }

@@ -264,8 +264,8 @@ async fn facts_of_meters_are_told_without_the_store_and_like_ones_once_where_onl
     hook.parts.renderer = Renderer::new(&words, "one", false, &samples).unwrap();
     let outbox = Outbox::start(vec![hook.parts], &scene.ground).await;
     for text in ["a", "a", "b", "a"] {
-        scene.ground.bus.publish(draft("meter.reading", text));
         let sent = outbox.look("one").await.unwrap().sent;
+        scene.ground.bus.publish(draft("meter.reading", text));
         while outbox.look("one").await.unwrap().sent == sent {
             tokio::task::yield_now().await;
         }

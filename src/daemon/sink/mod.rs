@@ -2,8 +2,10 @@
 //!
 //! A sink tries once and says what came of it; when it is tried again, and what that means for other messages, is decided elsewhere.
 
+mod address;
 mod exec;
 mod file;
+mod http;
 mod mqtt;
 mod serial;
 mod tcp;
@@ -17,8 +19,10 @@ use std::sync::Arc;
 
 use crate::fact::Fact;
 use crate::hook::outcome::Try;
-use crate::hook::settings::Target;
+use crate::hook::settings::{HookSettings, Target};
 use crate::time::Timestamp;
+
+use http::HttpSink;
 
 /// Something to deliver.
 #[derive(Clone, Debug)]
@@ -56,14 +60,14 @@ pub(crate) trait Sink: Send {
     }
 }
 
-/// The sink of a target; it touches nothing yet.
+/// The sink of a hook; it touches nothing yet.
 ///
 /// # Errors
 ///
 /// What it needs and does not have.
-pub(crate) fn of(target: &Target) -> Result<Box<dyn Sink>, String> {
-    Ok(match target {
-        Target::Http(_) => return Err("not yet".to_owned()),
+pub(crate) fn of(settings: &HookSettings) -> Result<Box<dyn Sink>, String> {
+    Ok(match &settings.target {
+        Target::Http(target) => Box::new(HttpSink::new(settings, target).map_err(|error| error.to_string())?),
         Target::Mqtt(target) => Box::new(mqtt::MqttSink::new(target)?),
         Target::File(target) => Box::new(file::FileSink::new(target.clone())),
         Target::Tcp(target) => tcp::of(target),

@@ -62,7 +62,7 @@ impl DeliveryStatus {
     pub(crate) const fn from_fate(fate: Fate) -> Self {
         match fate {
             Fate::Waiting => Self::Waiting,
-            Fate::Sent => Self::Sent,
+            Fate::Sent | Fate::Unchanged => Self::Sent,
             Fate::Dead => Self::Dead,
             Fate::Unsaid => Self::Error,
             Fate::Expired => Self::Expired,
@@ -390,18 +390,9 @@ impl FactLog<'_> {
         transaction.execute(&old, params![ven, sent, failed])?;
         forget_untold(&transaction, ven, sent)?;
         let mut given_up = 0;
-        for which in [Some(done), Some("status <> 'waiting'"), None] {
+        for least in [done, "status <> 'waiting'", "TRUE"] {
             let excess = stored_bytes(&transaction, ven)?.saturating_sub(retention.max_bytes);
-            let Some(to) = place_of_excess(&transaction, ven, excess)? else { break };
-            let among = which.map_or(String::new(), |which| format!("AND {which}"));
-            let deleted = transaction.execute(
-                &format!("DELETE FROM delivery WHERE ven = ? AND seq <= ? {among}"),
-                params![ven, to],
-            )?;
-            given_up += if which.is_none() { u64::try_from(deleted).unwrap_or(0) } else { 0 };
-            let untold = "DELETE FROM fact WHERE ven = ?1 AND seq <= ?2
-                          AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.ven = ?1 AND delivery.seq = fact.seq)";
-            transaction.execute(untold, params![ven, to])?;
+            given_up += forget_oldest(&transaction, ven, excess, least)?;
         }
         forget_tries(&transaction, ven)?;
         transaction.commit()?;
@@ -436,23 +427,33 @@ fn stored_bytes(connection: &Connection, ven: &str) -> Result<u64, StoreError> {
     Ok(bytes.cast_unsigned())
 }
 
-/// The place up to which facts take so many bytes.
-fn place_of_excess(connection: &Connection, ven: &str, excess: u64) -> Result<Option<i64>, StoreError> {
+/// Forgets the oldest facts of which every delivery is at `least` so far, until so many bytes are free; returns how many deliveries still
+/// waited.
+fn forget_oldest(connection: &Connection, ven: &str, excess: u64, least: &str) -> Result<u64, StoreError> {
     if excess == 0 {
-        return Ok(None);
+        return Ok(0);
     }
-    let mut statement =
-        connection.prepare_cached("SELECT seq, length(data) + ? FROM fact WHERE ven = ? ORDER BY seq")?;
-    let mut rows = statement.query(params![ROW, ven])?;
-    let (mut passed, mut place) = (0_u64, None);
-    while let Some(row) = rows.next()? {
-        place = Some(row.get(0)?);
-        passed += row.get::<_, i64>(1)?.cast_unsigned();
-        if passed >= excess {
-            break;
-        }
+    let which = format!(
+        "ven = ?1 AND NOT EXISTS
+         (SELECT 1 FROM delivery WHERE delivery.ven = ?1 AND delivery.seq = fact.seq AND NOT ({least}))"
+    );
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT seq, length(data) + ?2 FROM fact WHERE {which} ORDER BY seq"))?;
+    let mut rows = statement.query(params![ven, ROW])?;
+    let (mut free, mut to) = (0_u64, 0_i64);
+    while free < excess
+        && let Some(row) = rows.next()?
+    {
+        to = row.get(0)?;
+        free += row.get::<_, i64>(1)?.cast_unsigned();
     }
-    Ok(place)
+    connection.execute(&format!("DELETE FROM fact WHERE {which} AND seq <= ?2"), params![ven, to])?;
+    let orphans = "FROM delivery WHERE ven = ?1 AND NOT EXISTS
+                   (SELECT 1 FROM fact WHERE fact.ven = ?1 AND fact.seq = delivery.seq)";
+    let waiting = format!("SELECT count(*) {orphans} AND status = 'waiting'");
+    let waiting: i64 = connection.query_row(&waiting, params![ven], |row| row.get(0))?;
+    connection.execute(&format!("DELETE {orphans}"), params![ven])?;
+    Ok(waiting.cast_unsigned())
 }
 
 fn put_standing(

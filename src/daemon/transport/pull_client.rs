@@ -24,6 +24,7 @@ use crate::engine::Failure;
 use crate::openadr::message::Service;
 use crate::time::{Span, Timestamp};
 
+use super::chain::chain;
 use super::tls::{Secured, TlsClient, TlsStream};
 
 /// For a request and its whole answer.
@@ -164,18 +165,9 @@ fn refusal<B>(response: &Response<B>) -> Failure {
     Failure::Status { code: response.status().as_u16(), retry_after: seconds.map(Span::from_seconds) }
 }
 
-/// An error with everything that led to it: the outermost says only "client error".
+/// An error with everything that led to it, and what to do about it.
 pub(in crate::daemon) fn causes(error: &dyn Error) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-        cause = error.source();
-    }
-    let text = texts.join(": ");
+    let text = chain(error);
     let hint = if text.contains(NAMELESS) {
         "; where the name stands in its common name, [tls] server_name = \"allow-cn\" takes that"
     } else {

@@ -56,6 +56,8 @@ pub(crate) enum Fate {
     Waiting,
     /// It is there.
     Sent,
+    /// It says nothing new, and was left out.
+    Unchanged,
     /// It is refused for good.
     Dead,
     /// It cannot be put into words.
@@ -90,6 +92,8 @@ pub(crate) enum Change {
     Recovered,
     /// The endpoint wants nothing any more; told once.
     Disabled,
+    /// So many items found no room or grew too old since this was told last; at most once a minute.
+    Overflow(u64),
 }
 
 /// How a hook stands, to be kept over a restart.
@@ -103,30 +107,4 @@ pub(crate) struct Standing {
     pub(crate) disabled: bool,
     /// Somebody has paused it.
     pub(crate) paused: bool,
-}
-
-/// How many items were not delivered and never will be, unless somebody asks for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Losses {
-    pub(crate) dead: u64,
-    pub(crate) unsaid: u64,
-    pub(crate) expired: u64,
-    pub(crate) full: u64,
-    pub(crate) too_large: u64,
-    pub(crate) superseded: u64,
-}
-
-impl Losses {
-    pub(super) fn count(&mut self, fate: Fate) {
-        let number = match fate {
-            Fate::Waiting | Fate::Sent => return,
-            Fate::Dead => &mut self.dead,
-            Fate::Unsaid => &mut self.unsaid,
-            Fate::Expired => &mut self.expired,
-            Fate::Dropped(Why::Full) => &mut self.full,
-            Fate::Dropped(Why::TooLarge) => &mut self.too_large,
-            Fate::Dropped(Why::Superseded) => &mut self.superseded,
-        };
-        *number = number.saturating_add(1);
-    }
 }

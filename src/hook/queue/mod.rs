@@ -20,6 +20,7 @@
 //! there; no other item ever joins it. An item leaves only by a [`Fate`] that is told.
 
 mod item;
+mod losses;
 mod message;
 mod pace;
 mod pick;
@@ -33,10 +34,12 @@ use crate::time::{Now, Span, Timestamp};
 use super::outcome::{Outcome, Try};
 use super::settings::{Batching, HookSettings, QueueLimits, RetrySettings};
 
-pub(crate) use item::{Change, Fate, Item, Losses, Standing, Why};
+pub(crate) use item::{Change, Fate, Item, Standing, Why};
+pub(crate) use losses::Losses;
 pub(crate) use message::Message;
 pub(crate) use room::Load;
 
+use losses::Tally;
 use pick::{Pick, pick};
 use room::{Entry, Room, Turn};
 
@@ -90,7 +93,7 @@ pub(crate) struct Queue {
     last_try: Option<Span>,
     /// When the message in flight was sent.
     taken_off: Span,
-    losses: Losses,
+    tally: Tally,
 }
 
 impl Queue {
@@ -104,7 +107,7 @@ impl Queue {
             held_until,
             last_try: None,
             taken_off: Span::ZERO,
-            losses: Losses::default(),
+            tally: Tally::default(),
         }
     }
 
@@ -151,10 +154,11 @@ impl Queue {
     /// What is to be done now.
     pub(crate) fn next(&mut self, now: Now) -> Step {
         let old = self.room.expire(now.since_start);
-        if !old.is_empty() {
-            return Step::Write(
-                old.into_iter().map(|entry| self.leaves(entry.item, Fate::Expired)).collect(),
-            );
+        let mut changes: Vec<Change> =
+            old.into_iter().map(|entry| self.leaves(entry.item, Fate::Expired)).collect();
+        changes.extend(self.tally.tell(now.since_start).map(Change::Overflow));
+        if !changes.is_empty() {
+            return Step::Write(changes);
         }
         if self.room.is_empty() || self.room.something_is_in_flight() || self.is_shut() {
             return self.wait(None);
@@ -173,7 +177,7 @@ impl Queue {
     }
 
     fn wait(&self, until: Option<Span>) -> Step {
-        let moments = until.into_iter().chain(self.room.next_end());
+        let moments = until.into_iter().chain(self.room.next_end()).chain(self.tally.tells_at());
         moments.min().map_or(Step::Idle, Step::Wait)
     }
 
@@ -205,10 +209,13 @@ impl Queue {
         self.room.iter().filter_map(|(_, entry)| entry.item.batch).max().unwrap_or_default().saturating_add(1)
     }
 
-    /// What follows from one try of what is in flight; `roll` is any random number.
+    /// What follows from one try of what is in flight; nothing where nothing is. `roll` is any random number.
     pub(crate) fn answered(&mut self, tried: &Try, now: Now, roll: u64) -> Vec<Change> {
         let turns = self.room.land();
-        if tried.outcome != Outcome::Unsaid {
+        if turns.is_empty() {
+            return Vec::new();
+        }
+        if !matches!(tried.outcome, Outcome::Unsaid | Outcome::Unchanged) {
             self.last_try = Some(self.taken_off);
             for turn in &turns {
                 if let Some(entry) = self.room.get_mut(*turn) {
@@ -236,6 +243,7 @@ impl Queue {
             }
             Outcome::Unsaid if turns.len() > 1 => self.cut(&turns),
             Outcome::Unsaid => self.all_leave(&turns, Fate::Unsaid),
+            Outcome::Unchanged => self.all_leave(&turns, Fate::Unchanged),
         }
     }
 
@@ -260,13 +268,12 @@ impl Queue {
         changes
     }
 
-    /// It answers: nothing is held any more.
+    /// It answers: the next fault begins a new row.
     fn endpoint_lives(&mut self) -> Vec<Change> {
         if self.standing.failures == 0 {
             return Vec::new();
         }
         self.standing = Standing { failures: 0, next_at: None, ..self.standing };
-        self.held_until = Span::ZERO;
         vec![Change::Recovered, Change::Standing(self.standing)]
     }
 
@@ -317,7 +324,7 @@ impl Queue {
     }
 
     fn leaves(&mut self, item: Item, fate: Fate) -> Change {
-        self.losses.count(fate);
+        self.tally.count(fate);
         Change::Item(item, fate)
     }
 
@@ -372,6 +379,6 @@ impl Queue {
 
     /// What was lost since the start.
     pub(crate) fn losses(&self) -> Losses {
-        self.losses
+        self.tally.losses
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Load {
 #[derive(Clone, Debug)]
 pub(super) struct Room {
     entries: BTreeMap<Turn, Entry>,
+    /// When each will be too old.
+    ends: BTreeSet<(Span, Turn)>,
     control: (QueueLimits, Load),
     meter: (QueueLimits, Load),
     /// What is being sent; it can neither grow too old nor give way.
@@ -44,6 +46,7 @@ impl Room {
     pub(super) fn new(control: QueueLimits, meter: QueueLimits) -> Self {
         Self {
             entries: BTreeMap::new(),
+            ends: BTreeSet::new(),
             control: (control, Load::default()),
             meter: (meter, Load::default()),
             in_flight: BTreeSet::new(),
@@ -98,12 +101,14 @@ impl Room {
         let load = &mut self.of_mut(entry.item.class).1;
         load.items += 1;
         load.bytes += entry.item.weight;
+        self.ends.insert((self.end(&entry), turn));
         self.entries.insert(turn, entry);
         gone
     }
 
     pub(super) fn remove(&mut self, turn: Turn) -> Option<Entry> {
         let entry = self.entries.remove(&turn)?;
+        self.ends.remove(&(self.end(&entry), turn));
         let load = &mut self.of_mut(entry.item.class).1;
         load.items -= 1;
         load.bytes -= entry.item.weight;
@@ -112,19 +117,23 @@ impl Room {
 
     /// Takes out what is too old.
     pub(super) fn expire(&mut self, now: Span) -> Vec<Entry> {
-        let old: Vec<Turn> = self.ends().filter(|(_, end)| *end <= now).map(|(turn, _)| turn).collect();
+        let old: Vec<Turn> =
+            self.resting_ends().take_while(|(end, _)| *end <= now).map(|(_, turn)| turn).collect();
         old.into_iter().filter_map(|turn| self.remove(turn)).collect()
     }
 
     /// When the next will be too old.
     pub(super) fn next_end(&self) -> Option<Span> {
-        self.ends().map(|(_, end)| end).min()
+        self.resting_ends().next().map(|(end, _)| end)
     }
 
-    /// When each will be too old, but for what is in flight.
-    fn ends(&self) -> impl Iterator<Item = (Turn, Span)> {
-        let resting = self.iter().filter(|(turn, _)| !self.is_in_flight(*turn));
-        resting.map(|(turn, entry)| (turn, entry.born + self.of(entry.item.class).0.max_age))
+    fn resting_ends(&self) -> impl Iterator<Item = (Span, Turn)> {
+        self.ends.iter().copied().filter(|(_, turn)| !self.is_in_flight(*turn))
+    }
+
+    /// When an entry will be too old.
+    fn end(&self, entry: &Entry) -> Span {
+        entry.born + self.of(entry.item.class).0.max_age
     }
 
     pub(super) fn take_off(&mut self, turns: &[Turn]) {

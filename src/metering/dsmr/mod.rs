@@ -49,6 +49,12 @@ pub(crate) struct P1Decoder {
     raw: Option<RawTelegram>,
 }
 
+/// A telegram is taken as soon as its checksum is there, whether the end of that line has come or not; whoever gets a copy wants it.
+fn with_line_end(telegram: &[u8]) -> Vec<u8> {
+    let end: &[u8] = if telegram.windows(2).any(|pair| pair == b"\r\n") { b"\r\n" } else { b"\n" };
+    [telegram.trim_ascii_end(), end].concat()
+}
+
 /// What an encrypted frame held, and where that stands.
 #[derive(Debug)]
 struct Opened {
@@ -128,7 +134,8 @@ impl P1Decoder {
             let checked = candidate.as_ref().is_ok_and(|frame| frame.checked);
             match candidate.and_then(|frame| self.read(frame)) {
                 Ok(telegram) => {
-                    self.raw = Some(RawTelegram { bytes: self.frames.candidate_bytes().to_vec(), checked });
+                    let bytes = with_line_end(self.frames.candidate_bytes());
+                    self.raw = Some(RawTelegram { bytes, checked });
                     self.frames.accept();
                     return Some(Ok(telegram));
                 }

@@ -1,5 +1,4 @@
 //! Every notice becomes a fact that is like the sample of its topic.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

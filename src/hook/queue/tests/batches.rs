@@ -89,7 +89,11 @@ fn a_batch_is_the_same_after_a_restart() {
         .iter()
         .filter_map(|change| match change {
             Change::Item(item, _) => Some(item.clone()),
-            Change::Standing(_) | Change::Failing | Change::Recovered | Change::Disabled => None,
+            Change::Standing(_)
+            | Change::Failing
+            | Change::Recovered
+            | Change::Disabled
+            | Change::Overflow(_) => None,
         })
         .collect();
     assert_eq!(written.len(), 3);

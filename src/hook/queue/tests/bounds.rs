@@ -109,3 +109,63 @@ fn what_waited_before_a_restart_is_as_old_as_it_is() {
     bench.pass(Span::DAY);
     assert_eq!(bench.waits(), Span::DAY * 2, "of the future means no older than now");
 }
+
+#[test]
+fn an_overflow_is_told_once_a_minute_at_most_and_in_the_end_for_all() {
+    let mut bench = Bench::new(limited(1, 1_000, WhenFull::DropOldest)).with([0]);
+    bench.queue.pause();
+    for second in 1..=150 {
+        bench = bench.with([second]);
+        assert!(matches!(bench.step(), Step::Wait(_)));
+        bench.pass(Span::SECOND);
+    }
+    let told = |bench: &Bench| -> Vec<u64> {
+        let count = |change: &Change| if let Change::Overflow(items) = change { Some(*items) } else { None };
+        bench.written.iter().filter_map(count).collect()
+    };
+    assert_eq!(told(&bench), [1, 60, 60]);
+    let wait = bench.waits();
+    assert_eq!(wait, seconds(30), "the rest is not forgotten");
+    bench.pass(wait);
+    assert!(matches!(bench.step(), Step::Wait(_)));
+    assert_eq!(told(&bench), [1, 60, 60, 29]);
+    assert_eq!(bench.queue.losses().full, 150);
+}
+
+#[test]
+fn what_an_interval_leaves_out_is_no_overflow() {
+    let mut bench = Bench::new(Rules { min_interval: seconds(10), ..rules() }).with_readings(1..=9);
+    assert_eq!(bench.deliver_all(), [[9]]);
+    assert!(!bench.written.iter().any(|change| matches!(change, Change::Overflow(_))));
+}
+
+#[test]
+fn ten_thousand_wait_in_bounded_memory_and_go_in_a_moment() {
+    let mut bench = Bench::new(rules()).with(1..=25_000);
+    assert_eq!(bench.queue.load(Class::Control), Load { items: 10_000, bytes: 1_000_000 });
+    assert_eq!(bench.deliver_all().len(), 10_000);
+}
+
+#[test]
+fn a_day_of_telegrams_to_a_dead_endpoint_keeps_600_and_counts_the_rest() {
+    let mut bench = Bench::new(rules());
+    let (mut probes, mut told) = (0, 0);
+    for second in 0..86_400 {
+        bench = bench.with_readings([second]);
+        if let Step::Send(_) = bench.step() {
+            probes += 1;
+            bench.answer(AWAY);
+        }
+        for change in bench.written.drain(..) {
+            told += if let Change::Overflow(items) = change { items } else { 0 };
+        }
+        assert!(bench.queue.load(Class::Meter).items <= 600);
+        bench.pass(Span::SECOND);
+    }
+    assert!((285..300).contains(&probes), "one in five minutes, found {probes}");
+    assert!(matches!(bench.step(), Step::Wait(_)));
+    bench.queue.send_now(bench.now);
+    assert_eq!(bench.deliver_all().len(), 600);
+    assert_eq!(bench.queue.losses(), Losses { full: 86_400 - 600, ..Losses::default() });
+    assert!(86_400 - 600 - told <= 60, "all but the last minute was told of: {told}");
+}

@@ -323,3 +323,18 @@ fn steps_of_the_wall_clock_neither_hold_up_nor_hurry_nor_age_anything() {
         assert_eq!(bench.queue.losses(), Losses::default());
     }
 }
+
+#[test]
+fn what_says_nothing_new_is_left_out_and_is_no_sign_of_life() {
+    let mut bench = Bench::new(rules()).with([1, 2]);
+    bench.message();
+    bench.answer(AWAY);
+    bench.pass(seconds(5));
+    bench.message();
+    let changes = bench.answer(Outcome::Unchanged);
+    let Some(Change::Item(item, Fate::Unchanged)) = changes.first() else { panic!("{changes:?}") };
+    assert_eq!((item.seq, item.attempts, changes.len()), (1, 1, 1));
+    assert_eq!(bench.queue.standing().failures, 1);
+    assert_eq!(bench.queue.losses(), Losses::default());
+    assert_eq!(bench.sends(), [2]);
+}

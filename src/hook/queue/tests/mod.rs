@@ -155,7 +155,11 @@ impl Bench {
     pub(super) fn fates(&self) -> Vec<(u64, Fate)> {
         let fate = |change: &Change| match change {
             Change::Item(item, fate) => Some((item.seq, *fate)),
-            Change::Standing(_) | Change::Failing | Change::Recovered | Change::Disabled => None,
+            Change::Standing(_)
+            | Change::Failing
+            | Change::Recovered
+            | Change::Disabled
+            | Change::Overflow(_) => None,
         };
         self.written.iter().filter_map(fate).collect()
     }

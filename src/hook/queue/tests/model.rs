@@ -20,6 +20,9 @@ struct Model {
     failures: usize,
     held: Span,
     in_flight: Option<u64>,
+    /// How many were too old since that was told last, and when that was.
+    untold: usize,
+    told: Option<Span>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -32,10 +35,16 @@ enum Expected {
 impl Model {
     fn next(&mut self, now: Span) -> Expected {
         let flying = self.in_flight;
+        let before = self.rows.len();
         self.rows.retain(|row| row.ends > now || Some(row.seq) == flying);
+        self.untold += before - self.rows.len();
+        if self.untold > 0 && self.told.is_none_or(|told| told + Span::MINUTE <= now) {
+            (self.untold, self.told) = (0, Some(now));
+        }
         self.rows.sort_by_key(|row| row.seq);
         let first_end = self.rows.iter().filter(|row| Some(row.seq) != flying).map(|row| row.ends).min();
         let mut moments: Vec<Span> = first_end.into_iter().collect();
+        moments.extend(self.told.filter(|_| self.untold > 0).map(|told| told + Span::MINUTE));
         if flying.is_none() && !self.rows.is_empty() {
             let of_interest = if self.strict { &self.rows[..1] } else { &self.rows[..] };
             if now >= self.held {
@@ -67,7 +76,7 @@ impl Model {
                 self.rows[at].ready = now + seconds(wait);
             }
             Outcome::Sent | Outcome::Payload => drop(self.rows.remove(at)),
-            Outcome::Unsaid => {
+            Outcome::Unsaid | Outcome::Unchanged => {
                 self.rows.remove(at);
                 return;
             }
@@ -78,11 +87,12 @@ impl Model {
 }
 
 fn any_outcome(dice: &mut Dice) -> Outcome {
-    match dice.below(10) {
+    match dice.below(11) {
         0..4 => Outcome::Sent,
         4..6 => AWAY,
         6 => Outcome::Endpoint { retry_after: Some(seconds(i64::try_from(dice.below(5_000)).unwrap())) },
         7..9 => Outcome::Payload,
+        9 => Outcome::Unchanged,
         _ => Outcome::Unsaid,
     }
 }
@@ -92,7 +102,15 @@ fn fuzz_the_queue_does_what_a_plain_model_does() {
     fuzz(|dice| {
         let strict = dice.one_in(2);
         let mut bench = Bench::new(Rules { strict_order: strict, ..rules() });
-        let mut model = Model { strict, rows: Vec::new(), failures: 0, held: Span::ZERO, in_flight: None };
+        let mut model = Model {
+            strict,
+            rows: Vec::new(),
+            failures: 0,
+            held: Span::ZERO,
+            in_flight: None,
+            untold: 0,
+            told: None,
+        };
         let mut seq = 0;
         for _ in 0..200 {
             let now = bench.now.since_start;
@@ -157,13 +175,18 @@ struct Ledger {
     /// Members of every message that was tried, by its id.
     messages: BTreeMap<String, Vec<u64>>,
     delivered: Vec<u64>,
+    overflow: u64,
     /// How many dead ones somebody wanted to have sent again; they come late then.
     brought_back: u64,
+    restarts: u64,
 }
 
 impl Ledger {
     fn take(&mut self, changes: &[Change]) {
         for change in changes {
+            if let Change::Overflow(items) = change {
+                self.overflow += items;
+            }
             let Change::Item(item, fate) = change else { continue };
             if *fate == Fate::Waiting {
                 assert!(self.waiting.contains_key(&item.seq), "{} waits though it has ended", item.seq);
@@ -189,7 +212,8 @@ fn check(bench: &Bench, ledger: &Ledger, rules: &Rules) {
     let losses = bench.queue.losses();
     let lost =
         losses.dead + losses.unsaid + losses.expired + losses.full + losses.too_large + losses.superseded;
-    let ended = ledger.ended.values().filter(|fate| **fate != Fate::Sent).count() as u64;
+    let ended =
+        ledger.ended.values().filter(|fate| !matches!(fate, Fate::Sent | Fate::Unchanged)).count() as u64;
     assert_eq!(lost, ended + ledger.brought_back, "each loss is counted");
     assert_eq!(ledger.pushed, (ledger.waiting.len() + ledger.ended.len()) as u64);
 }
@@ -247,6 +271,12 @@ fn fuzz_nothing_is_lost_but_what_is_counted() {
         finish(&mut bench, &mut ledger);
         check(&bench, &ledger, &rules);
         assert!(ledger.waiting.is_empty(), "once the faults are over everything gets there, or ends");
+        let losses = bench.queue.losses();
+        let told = losses.expired + losses.full + losses.too_large;
+        assert!(
+            ledger.overflow <= told && (ledger.restarts > 0 || ledger.overflow == told),
+            "all are told of"
+        );
         if rules.strict_order && rules.min_interval.is_zero() && ledger.brought_back == 0 {
             assert!(ledger.delivered.is_sorted(), "in strict order: {:?}", ledger.delivered);
         }
@@ -285,12 +315,13 @@ fn somebody_interferes(bench: &mut Bench, ledger: &mut Ledger, dice: &mut Dice) 
 
 /// What is written down is all that is known afterwards; the clock may have been set meanwhile.
 fn restart(bench: &mut Bench, ledger: &mut Ledger, rules: &Rules) {
+    ledger.restarts += 1;
     let standing = bench.queue.standing();
     let losses = bench.queue.losses();
     let now = Now { since_start: Span::ZERO, wall: bench.now.wall + seconds(1) };
     bench.now = now;
     bench.queue = Queue::new(rules.clone(), standing, now);
-    bench.queue.losses = losses;
+    bench.queue.tally.losses = losses;
     for item in ledger.waiting.clone().into_values() {
         let changes = bench.queue.push(item, now);
         ledger.take(&changes);

@@ -23,7 +23,11 @@ fn one_message_is_in_flight_at_most() {
 #[test]
 fn an_answer_that_nobody_waits_for_changes_nothing() {
     let mut bench = Bench::new(rules()).with([1]);
-    assert_eq!(bench.answer(Outcome::Sent), []);
+    for outcome in [Outcome::Sent, AWAY, Outcome::Payload, Outcome::Gone, Outcome::Unsaid, Outcome::Unchanged]
+    {
+        assert_eq!(bench.answer(outcome), []);
+    }
+    assert_eq!(bench.queue.standing(), Standing::default());
     assert_eq!(bench.sends(), [1]);
 }
 

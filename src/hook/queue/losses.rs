@@ -1,0 +1,65 @@
+//! Counts what is lost, and says when somebody is to be told.
+
+use crate::time::Span;
+
+use super::item::{Fate, Why};
+
+/// Between two notices of an overflow.
+const PAUSE: Span = Span::MINUTE;
+
+/// How many items were not delivered and never will be, unless somebody asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Losses {
+    pub(crate) dead: u64,
+    pub(crate) unsaid: u64,
+    pub(crate) expired: u64,
+    pub(crate) full: u64,
+    pub(crate) too_large: u64,
+    pub(crate) superseded: u64,
+}
+
+impl Losses {
+    fn count(&mut self, fate: Fate) {
+        let number = match fate {
+            Fate::Waiting | Fate::Sent | Fate::Unchanged => return,
+            Fate::Dead => &mut self.dead,
+            Fate::Unsaid => &mut self.unsaid,
+            Fate::Expired => &mut self.expired,
+            Fate::Dropped(Why::Full) => &mut self.full,
+            Fate::Dropped(Why::TooLarge) => &mut self.too_large,
+            Fate::Dropped(Why::Superseded) => &mut self.superseded,
+        };
+        *number = number.saturating_add(1);
+    }
+}
+
+/// The count, and what of it was told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) losses: Losses,
+    untold: u64,
+    told_at: Option<Span>,
+}
+
+impl Tally {
+    pub(super) fn count(&mut self, fate: Fate) {
+        self.losses.count(fate);
+        // Dead ones are told one by one, and who sets an interval wants what it leaves out.
+        if matches!(fate, Fate::Expired | Fate::Dropped(Why::Full | Why::TooLarge)) {
+            self.untold = self.untold.saturating_add(1);
+        }
+    }
+
+    /// When there is something to be told.
+    pub(super) fn tells_at(&self) -> Option<Span> {
+        let at = self.told_at.map_or(Span::from_micros(i64::MIN), |told| told + PAUSE);
+        (self.untold > 0).then_some(at)
+    }
+
+    /// How many to tell of now.
+    pub(super) fn tell(&mut self, now: Span) -> Option<u64> {
+        self.tells_at().filter(|at| *at <= now)?;
+        self.told_at = Some(now);
+        Some(std::mem::take(&mut self.untold))
+    }
+}

@@ -7,6 +7,7 @@ mod exec;
 mod file;
 mod http;
 mod mqtt;
+mod pvoutput;
 mod serial;
 mod tcp;
 mod telegram;
@@ -73,6 +74,6 @@ pub(crate) fn of(settings: &HookSettings) -> Result<Box<dyn Sink>, String> {
         Target::Tcp(target) => tcp::of(target),
         Target::Serial(target) => Box::new(serial::SerialSink::new(target)?),
         Target::Exec(target) => Box::new(exec::ExecSink::new(target)?),
-        Target::PvOutput(_) => return Err("not yet".to_owned()),
+        Target::PvOutput(target) => Box::new(pvoutput::PvOutputSink::new(settings, target)?),
     })
 }

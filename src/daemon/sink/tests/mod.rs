@@ -4,6 +4,7 @@
 mod exec;
 mod file;
 mod mqtt;
+mod pvoutput;
 mod serial;
 mod tcp;
 

@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use crate::config::MeterSource;
 use crate::metering::LineSettings;
 
-use backoff::Backoff;
+pub(super) use backoff::Backoff;
 pub(super) use exec::Command;
 pub(crate) use feed::{Fed, FeedSettings, Place, feed};
 use serial::SerialLine;

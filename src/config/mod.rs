@@ -1,6 +1,7 @@
 //! Reads the TOML file: every fault at once, each with its line and what to do about it.
 
 mod fault;
+mod http;
 mod meter;
 mod opt_schedule;
 mod read;
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigError, ConfigFault};
+pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, Scope, TokenProof};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use secret::SecretSource;
 
@@ -45,6 +47,8 @@ pub struct Config {
     /// What is answered for an event that the store cannot keep; `None`: nothing.
     pub(crate) opt_when_full: Option<OptType>,
     pub(crate) journal: JournalSection,
+    /// `None`: there is no local API.
+    pub(crate) http: Option<HttpSection>,
     pub(crate) meters: Vec<MeterSection>,
     pub(crate) reports: Vec<ReportSection>,
     pub(crate) report_sources: Vec<ReportSourceSection>,

@@ -11,6 +11,7 @@ use crate::rules::{Condition, Rule};
 use crate::time::Span;
 
 use super::fault::ConfigFault;
+use super::http::http;
 use super::meter::meter;
 use super::opt_schedule::opt_schedules;
 use super::reader::{Found, Reader, Section};
@@ -50,6 +51,7 @@ pub(super) fn config(
     let handler = handler(root.section("handler"));
     let opt_when_full = store(root.section("store"));
     let journal = journal(root.section("journal"));
+    let http = http(&root, &folder);
     let meters: Vec<_> =
         root.sections("meter").into_iter().filter_map(|section| meter(section, &folder)).collect();
     let ours = vtn.as_ref().map(|vtn| vtn.market_contexts.as_slice());
@@ -71,6 +73,7 @@ pub(super) fn config(
             handler,
             opt_when_full,
             journal,
+            http,
             meters,
             reports,
             report_sources,

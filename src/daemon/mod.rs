@@ -24,6 +24,7 @@ mod examine;
 mod examine_push;
 mod fact_keeper;
 mod handler_seat;
+pub(crate) mod http;
 pub(crate) mod journal;
 mod meter_health;
 pub(crate) mod meter_source;

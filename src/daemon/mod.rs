@@ -38,6 +38,7 @@ mod scribe;
 mod sink;
 mod source_exec;
 mod source_seat;
+pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod transport;
 mod ven;

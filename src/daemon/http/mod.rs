@@ -14,16 +14,22 @@
 mod answer;
 mod call;
 mod guard;
+mod metrics;
+mod openapi;
+mod own;
 mod patient;
 mod route;
 mod server;
+mod telegrams;
 #[cfg(test)]
 mod tests;
 mod token;
 
 pub(in crate::daemon) use answer::{Answer, Gone, Stream};
-pub(in crate::daemon) use call::{Call, form};
+pub(in crate::daemon) use call::Call;
+pub(in crate::daemon) use own::routes as own_routes;
 pub(in crate::daemon) use route::{Route, Routes};
 pub(in crate::daemon) use server::{Server, Setup, Traffic};
+pub(in crate::daemon) use telegrams::{Inlets, Posted, routes as telegram_routes};
 pub(in crate::daemon) use token::{SHORTEST, Token, Tokens, Who, hash};
 pub(crate) use token::{new_token, written};

@@ -1,6 +1,8 @@
 //! Asks a real server over real connections.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod own;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -62,7 +62,7 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// How scopes are written.
-    const FORMS: &str = "\"read\", \"monitors\", \"hooks\", \"meter\" or \"plugin:NAME\"";
+    pub(crate) const FORMS: &str = "\"read\", \"monitors\", \"hooks\", \"meter\" or \"plugin:NAME\"";
 
     /// `None` where it is none.
     pub(crate) fn parse(text: &str) -> Option<Self> {

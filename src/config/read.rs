@@ -18,8 +18,8 @@ use super::reader::{Found, Reader, Section};
 use super::report::{report_sources, reports};
 use super::secret::SecretSource;
 use super::{
-    Config, HandlerSection, JournalSection, MeterSection, PointOrigin, PushSection, ReportSection,
-    SignatureSection, TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection,
+    Config, HandlerSection, JournalSection, MeterSection, MeterSource, PointOrigin, PushSection,
+    ReportSection, SignatureSection, TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection,
 };
 
 pub(super) const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
@@ -347,7 +347,8 @@ fn check_names(root: &Section<'_, '_>, meters: &[MeterSection], reports: &[Repor
         if meters[..at].iter().any(|other| other.name == meter.name) {
             fault(format!("meter[{at}].name"), format!("\"{}\" stands twice", meter.name));
         }
-        if meters[..at].iter().any(|other| other.source == meter.source) {
+        let same = |other: &MeterSection| other.source == meter.source && meter.source != MeterSource::Api;
+        if meters[..at].iter().any(same) {
             fault(format!("meter[{at}].source"), "is read by another meter already".into());
         }
     }

@@ -22,8 +22,9 @@ use crate::time::{Span, Timestamp};
 use super::bus::Bus;
 use super::clock::Clock;
 use super::counters;
+use super::http::Posted;
 use super::meter_health::{Health, Told};
-use super::meter_source::{Fed, FeedSettings, feed};
+use super::meter_source::{Fed, FeedSettings, feed, feed_posted};
 use super::refused::RefusedRing;
 use super::store::StoreHandle;
 
@@ -101,6 +102,8 @@ pub(crate) struct MeterTask {
     counters_kept_at: Span,
     /// The meter has said that its PIN is missing.
     pin_missing: bool,
+    /// Telegrams come from the local API, from here.
+    posts: Option<mpsc::Receiver<Posted>>,
 }
 
 impl MeterTask {
@@ -148,13 +151,27 @@ impl MeterTask {
             counters: None,
             counters_kept_at: now.since_start,
             pin_missing: false,
+            posts: None,
         }
+    }
+
+    /// Takes its telegrams from the local API.
+    pub(crate) fn fed_by(self, posts: mpsc::Receiver<Posted>) -> Self {
+        Self { posts: Some(posts), ..self }
     }
 
     /// Runs until it is told to finish, or nobody can tell it any more.
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let (sender, mut fed) = mpsc::channel(FED);
-        tokio::spawn(feed(self.feed_settings(), self.settings.protocol.decoder(), self.clock, false, sender));
+        let (settings, decoder) = (self.feed_settings(), self.settings.protocol.decoder());
+        match self.posts.take() {
+            Some(posts) => {
+                tokio::spawn(feed_posted(posts, decoder, self.clock, settings.patience, sender));
+            }
+            None => {
+                tokio::spawn(feed(settings, decoder, self.clock, false, sender));
+            }
+        }
         loop {
             let wake = self.clock.instant(self.wake_at());
             let event = tokio::select! {

@@ -13,6 +13,7 @@
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
 //! database.
 
+mod api;
 mod bus;
 mod certificates;
 pub(crate) mod clock;
@@ -32,6 +33,7 @@ mod meter_task;
 mod meters;
 mod outbox;
 mod prepare;
+mod prepare_http;
 mod prepare_meters;
 pub(crate) mod refused;
 mod scribe;

@@ -37,7 +37,7 @@ pub(crate) struct Prepared {
     pub(crate) meters: Vec<MeterSettings>,
     pub(crate) hooks: Vec<Parts>,
     /// `None`: there is no local API.
-    pub(crate) http: Option<Setup>,
+    pub(super) http: Option<Setup>,
     /// What does not stand in the way, but should be put right; one line each.
     pub(crate) warnings: Vec<String>,
 }

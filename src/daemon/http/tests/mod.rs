@@ -13,8 +13,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 
+use super::answer::{Answer, Gone};
+use super::call::Call;
 use super::server::Deadlines;
-use super::{Answer, Call, Gone, Route, Routes, Server, Setup, Token, Tokens, Traffic, hash};
+use super::{Route, Routes, Server, Setup, Token, Tokens, Traffic, hash};
 use crate::config::Scope;
 use crate::daemon::clock::Clock;
 use crate::time::Span;

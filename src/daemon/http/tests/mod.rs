@@ -21,8 +21,8 @@ use crate::config::Scope;
 use crate::daemon::clock::Clock;
 use crate::time::Span;
 
-/// Nothing waits so long unless it is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Nothing waits so long unless it is broken; less than the usual deadlines, so that it is seen when a shorter one does not hold.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
 

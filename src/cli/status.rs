@@ -32,7 +32,13 @@ fn look(path: &Path) -> anyhow::Result<Look> {
     match ask(&config.ven.state, &Request::Status)? {
         Response::Status(look) => Ok(*look),
         Response::Error { why } => anyhow::bail!(why),
-        _ => anyhow::bail!("the VEN has answered something else"),
+        Response::Opted { .. }
+        | Response::ScheduleAdded { .. }
+        | Response::ScheduleCancelled
+        | Response::Schedules { .. }
+        | Response::Reports(_)
+        | Response::Hooks { .. }
+        | Response::Ordered => anyhow::bail!("the VEN has answered something else"),
     }
 }
 
@@ -176,8 +182,6 @@ fn of_hook(hook: &HookStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use super::{HookStatus, Look, MeterStatus, lasting, text};
     use crate::daemon::status::{EventStatus, Status};
     use crate::handler::Timeline;

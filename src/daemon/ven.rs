@@ -8,7 +8,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, ConfigError, MeterSource};
-use crate::engine::{Engine, Input};
+use crate::engine::{Engine, Input, RegistrationRecord};
 use crate::handler::EventHandler;
 use crate::hook::render::VenNames;
 use crate::notice::Notice;
@@ -33,7 +33,7 @@ use super::journal::{FOLDER, Journal};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::outbox::{Ground, Outbox};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, PreparedPush};
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
@@ -155,24 +155,16 @@ impl VenBuilder {
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
         let courier = Courier { client, held, scribe: scribe.clone() };
         tokio::spawn(courier.run(outbox, inputs.clone()));
-        if let Some(push) = prepared.push {
-            let server = PushServer::bind(push.listen).await;
-            let server = server
-                .map_err(|error| StartError::System(format!("[push] listen {}: {error}", push.listen)))?;
-            let desk = PushDesk { path: push.path, scribe, pushes, bus: bus.clone() };
-            tokio::spawn(server.run(desk, gone()));
+        if let Some(PreparedPush { listen, path, .. }) = prepared.push {
+            let desk = PushDesk { path, scribe, pushes, bus: bus.clone() };
+            serve_push(listen, desk, gone()).await?;
         }
         let name = config.ven.name.clone();
         let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
         tokio::spawn(keeper.run(LOOK, gone()));
         tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, RETENTION, gone()));
-        let registration = snapshot.registration.as_ref();
-        let (names, told_names) = watch::channel(VenNames {
-            name: name.clone(),
-            id: registration.map(|registration| registration.ven_id.to_string()),
-            vtn_id: registration.map(|registration| registration.vtn_id.to_string()),
-        });
+        let (names, told_names) = watch::channel(names(name, snapshot.registration.as_ref()));
         let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names };
         let outbox = Outbox::start(prepared.hooks, &ground).await;
         let http_address = match prepared.http {
@@ -201,6 +193,27 @@ impl VenBuilder {
             drop(stopped.await);
         }));
         Ok(VenHandle { inputs, bus, read_certificates, http_address, stop: Some(stop), task })
+    }
+}
+
+/// Takes what the VTN pushes, until `gone`.
+async fn serve_push(
+    listen: SocketAddr,
+    desk: PushDesk,
+    gone: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StartError> {
+    let server = PushServer::bind(listen).await;
+    let server = server.map_err(|error| StartError::System(format!("[push] listen {listen}: {error}")))?;
+    tokio::spawn(server.run(desk, gone));
+    Ok(())
+}
+
+/// Who we are, and with whom we speak, as far as that is known.
+fn names(name: String, registration: Option<&RegistrationRecord>) -> VenNames {
+    VenNames {
+        name,
+        id: registration.map(|registration| registration.ven_id.to_string()),
+        vtn_id: registration.map(|registration| registration.vtn_id.to_string()),
     }
 }
 

@@ -22,7 +22,8 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(in crate::daemon) struct Answer {
     pub(super) status: StatusCode,
-    headers: HeaderMap,
+    /// Elsewhere, as an answer is often an error, which should be small.
+    headers: Box<HeaderMap>,
     body: Body,
 }
 
@@ -45,7 +46,7 @@ pub(in crate::daemon) struct Gone;
 impl Answer {
     fn new(status: StatusCode, content_type: &'static str, body: Body) -> Self {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-        Self { status, headers, body }
+        Self { status, headers: Box::new(headers), body }
     }
 
     /// A value as JSON.
@@ -66,7 +67,7 @@ impl Answer {
 
     /// Nothing but a status.
     pub(in crate::daemon) fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Body::Whole(Bytes::new()) }
+        Self { status, headers: Box::default(), body: Body::Whole(Bytes::new()) }
     }
 
     /// What is wrong, for people and for programs (RFC 9457).
@@ -109,7 +110,7 @@ impl Answer {
         ];
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        *response.headers_mut() = *self.headers;
         for (name, value) in HEADERS {
             response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }

@@ -1,4 +1,4 @@
-//! Describes the API to programs, from the routes that there are: OpenAPI 3.1.
+//! Describes the API to programs, from the routes that there are: `OpenAPI` 3.1.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};

@@ -18,6 +18,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 type Handler = Arc<dyn Fn(Call) -> Answering + Send + Sync>;
 
+/// What stands in the places of a path, by name.
+pub(super) type Parameters = Vec<(String, String)>;
+
 /// A kind of call.
 #[derive(Clone)]
 pub(in crate::daemon) struct Route {
@@ -123,7 +126,7 @@ impl Route {
     }
 
     /// What stands in the place of its parameters in this path; `None` where the path is another.
-    fn parameters(&self, path: &str) -> Option<Vec<(String, String)>> {
+    fn parameters(&self, path: &str) -> Option<Parameters> {
         let (mut ours, mut theirs) = (self.path.split('/'), path.split('/'));
         let mut parameters = Vec::new();
         loop {
@@ -149,7 +152,7 @@ pub(in crate::daemon) struct Routes(pub(super) Vec<Route>);
 
 /// What is at a path.
 pub(super) enum Found<'r> {
-    Route(&'r Route, Vec<(String, String)>),
+    Route(&'r Route, Parameters),
     /// Only these methods.
     Methods(Vec<&'r Method>),
     Nothing,

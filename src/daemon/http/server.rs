@@ -25,7 +25,7 @@ use crate::daemon::transport::Listener;
 use super::answer::{Answer, Body};
 use super::call::{Call, query};
 use super::guard::{Hosts, check_address, check_origin, check_type};
-use super::route::{Found, Route, Routes};
+use super::route::{Found, Parameters, Route, Routes};
 use super::token::{Failures, Tokens, Who};
 
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -215,7 +215,7 @@ impl Clerk {
         })
     }
 
-    fn route(&self, method: &Method, path: &str) -> Result<(&Route, Vec<(String, String)>), Answer> {
+    fn route(&self, method: &Method, path: &str) -> Result<(&Route, Parameters), Answer> {
         match self.routes.find(method, path) {
             Found::Route(route, parameters) => Ok((route, parameters)),
             Found::Nothing => {

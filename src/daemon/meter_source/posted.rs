@@ -84,8 +84,6 @@ impl PostedFeed {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use std::time::Duration;
 
     use tokio::sync::{mpsc, oneshot};

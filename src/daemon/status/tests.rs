@@ -1,5 +1,4 @@
 //! What is told, and how the VEN stands then.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -151,7 +150,7 @@ fn registered() -> Notice {
     }
 }
 
-fn fact(topic: &str, data: Value) -> Fact {
+fn fact(topic: &str, data: &Value) -> Fact {
     let data = data.as_object().cloned().unwrap_or_default();
     Fact { id: "id".into(), seq: 1, topic: topic.into(), subject: None, time: noon(), data }
 }
@@ -187,15 +186,15 @@ fn every_reason_for_not_being_ready_comes_and_goes() {
     for (topic, reason) in
         [("hook.failing", "hook ops fails: it broke"), ("hook.disabled", "hook ops is disabled: it broke")]
     {
-        status.take(&fact(topic, json!({"hook": "ops", "reason": "it broke", "waiting": 3})));
+        status.take(&fact(topic, &json!({"hook": "ops", "reason": "it broke", "waiting": 3})));
         assert_eq!(status.reasons(), [reason]);
         assert_eq!(status.hooks["ops"].waiting, 3);
-        status.take(&fact("hook.recovered", json!({"hook": "ops", "waiting": 0})));
+        status.take(&fact("hook.recovered", &json!({"hook": "ops", "waiting": 0})));
         assert_eq!((status.reasons(), status.hooks["ops"].waiting), (Vec::new(), 0));
     }
-    status.take(&fact("plugin.failed", json!({"plugin": "peak", "reason": "it broke"})));
+    status.take(&fact("plugin.failed", &json!({"plugin": "peak", "reason": "it broke"})));
     assert_eq!(status.reasons(), ["plugin peak has failed: it broke"]);
-    status.take(&fact("plugin.started", json!({"plugin": "peak"})));
+    status.take(&fact("plugin.started", &json!({"plugin": "peak"})));
     assert_eq!(status.reasons(), [""; 0]);
     assert_eq!(Status::default().reasons(), ["not registered at the VTN"]);
 }
@@ -204,9 +203,9 @@ fn every_reason_for_not_being_ready_comes_and_goes() {
 fn what_hooks_give_up_is_counted_by_cause() {
     let mut status = Status::default();
     for (cause, dropped) in [("items", 17), ("age", 2), ("items", 3)] {
-        status.take(&fact("hook.overflow", json!({"hook": "ops", "cause": cause, "dropped": dropped})));
+        status.take(&fact("hook.overflow", &json!({"hook": "ops", "cause": cause, "dropped": dropped})));
     }
-    status.take(&fact("hook.exhausted", json!({"hook": "ops", "status": "dead"})));
+    status.take(&fact("hook.exhausted", &json!({"hook": "ops", "status": "dead"})));
     let hook = &status.hooks["ops"];
     assert_eq!(hook.dropped, BTreeMap::from([("items".into(), 20), ("age".into(), 2)]));
     assert_eq!(hook.given_up, 1);
@@ -216,7 +215,7 @@ fn what_hooks_give_up_is_counted_by_cause() {
 fn topics_that_plugins_invent_take_no_more_memory() {
     let mut status = Status::default();
     for number in 0..1000 {
-        status.take(&fact(&format!("x.peak.{number}"), json!({})));
+        status.take(&fact(&format!("x.peak.{number}"), &json!({})));
     }
     assert_eq!(status.bus.facts.len(), 257);
     assert_eq!(status.bus.facts.values().sum::<u64>(), 1000);

@@ -1,5 +1,4 @@
 //! Asks a real server over real connections.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod own;
 

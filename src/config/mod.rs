@@ -2,6 +2,7 @@
 
 mod fault;
 mod hook;
+mod http;
 mod limits;
 mod meter;
 mod opt_schedule;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigError, ConfigFault};
 pub(crate) use hook::with_secrets;
+pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use secret::SecretSource;
 
@@ -49,6 +51,8 @@ pub struct Config {
     /// What is answered for an event that the store cannot keep; `None`: nothing.
     pub(crate) opt_when_full: Option<OptType>,
     pub(crate) journal: JournalSection,
+    /// `None`: there is no local API.
+    pub(crate) http: Option<HttpSection>,
     pub(crate) meters: Vec<MeterSection>,
     pub(crate) reports: Vec<ReportSection>,
     pub(crate) report_sources: Vec<ReportSourceSection>,

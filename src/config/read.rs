@@ -12,6 +12,7 @@ use crate::time::Span;
 
 use super::fault::ConfigFault;
 use super::hook::{Around, hooks};
+use super::http::http;
 use super::meter::meter;
 use super::opt_schedule::opt_schedules;
 use super::reader::{Found, Reader, Section};
@@ -52,6 +53,7 @@ pub(super) fn config(
     let handler = handler(root.section("handler"));
     let opt_when_full = store(root.section("store"));
     let journal = journal(root.section("journal"));
+    let http = http(&root, &folder);
     let meters: Vec<_> =
         root.sections("meter").into_iter().filter_map(|section| meter(section, &folder)).collect();
     let ours = vtn.as_ref().map(|vtn| vtn.market_contexts.as_slice());
@@ -75,6 +77,7 @@ pub(super) fn config(
             handler,
             opt_when_full,
             journal,
+            http,
             meters,
             reports,
             report_sources,

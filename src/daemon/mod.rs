@@ -13,6 +13,7 @@
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
 //! database.
 
+mod api;
 mod bus;
 mod certificates;
 pub(crate) mod clock;
@@ -24,6 +25,7 @@ mod examine;
 mod examine_push;
 mod fact_keeper;
 mod handler_seat;
+pub(crate) mod http;
 pub(crate) mod journal;
 mod meter_health;
 pub(crate) mod meter_source;
@@ -31,12 +33,14 @@ mod meter_task;
 mod meters;
 mod outbox;
 mod prepare;
+mod prepare_http;
 mod prepare_meters;
 pub(crate) mod refused;
 mod scribe;
 mod sink;
 mod source_exec;
 mod source_seat;
+pub(crate) mod status;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 mod fault;
 mod meter;
 mod opt_schedule;
+mod program;
 mod read;
 mod reader;
 mod report;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigError, ConfigFault};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
+pub(crate) use program::{EnvValue, ProgramSection, Startup};
 pub(crate) use secret::SecretSource;
 
 use crate::hook::settings::HookSettings;
@@ -153,6 +155,8 @@ pub(crate) struct HandlerSection {
     pub(crate) default: OptType,
     pub(crate) timeout: Span,
     pub(crate) rules: Vec<Rule>,
+    /// `kind = "exec"`: a program decides in place of the rules.
+    pub(crate) program: Option<ProgramSection>,
     /// Signals beyond those of the profile.
     pub(crate) signals: Vec<SignalName>,
 }

@@ -278,6 +278,22 @@ impl<'r, 't> Section<'r, 't> {
         texts
     }
 
+    /// Every setting of this table, where its names are free and each is a text.
+    pub(super) fn texts_by_name(&self) -> Vec<(String, Found<String>)> {
+        let mut texts = Vec::new();
+        for (name, value) in self.table.into_iter().flatten() {
+            let (name, line) = (name.get_ref().to_string(), Some(self.reader.line(value.span().start)));
+            match value.get_ref().as_str() {
+                Some(text) => {
+                    let found = Found { value: text.to_owned(), key: self.key(&name), line };
+                    texts.push((name, found));
+                }
+                None => self.wrong(&name, line, "a text in quotes", value.get_ref()),
+            }
+        }
+        texts
+    }
+
     /// Notes every setting that nobody has asked for.
     pub(super) fn end(self) {
         let asked = self.asked.into_inner();

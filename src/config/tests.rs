@@ -1,5 +1,6 @@
 //! Files that are right, and files that are wrong in many ways at once.
 
+mod programs;
 mod reports;
 
 use std::collections::BTreeMap;

@@ -20,6 +20,7 @@ use super::entropy;
 use super::meter_task::MeterSettings;
 use super::outbox::Parts;
 use super::prepare_meters::meters;
+use super::prepare_programs::{HandlerProgram, handler_program};
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
 
 /// A configuration whose files are loaded and fit together.
@@ -34,6 +35,8 @@ pub(crate) struct Prepared {
     pub(crate) settings: Settings,
     pub(crate) meters: Vec<MeterSettings>,
     pub(crate) hooks: Vec<Parts>,
+    /// `None`: no program decides.
+    pub(crate) handler: Option<HandlerProgram>,
     /// What does not stand in the way, but should be put right; one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -169,6 +172,7 @@ impl Prepared {
         }
         let meters = meters(&mut faults);
         let hooks = hooks(&mut faults);
+        let handler = handler_program(&mut faults);
         match (root, tls, key, policy, meters) {
             (Some(root), Some(tls), Some(key), Some(policy), Some(meters)) if faults.found.is_empty() => {
                 Ok(Self {
@@ -186,6 +190,7 @@ impl Prepared {
                     },
                     meters,
                     hooks,
+                    handler,
                     warnings: faults.warnings,
                 })
             }

@@ -16,7 +16,6 @@ use crate::openadr::message::{
 };
 use crate::openadr::xml::Limits;
 use crate::report_source::ReportSource;
-use crate::rules::RulesHandler;
 
 use super::bus::Bus;
 use super::certificates::{Keeper, LOOK};
@@ -30,7 +29,9 @@ use super::journal::{FOLDER, Journal};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::outbox::{Ground, Outbox};
+use super::plugin::Keeping;
 use super::prepare::Prepared;
+use super::prepare_programs::handler;
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
@@ -74,6 +75,9 @@ pub enum StartError {
     /// The folder of the store, or the store.
     #[error("store: {0}")]
     Store(String),
+    /// The program that decides.
+    #[error("[handler]: {0}")]
+    Handler(String),
     /// The system.
     #[error("system: {0}")]
     System(String),
@@ -86,7 +90,7 @@ impl From<StoreError> for StartError {
 }
 
 impl VenBuilder {
-    /// Decides with this instead of the rules in the configuration.
+    /// Decides with this instead of the rules or the program in the configuration.
     #[must_use]
     pub fn handler(mut self, handler: impl EventHandler) -> Self {
         self.handler = Some(Arc::new(handler));
@@ -125,8 +129,8 @@ impl VenBuilder {
         let (inputs, waiting) = mpsc::unbounded_channel();
         let (messages, outbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::channel(PUSHES);
-        let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
-        let handler = self.handler.unwrap_or_else(|| Arc::new(rules));
+        let decides = handler(self.handler, &config, prepared.handler, &bus, clock).await;
+        let (handler, keeping) = decides.map_err(StartError::Handler)?;
         let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
         let orders = start_meters(prepared.meters, clock, &store, &bus).await?;
         let others = SourceSeat::new(others, &bus).map_err(system)?;
@@ -193,7 +197,7 @@ impl VenBuilder {
             // Dropping the handle stops the VEN too.
             drop(stopped.await);
         }));
-        Ok(VenHandle { inputs, bus, read_certificates, stop: Some(stop), task })
+        Ok(VenHandle { inputs, bus, read_certificates, stop: Some(stop), task, keeping })
     }
 }
 
@@ -239,6 +243,8 @@ pub struct VenHandle {
     read_certificates: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
+    /// The program that decides.
+    keeping: Option<Keeping>,
 }
 
 impl VenHandle {
@@ -278,5 +284,8 @@ impl VenHandle {
     pub async fn stop(mut self) {
         self.stop.take();
         drop((&mut self.task).await);
+        if let Some(keeping) = self.keeping.take() {
+            keeping.close().await;
+        }
     }
 }

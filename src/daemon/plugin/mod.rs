@@ -1,0 +1,27 @@
+//! Runs programs that decide and that want to know: in any language, by lines of JSON on their standard input and output.
+//!
+//! ```text
+//! ExecHandler --> ProgramSeat --> Conversation --> Process
+//!   decides         keeps it        lines of         one run,
+//!                   running         JSON             killed with all that it started
+//! ```
+//!
+//! The program decides nothing about us: whatever it does, each question has a deadline, each pipe a bound, and what it writes
+//! is taken as what a stranger writes.
+
+mod conversation;
+mod exec_handler;
+mod lines;
+mod oneshot;
+mod process;
+mod program_seat;
+mod protocol;
+mod restarts;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use conversation::Patience;
+pub(crate) use exec_handler::{Asked, DECIDE, ExecHandler};
+pub(crate) use oneshot::OneShot;
+pub(crate) use process::{Program, is_there};
+pub(crate) use program_seat::{Keeping, ProgramSeat, ProgramSettings};

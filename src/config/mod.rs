@@ -3,6 +3,7 @@
 mod fault;
 mod meter;
 mod opt_schedule;
+mod plugin;
 mod program;
 mod read;
 mod reader;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigError, ConfigFault};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
+pub(crate) use plugin::PluginSection;
 pub(crate) use program::{EnvValue, ProgramSection, Startup};
 pub(crate) use secret::SecretSource;
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub(crate) report_sources: Vec<ReportSourceSection>,
     pub(crate) opt_schedules: Vec<OptScheduleSection>,
     pub(crate) hooks: Vec<HookSettings>,
+    /// Those that are enabled.
+    pub(crate) plugins: Vec<PluginSection>,
 }
 
 /// `[ven]`: who we are.
@@ -234,7 +238,8 @@ pub(crate) struct OptScheduleSection {
 }
 
 impl Config {
-    /// Reads a file; paths in it are relative to its folder. Environment variables `VEN__SECTION__KEY` go before it.
+    /// Reads a file; paths in it are relative to its folder. Environment variables `VEN__SECTION__KEY` go before it, and so does
+    /// `VEN_PLUGINS=a,b`, which says which plugins run.
     ///
     /// # Errors
     ///
@@ -245,7 +250,9 @@ impl Config {
             faults: vec![ConfigFault { line: None, key: String::new(), what }],
         };
         let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-        let overrides = environment().map_err(|error| unreadable(error.to_string()))?;
+        let mut overrides = environment().map_err(|error| unreadable(error.to_string()))?;
+        let only = std::env::var_os("VEN_PLUGINS").map(|only| only.to_string_lossy().into_owned());
+        overrides.extend(only.map(|only| ("plugins.only".to_owned(), only)));
         Self::from_text(&text, file, overrides)
     }
 

@@ -13,6 +13,7 @@ use crate::time::Span;
 use super::fault::ConfigFault;
 use super::meter::meter;
 use super::opt_schedule::opt_schedules;
+use super::plugin::plugins;
 use super::reader::{Found, Reader, Section};
 use super::report::{report_sources, reports};
 use super::secret::SecretSource;
@@ -57,6 +58,7 @@ pub(super) fn config(
     let report_sources = report_sources(&root, &folder);
     check_names(&root, &meters, &reports);
     let opt_schedules = opt_schedules(&root, ven.as_ref().map(|ven| ven.resources.as_slice()));
+    let plugins = plugins(&root, &folder);
     root.end();
     let (faults, lines) = reader.finish();
     match (ven, vtn, tls, signature) {
@@ -76,6 +78,7 @@ pub(super) fn config(
             report_sources,
             opt_schedules,
             hooks: Vec::new(),
+            plugins,
         }),
         _ => Err(faults),
     }

@@ -20,7 +20,7 @@ use super::entropy;
 use super::meter_task::MeterSettings;
 use super::outbox::Parts;
 use super::prepare_meters::meters;
-use super::prepare_programs::{HandlerProgram, handler_program};
+use super::prepare_programs::{HandlerProgram, PreparedPlugin, handler_program, plugins};
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
 
 /// A configuration whose files are loaded and fit together.
@@ -37,6 +37,7 @@ pub(crate) struct Prepared {
     pub(crate) hooks: Vec<Parts>,
     /// `None`: no program decides.
     pub(crate) handler: Option<HandlerProgram>,
+    pub(crate) plugins: Vec<PreparedPlugin>,
     /// What does not stand in the way, but should be put right; one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -173,6 +174,7 @@ impl Prepared {
         let meters = meters(&mut faults);
         let hooks = hooks(&mut faults);
         let handler = handler_program(&mut faults);
+        let plugins = plugins(&mut faults);
         match (root, tls, key, policy, meters) {
             (Some(root), Some(tls), Some(key), Some(policy), Some(meters)) if faults.found.is_empty() => {
                 Ok(Self {
@@ -191,6 +193,7 @@ impl Prepared {
                     meters,
                     hooks,
                     handler,
+                    plugins,
                     warnings: faults.warnings,
                 })
             }

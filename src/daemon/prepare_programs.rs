@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::config::{Config, ProgramSection, Startup};
+use crate::fact::Topics;
 use crate::rules::RulesHandler;
 
 use super::bus::Bus;
 use super::clock::Clock;
 use super::handler_seat::DynHandler;
 use super::plugin::{
-    Asked, DECIDE, ExecHandler, Keeping, OneShot, Patience, Program, ProgramSeat, ProgramSettings, is_there,
+    Asked, DECIDE, EVENT, ExecHandler, ExecPlugin, Keeping, OneShot, Patience, Plugins, Program, ProgramSeat,
+    ProgramSettings, is_there,
 };
 use super::prepare::Faults;
 
@@ -26,6 +28,14 @@ pub(crate) struct HandlerProgram {
     once: bool,
 }
 
+/// A program that is told what happens.
+#[derive(Clone, Debug)]
+pub(crate) struct PreparedPlugin {
+    settings: ProgramSettings,
+    /// `None`: what its hello says.
+    topics: Option<Topics>,
+}
+
 /// The program that decides, where one does.
 pub(super) fn handler_program(faults: &mut Faults<'_>) -> Option<HandlerProgram> {
     let config = faults.config;
@@ -36,10 +46,7 @@ pub(super) fn handler_program(faults: &mut Faults<'_>) -> Option<HandlerProgram>
         needs: DECIDE,
         startup: section.startup,
         patience: Patience::with(config.handler.timeout.to_std()),
-        initialize: Map::from_iter([(
-            "ven".to_owned(),
-            json!({"name": config.ven.name, "version": env!("CARGO_PKG_VERSION")}),
-        )]),
+        initialize: initialize(config),
     };
     Some(HandlerProgram { settings, once: section.once })
 }
@@ -60,6 +67,53 @@ fn program(faults: &mut Faults<'_>, key: &str, name: &str, section: &ProgramSect
         faults.warnings.push(warning);
     }
     Some(Program { name: name.to_owned(), command: section.command.clone(), environment })
+}
+
+/// The programs that are told what happens.
+pub(super) fn plugins(faults: &mut Faults<'_>) -> Vec<PreparedPlugin> {
+    let config = faults.config;
+    let mut plugins = Vec::new();
+    for section in &config.plugins {
+        let Some(program) = program(faults, &section.key, &section.name, &section.program) else { continue };
+        let settings = ProgramSettings {
+            program,
+            needs: EVENT,
+            startup: section.program.startup,
+            patience: Patience::with(section.timeout.to_std()),
+            initialize: initialize(config),
+        };
+        plugins.push(PreparedPlugin { settings, topics: section.topics.clone() });
+    }
+    plugins
+}
+
+/// Starts the plugins.
+///
+/// # Errors
+///
+/// Why one that must start does not.
+pub(super) async fn start_plugins(
+    prepared: Vec<PreparedPlugin>,
+    bus: &Bus,
+    clock: Clock,
+) -> Result<(Plugins, Vec<Keeping>), String> {
+    let (mut plugins, mut kept) = (Plugins::default(), Vec::new());
+    for PreparedPlugin { settings, topics } in prepared {
+        let named = |why: String, name: &str| format!("[[plugin]] {name}: {why}");
+        let name = settings.program.name.clone();
+        let started = ProgramSeat::start(settings, bus, clock).await;
+        let (seat, keeping) = started.map_err(|why| named(why, &name))?;
+        plugins.add(seat.clone());
+        kept.push(keeping);
+        tokio::spawn(ExecPlugin { seat, bus: bus.clone(), topics }.run());
+    }
+    Ok((plugins, kept))
+}
+
+/// What a program is told once.
+fn initialize(config: &Config) -> Map<String, Value> {
+    let ven = json!({"name": config.ven.name, "version": env!("CARGO_PKG_VERSION")});
+    Map::from_iter([("ven".to_owned(), ven)])
 }
 
 /// Who decides: what the program that embeds us brings, the program that is configured, or the rules.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, ConfigError};
 use crate::engine::{Engine, Input};
@@ -31,7 +31,7 @@ use super::meters::{Meters, PointSource};
 use super::outbox::{Ground, Outbox};
 use super::plugin::Keeping;
 use super::prepare::Prepared;
-use super::prepare_programs::handler;
+use super::prepare_programs::{handler, start_plugins};
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
@@ -78,6 +78,9 @@ pub enum StartError {
     /// The program that decides.
     #[error("[handler]: {0}")]
     Handler(String),
+    /// A plugin.
+    #[error("{0}")]
+    Plugin(String),
     /// The system.
     #[error("system: {0}")]
     System(String),
@@ -131,6 +134,9 @@ impl VenBuilder {
         let (pushes, pushed) = mpsc::channel(PUSHES);
         let decides = handler(self.handler, &config, prepared.handler, &bus, clock).await;
         let (handler, keeping) = decides.map_err(StartError::Handler)?;
+        let started = start_plugins(prepared.plugins, &bus, clock).await;
+        let (_plugins, mut kept) = started.map_err(StartError::Plugin)?;
+        kept.extend(keeping);
         let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
         let orders = start_meters(prepared.meters, clock, &store, &bus).await?;
         let others = SourceSeat::new(others, &bus).map_err(system)?;
@@ -197,7 +203,7 @@ impl VenBuilder {
             // Dropping the handle stops the VEN too.
             drop(stopped.await);
         }));
-        Ok(VenHandle { inputs, bus, read_certificates, stop: Some(stop), task, keeping })
+        Ok(VenHandle { inputs, bus, read_certificates, stop: Some(stop), task, kept })
     }
 }
 
@@ -243,8 +249,8 @@ pub struct VenHandle {
     read_certificates: Arc<Notify>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
-    /// The program that decides.
-    keeping: Option<Keeping>,
+    /// The program that decides, and plugins.
+    kept: Vec<Keeping>,
 }
 
 impl VenHandle {
@@ -284,8 +290,7 @@ impl VenHandle {
     pub async fn stop(mut self) {
         self.stop.take();
         drop((&mut self.task).await);
-        if let Some(keeping) = self.keeping.take() {
-            keeping.close().await;
-        }
+        let mut closing: JoinSet<()> = self.kept.drain(..).map(Keeping::close).collect();
+        while closing.join_next().await.is_some() {}
     }
 }

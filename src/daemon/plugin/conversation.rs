@@ -176,27 +176,23 @@ impl Conversation {
         let within = self.patience.hello;
         let hello = tokio::time::timeout(within, self.hello()).await;
         let hello = hello.map_err(|_| Over::Bad(format!("it has said no hello within {within:?}")))??;
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let within = self.patience.initialize;
         let until = self.clock.now().since_start + Span::from_std(within);
         self.ask(Question { kind: "initialize", members: initialize.clone(), until, answer }, true);
         let talk = async {
             loop {
-                if let Err(over) = self.turn(None).await {
-                    break over;
+                self.turn(None).await?;
+                if let Ok(answer) = answered.try_recv() {
+                    return Ok(answer);
                 }
             }
         };
-        let answered = tokio::select! {
-            biased;
-            answered = answered => answered,
-            over = talk => return Err(over),
-            () = tokio::time::sleep(within) => {
-                return Err(Over::Bad(format!("it has not answered \"initialize\" within {within:?}")));
-            }
-        };
+        let answered = tokio::time::timeout(within, talk).await;
+        let late = || Over::Bad(format!("it has not answered \"initialize\" within {within:?}"));
+        let answered = answered.map_err(|_| late())??;
         match answered {
-            Ok(Err(CallFault::Refused { why, .. })) if !is_unsupported(&why) => {
+            Err(CallFault::Refused { why, .. }) if !is_unsupported(&why) => {
                 Err(Over::Bad(format!("it cannot be initialized: {why}")))
             }
             _ => Ok(hello),

@@ -114,7 +114,9 @@ impl ExecHandler {
     }
 }
 
-async fn tell(mut seat: ProgramSeat, members: &Answer) -> Result<(), CallFault> {
+/// Tells a program something until it has acknowledged it, refused it, or is not started any more; one that wants no events is told
+/// nothing.
+pub(super) async fn tell(mut seat: ProgramSeat, members: &Answer) -> Result<(), CallFault> {
     loop {
         let gone = |why| CallFault::Gone { program: seat.name().to_owned(), why };
         let hello = match seat.state() {

@@ -1,9 +1,10 @@
 //! Runs programs that decide and that want to know: in any language, by lines of JSON on their standard input and output.
 //!
 //! ```text
-//! ExecHandler --> ProgramSeat --> Conversation --> Process
-//!   decides         keeps it        lines of         one run,
-//!                   running         JSON             killed with all that it started
+//! ExecHandler -┐
+//!   decides    ├-> ProgramSeat --> Conversation --> Process
+//! ExecPlugin  -┘     keeps it        lines of         one run,
+//!   is told          running         JSON             killed with all that it started
 //! ```
 //!
 //! The program decides nothing about us: whatever it does, each question has a deadline, each pipe a bound, and what it writes
@@ -11,6 +12,7 @@
 
 mod conversation;
 mod exec_handler;
+mod exec_plugin;
 mod lines;
 mod oneshot;
 mod process;
@@ -21,7 +23,8 @@ mod restarts;
 mod tests;
 
 pub(crate) use conversation::Patience;
-pub(crate) use exec_handler::{Asked, DECIDE, ExecHandler};
+pub(crate) use exec_handler::{Asked, DECIDE, EVENT, ExecHandler};
+pub(crate) use exec_plugin::{ExecPlugin, Plugins};
 pub(crate) use oneshot::OneShot;
 pub(crate) use process::{Program, is_there};
 pub(crate) use program_seat::{Keeping, ProgramSeat, ProgramSettings};

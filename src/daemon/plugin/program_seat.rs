@@ -139,56 +139,63 @@ impl ProgramSeat {
     /// # Errors
     ///
     /// Why there is none.
-    pub(crate) async fn ask_at_once(
+    pub(crate) fn ask_at_once(
         &self,
         kind: &'static str,
         members: Answer,
         within: Duration,
-    ) -> Result<Answer, CallFault> {
-        self.call(&self.urgent, kind, members, within).await
+    ) -> impl Future<Output = Result<Answer, CallFault>> + Send + use<> {
+        self.call(&self.urgent, kind, members, within)
     }
 
-    /// Asks in its turn, and waits so long for the answer.
+    /// Asks in its turn, behind what was asked before this was called, and waits so long for the answer.
     ///
     /// # Errors
     ///
     /// Why there is none.
-    pub(crate) async fn ask(
+    pub(crate) fn ask(
         &self,
         kind: &'static str,
         members: Answer,
         within: Duration,
-    ) -> Result<Answer, CallFault> {
-        self.call(&self.others, kind, members, within).await
+    ) -> impl Future<Output = Result<Answer, CallFault>> + Send + use<> {
+        self.call(&self.others, kind, members, within)
     }
 
-    async fn call(
+    fn call(
         &self,
         queue: &mpsc::Sender<Question>,
         kind: &'static str,
         members: Answer,
         within: Duration,
-    ) -> Result<Answer, CallFault> {
-        let program = || self.name.to_string();
-        let gone = || {
-            let why = match self.state() {
-                State::Stopped(why) => why,
-                State::Starting | State::Running(_) => "it was stopped".to_owned(),
-            };
-            CallFault::Gone { program: program(), why }
-        };
+    ) -> impl Future<Output = Result<Answer, CallFault>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
         let until = self.clock.now().since_start + Span::from_std(within);
-        match queue.try_send(Question { kind, members, until, answer }) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => return Err(CallFault::Busy { program: program() }),
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(gone()),
+        let queued = queue.try_send(Question { kind, members, until, answer });
+        let seat = self.clone();
+        async move {
+            let program = || seat.name.to_string();
+            match queued {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    return Err(CallFault::Busy { program: program() });
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return Err(seat.gone()),
+            }
+            match tokio::time::timeout(within, answered).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => Err(seat.gone()),
+                Err(_) => Err(CallFault::Late { program: program(), within: Span::from_std(within) }),
+            }
         }
-        match tokio::time::timeout(within, answered).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(gone()),
-            Err(_) => Err(CallFault::Late { program: program(), within: Span::from_std(within) }),
-        }
+    }
+
+    fn gone(&self) -> CallFault {
+        let why = match self.state() {
+            State::Stopped(why) => why,
+            State::Starting | State::Running(_) => "it was stopped".to_owned(),
+        };
+        CallFault::Gone { program: self.name.to_string(), why }
     }
 }
 

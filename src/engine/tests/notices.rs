@@ -1,8 +1,7 @@
 //! Notices: whoever is told of an event, an answer or the VTN is told all that we know.
 
 use super::pair::{Pair, t, wish};
-use crate::handler::Decision;
-use crate::handler::EndReason;
+use crate::handler::{Decision, EndReason};
 use crate::mock_vtn::{EventBuilder, Fault};
 use crate::notice::{DecidedBy, Notice};
 use crate::openadr::message::{Float, OptType, PayloadKind};

@@ -4,6 +4,7 @@
 mod deciding;
 mod faults;
 mod reading;
+mod telling;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

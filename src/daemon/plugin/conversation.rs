@@ -202,7 +202,7 @@ impl Conversation {
     async fn hello(&mut self) -> Result<Hello, Over> {
         loop {
             let count = self.process.out.read(&mut self.piece).await;
-            let lines = self.read(count)?;
+            let lines = self.read(&count)?;
             let mut lines = lines.into_iter();
             if let Some(line) = lines.next() {
                 let bad = |error| Over::Bad(format!("its first line {error}"));
@@ -233,7 +233,7 @@ impl Conversation {
         let now = self.clock.now().since_start;
         match happening {
             Happening::Read(count) => {
-                for line in self.read(count)? {
+                for line in self.read(&count)? {
                     self.hear(&line);
                 }
             }
@@ -299,8 +299,8 @@ impl Conversation {
     }
 
     /// The lines in what was read.
-    fn read(&mut self, count: std::io::Result<usize>) -> Result<Vec<Vec<u8>>, Over> {
-        let Ok(count @ 1..) = count else { return Err(Over::Closed) };
+    fn read(&mut self, count: &std::io::Result<usize>) -> Result<Vec<Vec<u8>>, Over> {
+        let Ok(count @ 1..) = *count else { return Err(Over::Closed) };
         let piece = self.piece.get(..count).unwrap_or_default();
         let now = self.clock.now().since_start;
         self.lines.feed(piece, now).map_err(|flood| Over::Bad(flood.to_string()))

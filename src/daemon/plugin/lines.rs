@@ -90,8 +90,6 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use super::{Flood, Lines, MOST_A_SECOND, Throttle};
     use crate::time::Span;
 

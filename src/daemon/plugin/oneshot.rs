@@ -106,8 +106,6 @@ fn answer(output: &str) -> Result<Answer, String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use super::answer;
 
     #[test]

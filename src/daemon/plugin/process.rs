@@ -136,7 +136,8 @@ impl Group {
     pub(super) async fn kill(&mut self) -> io::Result<ExitStatus> {
         self.signal(Signal::SIGKILL);
         // One that hangs in the kernel is left to the runtime to collect.
-        tokio::time::timeout(REST_WITHIN, self.wait()).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+        let ended = tokio::time::timeout(REST_WITHIN, self.wait()).await;
+        ended.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn signal(&self, signal: Signal) {

@@ -73,6 +73,8 @@ struct Keeper {
     settings: ProgramSettings,
     questions: Questions,
     state: watch::Sender<State>,
+    /// Told what came of the first start; `None` once it was.
+    first: Option<oneshot::Sender<Result<(), String>>>,
     bus: Bus,
     clock: Clock,
 }
@@ -94,12 +96,13 @@ impl ProgramSeat {
         let (state, seen) = watch::channel(State::Starting);
         let must_start = settings.startup == Startup::Error;
         let questions = Questions { urgent: waiting_urgent, others: waiting_others };
-        let keeper = Keeper { settings, questions, state, bus: bus.clone(), clock };
+        let (first, first_start) = oneshot::channel();
+        let keeper = Keeper { settings, questions, state, first: Some(first), bus: bus.clone(), clock };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(keeper.run(stopped));
-        let mut seat = Self { name, urgent, others, state: seen, clock };
-        if must_start && let Err(why) = seat.started().await {
-            return Err(why);
+        let seat = Self { name, urgent, others, state: seen, clock };
+        if must_start {
+            first_start.await.unwrap_or_else(|_| Err("it was stopped".to_owned()))?;
         }
         Ok((seat, Keeping { stop, task }))
     }
@@ -273,7 +276,7 @@ impl Keeper {
         Ok((conversation, hello))
     }
 
-    fn started(&self, hello: Hello, pid: i32) {
+    fn started(&mut self, hello: Hello, pid: i32) {
         let name = &self.settings.program.name;
         tracing::info!(plugin = name, pid, "runs and calls itself {}", hello.name);
         self.publish(
@@ -281,6 +284,7 @@ impl Keeper {
             [("kind", json!("exec")), ("pid", json!(pid)), ("version", json!(VERSION))],
         );
         self.state.send_replace(State::Running(Arc::new(hello)));
+        self.tell_first(Ok(()));
     }
 
     fn exited(&self, why: &str, status: Option<i32>, pause: Option<Span>) {
@@ -301,14 +305,22 @@ impl Keeper {
         self.publish(&own::PLUGIN_FAILED, [("reason", json!(why))]);
     }
 
-    fn give_up(&self, why: &str, has_run: bool) {
+    fn give_up(mut self, why: &str, has_run: bool) {
         let why = if has_run {
             format!("it has ended {MOST} times within a minute and is not started any more; at last: {why}")
         } else {
             why.to_owned()
         };
         self.failed(&why);
-        self.state.send_replace(State::Stopped(why));
+        self.state.send_replace(State::Stopped(why.clone()));
+        self.tell_first(Err(why));
+    }
+
+    fn tell_first(&mut self, started: Result<(), String>) {
+        if let Some(first) = self.first.take() {
+            // Nobody may wait for it.
+            first.send(started).ok();
+        }
     }
 
     fn publish<const N: usize>(&self, topic: &Topic, more: [Member; N]) {

@@ -1,5 +1,4 @@
 //! Programs that do what they should, and programs that do not.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod deciding;
 mod faults;

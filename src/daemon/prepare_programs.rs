@@ -1,10 +1,11 @@
 //! Makes what the configuration says about programs ready to be run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, ProgramSection, Startup};
+use crate::config::{Config, ConfigError, PluginSection, ProgramSection, Startup};
 use crate::fact::Topics;
 use crate::rules::RulesHandler;
 
@@ -12,8 +13,8 @@ use super::bus::Bus;
 use super::clock::Clock;
 use super::handler_seat::DynHandler;
 use super::plugin::{
-    Asked, DECIDE, EVENT, ExecHandler, ExecPlugin, Keeping, OneShot, Patience, Plugins, Program, ProgramSeat,
-    ProgramSettings, is_there,
+    Asked, DECIDE, DynPlugin, EVENT, ExecHandler, ExecPlugin, Keeping, OneShot, Patience, Plugins, Program,
+    ProgramSeat, ProgramSettings, is_there,
 };
 use super::prepare::Faults;
 
@@ -85,6 +86,24 @@ pub(super) fn plugins(faults: &mut Faults<'_>) -> Vec<PreparedPlugin> {
         plugins.push(PreparedPlugin { settings, topics: section.topics.clone() });
     }
     plugins
+}
+
+/// Sees to it that the program which embeds us brings no plugin that is configured too.
+///
+/// # Errors
+///
+/// Each that it does.
+pub(super) fn check_names(
+    config: &Config,
+    brought: &BTreeMap<String, Arc<dyn DynPlugin>>,
+) -> Result<(), ConfigError> {
+    let twice = config.plugins.iter().filter(|plugin| brought.contains_key(&plugin.name));
+    let fault = |plugin: &PluginSection| {
+        let what = format!("the program brings a plugin \"{}\" of its own", plugin.name);
+        config.fault(&format!("{}.name", plugin.key), what)
+    };
+    let faults: Vec<_> = twice.map(fault).collect();
+    if faults.is_empty() { Ok(()) } else { Err(ConfigError { file: config.file.clone(), faults }) }
 }
 
 /// Starts the plugins.

@@ -15,6 +15,7 @@ use crate::openadr::message::{
     EventId, OptType, RId, ReportRequest, ReportRequestId, ReportSpecifierId, SiScale, Unit,
 };
 use crate::openadr::xml::Limits;
+use crate::plugin::Plugin;
 use crate::report_source::ReportSource;
 
 use super::bus::Bus;
@@ -29,9 +30,9 @@ use super::journal::{FOLDER, Journal};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::outbox::{Ground, Outbox};
-use super::plugin::Keeping;
+use super::plugin::{DynPlugin, Keeping, RustPlugins};
 use super::prepare::Prepared;
-use super::prepare_programs::{handler, start_plugins};
+use super::prepare_programs::{check_names, handler, start_plugins};
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
@@ -53,7 +54,7 @@ impl Ven {
     /// Begins with a configuration.
     #[must_use]
     pub fn builder(config: Config) -> VenBuilder {
-        VenBuilder { config, handler: None, sources: BTreeMap::new() }
+        VenBuilder { config, handler: None, sources: BTreeMap::new(), plugins: BTreeMap::new() }
     }
 }
 
@@ -63,6 +64,7 @@ pub struct VenBuilder {
     handler: Option<Arc<dyn DynHandler>>,
     /// Sources of reports that the program brings.
     sources: BTreeMap<String, Arc<dyn DynSource>>,
+    plugins: BTreeMap<String, Arc<dyn DynPlugin>>,
 }
 
 /// Why a VEN cannot start.
@@ -107,6 +109,13 @@ impl VenBuilder {
         self
     }
 
+    /// Tells this what happens, too; its name is one word of small letters, digits, `_` and `-`.
+    #[must_use]
+    pub fn plugin(mut self, name: impl Into<String>, plugin: impl Plugin) -> Self {
+        self.plugins.insert(name.into(), Arc::new(plugin));
+        self
+    }
+
     pub(crate) fn dyn_handler(mut self, handler: Option<Arc<dyn DynHandler>>) -> Self {
         self.handler = handler;
         self
@@ -121,6 +130,7 @@ impl VenBuilder {
         let config = self.config;
         let mut prepared = Prepared::new(&config)?;
         let others = report_sources(&config, self.sources)?;
+        check_names(&config, &self.plugins)?;
         prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let state = config.ven.state.clone();
@@ -137,6 +147,7 @@ impl VenBuilder {
         let started = start_plugins(prepared.plugins, &bus, clock).await;
         let (_plugins, mut kept) = started.map_err(StartError::Plugin)?;
         kept.extend(keeping);
+        let brought = RustPlugins::start(self.plugins, &bus, clock).map_err(StartError::Plugin)?;
         let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
         let orders = start_meters(prepared.meters, clock, &store, &bus).await?;
         let others = SourceSeat::new(others, &bus).map_err(system)?;
@@ -203,7 +214,7 @@ impl VenBuilder {
             // Dropping the handle stops the VEN too.
             drop(stopped.await);
         }));
-        Ok(VenHandle { inputs, bus, read_certificates, stop: Some(stop), task, kept })
+        Ok(VenHandle { inputs, bus, read_certificates, stop: Some(stop), task, kept, brought: Some(brought) })
     }
 }
 
@@ -251,6 +262,8 @@ pub struct VenHandle {
     task: JoinHandle<()>,
     /// The program that decides, and plugins.
     kept: Vec<Keeping>,
+    /// The plugins that the program brings.
+    brought: Option<RustPlugins>,
 }
 
 impl VenHandle {
@@ -291,6 +304,9 @@ impl VenHandle {
         self.stop.take();
         drop((&mut self.task).await);
         let mut closing: JoinSet<()> = self.kept.drain(..).map(Keeping::close).collect();
+        if let Some(brought) = self.brought.take() {
+            closing.spawn(brought.close());
+        }
         while closing.join_next().await.is_some() {}
     }
 }

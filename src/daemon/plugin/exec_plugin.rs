@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
 use crate::daemon::bus::Bus;
-use crate::fact::topic::OF_PLUGINS;
 use crate::fact::topic::own::TICK;
 use crate::fact::{Fact, Topics};
 
@@ -16,6 +15,7 @@ use super::conversation::CallFault;
 use super::exec_handler::EVENT;
 use super::program_seat::{ProgramSeat, State};
 use super::protocol::{Answer, Hello, Route, is_unsupported};
+use super::reader::Reader;
 
 /// Facts that have been told and are not acknowledged yet.
 const IN_FLIGHT: usize = 16;
@@ -42,14 +42,14 @@ impl ExecPlugin {
     /// Tells what happens from now on, until the program is not started any more.
     pub(crate) async fn run(mut self) {
         let mut newest = self.bus.newest();
-        let mut place = *newest.borrow();
+        let mut reader = Reader::new(self.seat.name(), &self.bus);
         let mut told = JoinSet::new();
         loop {
             let topics = match self.seat.started().await {
                 Ok(hello) => self.topics(&hello),
                 Err(_) => return,
             };
-            while let Some(fact) = self.next(&mut place, &topics) {
+            while let Some(fact) = reader.next(&topics) {
                 while told.try_join_next().is_some() {}
                 if fact.topic == TICK.name && !told.is_empty() {
                     continue;
@@ -86,30 +86,6 @@ impl ExecPlugin {
             Topics::default()
         })
     }
-
-    /// The next fact that it wants.
-    fn next(&self, place: &mut u64, topics: &Topics) -> Option<Arc<Fact>> {
-        loop {
-            let page = self.bus.after(*place, 1);
-            if page.gone > *place {
-                let (from, to) = (*place + 1, page.gone);
-                tracing::warn!(plugin = self.seat.name(), "has missed facts {from} to {to}: it was too slow");
-                *place = page.gone;
-            }
-            let fact = page.facts.into_iter().next()?;
-            *place = fact.seq;
-            if topics.pick(&fact.topic) && !is_of(self.seat.name(), &fact) {
-                return Some(fact);
-            }
-        }
-    }
-}
-
-/// What a plugin has done itself it is not told: it would never end.
-fn is_of(plugin: &str, fact: &Fact) -> bool {
-    let published = fact.topic.strip_prefix(OF_PLUGINS).and_then(|rest| rest.strip_prefix(plugin));
-    published.is_some_and(|rest| rest.starts_with('.'))
-        || (fact.topic.starts_with("plugin.") && fact.subject.as_deref() == Some(plugin))
 }
 
 /// Tells a fact until it is acknowledged: again where the program has ended meanwhile, or has refused it.

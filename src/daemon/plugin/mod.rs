@@ -7,7 +7,9 @@
 //!   is told          running         JSON             killed with all that it started
 //! ```
 //!
-//! The program decides nothing about us: whatever it does, each question has a deadline, each pipe a bound, and what it writes
+//! Plugins of the embedding program are told the same by `rust_plugin`.
+//!
+//! A program decides nothing about us: whatever it does, each question has a deadline, each pipe a bound, and what it writes
 //! is taken as what a stranger writes.
 
 mod conversation;
@@ -18,7 +20,9 @@ mod oneshot;
 mod process;
 mod program_seat;
 mod protocol;
+mod reader;
 mod restarts;
+mod rust_plugin;
 #[cfg(test)]
 mod tests;
 
@@ -28,3 +32,4 @@ pub(crate) use exec_plugin::{ExecPlugin, Plugins};
 pub(crate) use oneshot::OneShot;
 pub(crate) use process::{Program, is_there};
 pub(crate) use program_seat::{Keeping, ProgramSeat, ProgramSettings};
+pub(crate) use rust_plugin::{DynPlugin, RustPlugins};

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigError, ConfigFault};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
-pub(crate) use plugin::PluginSection;
+pub(crate) use plugin::{PluginSection, is_plugin_name};
 pub(crate) use program::{EnvValue, ProgramSection, Startup};
 pub(crate) use secret::SecretSource;
 

@@ -67,7 +67,7 @@ fn only(root: &Section<'_, '_>, plugins: &[(PluginSection, bool)]) -> Option<Vec
 
 fn plugin(section: Section<'_, '_>, key: String, folder: &Path) -> Option<(PluginSection, bool)> {
     let name = section.required("name", "give the plugin a name of your choice, as name = \"peak-guard\"");
-    if let Some(found) = name.as_ref().filter(|found| !is_name(&found.value)) {
+    if let Some(found) = name.as_ref().filter(|found| !is_plugin_name(&found.value)) {
         let what = format!(
             "expected a small letter, and at most {} more, digits, _ and -; found \"{}\"",
             LONGEST_NAME - 1,
@@ -100,7 +100,8 @@ fn topics(section: &Section<'_, '_>) -> Option<Topics> {
     topics.filter(|_| named)
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a plugin may be called that.
+pub(crate) fn is_plugin_name(name: &str) -> bool {
     let letter =
         |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-".contains(letter);
     name.len() <= LONGEST_NAME

@@ -109,7 +109,7 @@ impl VenBuilder {
         self
     }
 
-    /// Tells this what happens, too; its name is one word of small letters, digits, `_` and `-`.
+    /// Tells this what happens, too; its name is a small letter, and small letters, digits, `_` and `-`.
     #[must_use]
     pub fn plugin(mut self, name: impl Into<String>, plugin: impl Plugin) -> Self {
         self.plugins.insert(name.into(), Arc::new(plugin));

@@ -52,3 +52,46 @@ fn what_is_wrong_with_a_program_is_named() {
         assert!(error.contains(why), "{section}: {error}");
     }
 }
+
+#[test]
+fn plugins_are_read_with_their_defaults() {
+    let text = format!(
+        "{SMALLEST}\n[[plugin]]\nname = \"peak-guard\"\ncommand = [\"p\"]\n[[plugin]]\nname = \"b\"\nkind = \"exec\"\ncommand = [\"q\"]\ntopics = [\"event.*\", \"x.**\"]\nenabled = false\nstartup = \"error\""
+    );
+    let config = read(&text).unwrap();
+    let [plugin] = config.plugins.as_slice() else { panic!("{:?}", config.plugins) };
+    assert_eq!((plugin.name.as_str(), plugin.program.startup), ("peak-guard", Startup::Retry));
+    assert!(plugin.topics.is_none(), "its hello says");
+    let only = |only: &str| {
+        let config = read(&format!("{text}\n[plugins]\nonly = {only}")).unwrap();
+        config.plugins.into_iter().map(|plugin| plugin.name).collect::<Vec<_>>()
+    };
+    assert_eq!(only("[\"b\"]"), ["b"]);
+    assert_eq!(only("\"peak-guard, b\""), ["peak-guard", "b"]);
+    assert_eq!(only("[]"), [""; 0]);
+    let both = read(&format!("{text}\n[plugins]\nonly = \"b\"")).unwrap();
+    assert!(both.plugins[0].topics.as_ref().unwrap().pick("event.started"));
+}
+
+#[test]
+fn what_is_wrong_with_a_plugin_is_named() {
+    for (section, why) in [
+        ("command = [\"p\"]", "plugin[0].name: is missing"),
+        ("name = \"A\"\ncommand = [\"p\"]", "plugin[0].name: expected a small letter"),
+        ("name = \"a\"", "plugin[0].command: is missing"),
+        ("name = \"a\"\ncommand = [\"p\"]\nmode = \"oneshot\"", "plugin[0].mode: is for [handler] only"),
+        ("name = \"a\"\ncommand = [\"p\"]\ntopics = [\"event.startet\"]", "did you mean \"event.started\"?"),
+        ("name = \"a\"\ncommand = [\"p\"]\nkind = \"lua\"", "plugin[0].kind: expected one of \"exec\""),
+        (
+            "name = \"a\"\ncommand = [\"p\"]\n[[plugin]]\nname = \"a\"\ncommand = [\"p\"]",
+            "plugin[1].name: \"a\" stands twice",
+        ),
+        (
+            "name = \"a\"\ncommand = [\"p\"]\n[plugins]\nonly = [\"b\"]",
+            "there is no [[plugin]] with name = \"b\"; known are: a",
+        ),
+    ] {
+        let error = read(&format!("{SMALLEST}\n[[plugin]]\n{section}")).unwrap_err();
+        assert!(error.contains(why), "{section}: {error}");
+    }
+}

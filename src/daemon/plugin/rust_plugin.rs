@@ -11,6 +11,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::config::is_plugin_name;
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
 use crate::fact::topic::{OF_PLUGINS, own};
@@ -93,24 +94,27 @@ impl RustPlugins {
         if plugins.is_empty() {
             return Ok(Self { threads: None, stop, tasks: Vec::new() });
         }
-        let most = CALLS_OF_EACH.saturating_mul(plugins.len());
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let builder = builder.worker_threads(1).max_blocking_threads(most).thread_name("plugin").enable_all();
-        let threads = builder.build().map_err(|error| format!("plugins: {error}"))?;
-        let mut tasks = Vec::new();
+        let mut wanted = Vec::new();
         for (name, plugin) in plugins {
-            if !may_publish(&name, &format!("{OF_PLUGINS}{name}.state")) {
+            if !is_plugin_name(&name) {
                 return Err(format!(
-                    "plugin \"{name}\": a name is one word of small letters, digits, _ and -"
+                    "plugin \"{name}\": a name is a small letter, and small letters, digits, _ and -"
                 ));
             }
             let patterns = plugin.topics();
             let topics = Topics::parse(patterns.iter().map(String::as_str));
-            let topics = topics.map_err(|error| format!("plugin {name}: {error}"))?;
+            wanted.push((topics.map_err(|error| format!("plugin {name}: {error}"))?, name, plugin));
+        }
+        let most = CALLS_OF_EACH.saturating_mul(wanted.len());
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let builder = builder.worker_threads(1).max_blocking_threads(most).thread_name("plugin").enable_all();
+        let threads = builder.build().map_err(|error| format!("plugins: {error}"))?;
+        let start = |(topics, name, plugin): (Topics, String, Arc<dyn DynPlugin>)| {
             let reader = Reader::new(&name, bus);
             let seat = Seat { name, plugin, threads: threads.handle().clone(), bus: bus.clone(), clock };
-            tasks.push(tokio::spawn(seat.run(topics, reader, stopped.clone())));
-        }
+            tokio::spawn(seat.run(topics, reader, stopped.clone()))
+        };
+        let tasks = wanted.into_iter().map(start).collect();
         Ok(Self { threads: Some(threads), stop, tasks })
     }
 

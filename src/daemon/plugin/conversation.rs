@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,6 +26,8 @@ use super::protocol::{
 const IN_FLIGHT: usize = 16;
 /// A fact of a plugin is not longer, in octets.
 const LONGEST_FACT: usize = 64 << 10;
+/// Facts of a plugin in a second; more would push out those of the VEN.
+const PUBLISHED_A_SECOND: u32 = 20;
 /// Lines about what it does wrong that are logged in a second.
 const SCOLDED_A_SECOND: u32 = 5;
 /// Octets that are read at a time.
@@ -121,6 +123,7 @@ pub(super) struct Conversation {
     last_id: u64,
     asked: BTreeMap<u64, Asked>,
     scolding: Throttle,
+    publishing: Throttle,
 }
 
 #[derive(Debug)]
@@ -165,6 +168,7 @@ impl Conversation {
             last_id: 0,
             asked: BTreeMap::new(),
             scolding: Throttle::new(SCOLDED_A_SECOND),
+            publishing: Throttle::new(PUBLISHED_A_SECOND),
         };
         match conversation.agree(initialize).await {
             Ok(hello) => Ok((conversation, hello)),
@@ -346,22 +350,31 @@ impl Conversation {
             // One that asks and does not read is ended as stuck.
             Ok(Said::Asks { id }) if self.out.len() < LONGEST_LINE => self.tell(&unsupported(&id)),
             Ok(Said::Asks { .. }) => {}
-            Ok(Said::Publish { topic, .. }) if !may_publish(&self.name, &topic) => {
-                let topic = readable(&topic);
-                self.scold(&format!("it publishes {topic}, but its topics are x.{}.<words>", self.name));
-            }
-            Ok(Said::Publish { topic, .. }) if line.len() > LONGEST_FACT => {
-                self.scold(&format!("it publishes {topic} with more than {LONGEST_FACT} octets"));
-            }
-            Ok(Said::Publish { topic, subject, data }) => {
-                self.bus.publish(Draft { topic, subject, time: self.clock.now().wall, data });
-            }
+            Ok(Said::Publish { topic, subject, data }) => self.publish(line.len(), topic, subject, data),
             Ok(Said::Log { level, text }) => log(&self.name, level, &text),
             Err(error) => {
                 let line = String::from_utf8_lossy(line);
                 self.scold(&format!("its line {error}: {}", readable(&line)));
             }
         }
+    }
+
+    fn publish(&mut self, length: usize, topic: String, subject: Option<String>, data: Map<String, Value>) {
+        if !may_publish(&self.name, &topic) {
+            let topic = readable(&topic);
+            return self.scold(&format!("it publishes {topic}, but its topics are x.{}.<words>", self.name));
+        }
+        if length > LONGEST_FACT {
+            return self.scold(&format!("it publishes {topic} with more than {LONGEST_FACT} octets"));
+        }
+        let now = self.clock.now();
+        let Some(dropped) = self.publishing.pass(now.since_start) else { return };
+        if dropped > 0 {
+            self.scold(&format!(
+                "it publishes more than {PUBLISHED_A_SECOND} facts a second: {dropped} are lost"
+            ));
+        }
+        self.bus.publish(Draft { topic, subject, time: now.wall, data });
     }
 
     fn scold(&mut self, what: &str) {

@@ -229,3 +229,16 @@ async fn stderr_that_nobody_reads_does_not_hold_it_up() {
     keeping.close().await;
     until(|| true).await;
 }
+
+#[tokio::test]
+async fn one_that_publishes_too_much_pushes_out_nothing_of_ours() {
+    let script = "decide() { for i in 1 2 3 4 5 6 7 8 9 10; do for j in 1 2 3 4 5 6 7 8 9 10; do\n\
+        echo \"{\\\"publish\\\":\\\"x.test.a\\\",\\\"data\\\":{\\\"i\\\":$i$j}}\"; done; done; opt optIn; }\nhello\nanswer";
+    let scene = Scene::new(script);
+    let (seat, keeping) = scene.start(PATIENT).await;
+    scene.told("plugin.started").await;
+    assert_eq!(decide(&scene, &seat, LONG).await, fine());
+    let published = scene.bus.take_owed().len();
+    assert!((20..100).contains(&published), "{published}");
+    keeping.close().await;
+}

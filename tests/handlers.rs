@@ -68,9 +68,14 @@ fn the_example_in_python_decides_and_hears_what_happens() {
     process.wait_for("level 2 from now on", 0);
     let told = process.log().iter().any(|line| line.contains("level 3 is more than 2"));
     assert!(told, "the reason is told: {:?}", process.log());
-    let pid = process.id();
+    let pid = process.wait_until("the id of the program", |log| {
+        let line = log.iter().find(|line| line.contains("runs and calls itself decide.py"))?;
+        line.split("pid=").nth(1)?.split(' ').next().map(str::to_owned)
+    });
+    let program = std::path::PathBuf::from(format!("/proc/{pid}"));
+    assert!(program.exists());
     process.terminate();
-    assert_eq!(children(pid), "", "nothing of it is left");
+    assert!(!program.exists(), "nothing of it is left");
     assert_eq!(scene.vtn.with(|core| core.violations.clone()), [""; 0]);
 }
 
@@ -117,11 +122,6 @@ fn a_program_that_must_start_and_does_not_stops_the_start() {
     assert!(!fine && error.contains("[handler]: it has ended (exit status: 3)"), "{error}");
     let (fine, error) = check("command = [\"sh\"]\nenv = { KEY = \"${env:VEN_TEST_ABSENT}\" }", "check");
     assert!(!fine && error.contains("handler.env.KEY: $VEN_TEST_ABSENT is not set"), "{error}");
-}
-
-/// The processes that a process has started.
-fn children(pid: u32) -> String {
-    std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default()
 }
 
 /// Every example is shown as it is configured.

@@ -40,6 +40,12 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
     for certificate in &prepared.credentials.certificates {
         writeln!(out, "certificate  {}, valid until {}", certificate.path.display(), certificate.until)?;
     }
+    if let Some(program) = &config.handler.program {
+        writeln!(out, "handler      {}", program.command.join(" "))?;
+    }
+    for plugin in &config.plugins {
+        writeln!(out, "plugin       {}: {}", plugin.name, plugin.program.command.join(" "))?;
+    }
     for meter in &config.meters {
         writeln!(out, "meter        {} on {}, {}", meter.name, meter.source, meter.protocol.word())?;
     }

@@ -63,13 +63,13 @@ pub(super) fn program(section: &Section<'_, '_>, startup: Startup, folder: &Path
     let once = or(section.choice("mode", &[("persistent", false), ("oneshot", true)]), false);
     let words = [("error", Startup::Error), ("retry", Startup::Retry), ("ignore", Startup::Ignore)];
     let startup = or(section.choice("startup", &words), startup);
-    let environment = environment(section.section("env"), folder);
+    let environment = environment(section, folder);
     (!command.is_empty()).then_some(ProgramSection { command, once, startup, environment })
 }
 
-fn environment(section: Section<'_, '_>, folder: &Path) -> Vec<(String, EnvValue)> {
+fn environment(section: &Section<'_, '_>, folder: &Path) -> Vec<(String, EnvValue)> {
     let mut environment = Vec::new();
-    for (name, found) in section.texts_by_name() {
+    for (name, found) in section.pairs("env") {
         let letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
         if !name.chars().all(letter) || name.starts_with(|first: char| first.is_ascii_digit()) {
             let what = "is no name of an environment variable: it has letters, digits and _, and begins with no digit";

@@ -278,20 +278,21 @@ impl<'r, 't> Section<'r, 't> {
         texts
     }
 
-    /// Every setting of this table, where its names are free and each is a text.
-    pub(super) fn texts_by_name(&self) -> Vec<(String, Found<String>)> {
-        let mut texts = Vec::new();
-        for (name, value) in self.table.into_iter().flatten() {
+    /// A table of texts whose names are up to whoever writes it.
+    pub(super) fn pairs(&self, name: &'static str) -> Vec<(String, Found<String>)> {
+        let section = self.section(name);
+        let mut pairs = Vec::new();
+        for (name, value) in section.table.into_iter().flatten() {
             let (name, line) = (name.get_ref().to_string(), Some(self.reader.line(value.span().start)));
             match value.get_ref().as_str() {
                 Some(text) => {
-                    let found = Found { value: text.to_owned(), key: self.key(&name), line };
-                    texts.push((name, found));
+                    let found = Found { value: text.to_owned(), key: section.key(&name), line };
+                    pairs.push((name, found));
                 }
-                None => self.wrong(&name, line, "a text in quotes", value.get_ref()),
+                None => section.wrong(&name, line, "a text in quotes", value.get_ref()),
             }
         }
-        texts
+        pairs
     }
 
     /// Notes every setting that nobody has asked for.

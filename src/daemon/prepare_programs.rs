@@ -148,6 +148,9 @@ pub(super) async fn handler(
     clock: Clock,
 ) -> Result<(Arc<dyn DynHandler>, Option<Keeping>), String> {
     if let Some(brought) = brought {
+        if program.is_some() {
+            tracing::warn!("the program of [handler] is not used: a handler was brought along that decides");
+        }
         return Ok((brought, None));
     }
     let Some(HandlerProgram { settings, once }) = program else {

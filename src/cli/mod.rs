@@ -29,6 +29,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::Scope;
 use crate::daemon::Brought;
 use crate::handler::EventHandler;
+use crate::plugin::Plugin;
 use crate::report_source::ReportSource;
 
 pub use self::mock_vtn::mock_vtn_main;
@@ -231,6 +232,13 @@ impl Cli {
     #[must_use]
     pub fn report_source(mut self, name: impl Into<String>, source: impl ReportSource) -> Self {
         self.brought.sources.insert(name.into(), Arc::new(source));
+        self
+    }
+
+    /// Tells this what happens, too; its name is a small letter, and small letters, digits, `_` and `-`.
+    #[must_use]
+    pub fn plugin(mut self, name: impl Into<String>, plugin: impl Plugin) -> Self {
+        self.brought.plugins.insert(name.into(), Arc::new(plugin));
         self
     }
 

@@ -6,6 +6,8 @@ mod http;
 mod limits;
 mod meter;
 mod opt_schedule;
+mod plugin;
+mod program;
 mod read;
 mod reader;
 mod report;
@@ -23,6 +25,8 @@ pub use fault::{ConfigError, ConfigFault};
 pub(crate) use hook::with_secrets;
 pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
+pub(crate) use plugin::{PluginSection, is_plugin_name};
+pub(crate) use program::{EnvValue, ProgramSection, Startup};
 pub(crate) use secret::SecretSource;
 
 use crate::hook::settings::HookSettings;
@@ -58,6 +62,8 @@ pub struct Config {
     pub(crate) report_sources: Vec<ReportSourceSection>,
     pub(crate) opt_schedules: Vec<OptScheduleSection>,
     pub(crate) hooks: Vec<HookSettings>,
+    /// Those that are enabled.
+    pub(crate) plugins: Vec<PluginSection>,
 }
 
 /// `[ven]`: who we are.
@@ -161,6 +167,8 @@ pub(crate) struct HandlerSection {
     pub(crate) default: OptType,
     pub(crate) timeout: Span,
     pub(crate) rules: Vec<Rule>,
+    /// `kind = "exec"`: a program decides in place of the rules.
+    pub(crate) program: Option<ProgramSection>,
     /// Signals beyond those of the profile.
     pub(crate) signals: Vec<SignalName>,
 }
@@ -238,7 +246,8 @@ pub(crate) struct OptScheduleSection {
 }
 
 impl Config {
-    /// Reads a file; paths in it are relative to its folder. Environment variables `VEN__SECTION__KEY` go before it.
+    /// Reads a file; paths in it are relative to its folder. Environment variables `VEN__SECTION__KEY` go before it, and so does
+    /// `VEN_PLUGINS=a,b`, which says which plugins run.
     ///
     /// # Errors
     ///
@@ -249,7 +258,9 @@ impl Config {
             faults: vec![ConfigFault { line: None, key: String::new(), what }],
         };
         let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-        let overrides = environment().map_err(|error| unreadable(error.to_string()))?;
+        let mut overrides = environment().map_err(|error| unreadable(error.to_string()))?;
+        let only = std::env::var_os("VEN_PLUGINS").map(|only| only.to_string_lossy().into_owned());
+        overrides.extend(only.map(|only| ("plugins.only".to_owned(), only)));
         Self::from_text(&text, file, overrides)
     }
 

@@ -15,13 +15,14 @@ use super::hook::{Around, hooks};
 use super::http::http;
 use super::meter::meter;
 use super::opt_schedule::opt_schedules;
+use super::plugin::plugins;
 use super::reader::{Found, Reader, Section};
 use super::report::{report_sources, reports};
 use super::secret::SecretSource;
 use super::shared_line::shared_lines;
 use super::{
     Config, HandlerSection, JournalSection, MeterSection, PointOrigin, PushSection, ReportSection,
-    SignatureSection, TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection,
+    SignatureSection, Startup, TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection, program,
 };
 
 pub(super) const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
@@ -50,7 +51,7 @@ pub(super) fn config(
     let tls = tls(root.section("tls"), &folder);
     let signature = signature(root.section("signature"), &folder, tls.as_ref());
     let push = push(root.section("push"), pushed, signature.as_ref());
-    let handler = handler(root.section("handler"));
+    let handler = handler(root.section("handler"), &folder);
     let opt_when_full = store(root.section("store"));
     let journal = journal(root.section("journal"));
     let http = http(&root, &folder);
@@ -63,6 +64,7 @@ pub(super) fn config(
     let opt_schedules = opt_schedules(&root, ven.as_ref().map(|ven| ven.resources.as_slice()));
     let ven_name = ven.as_ref().map_or("", |ven| ven.name.as_str());
     let hooks = hooks(&root, &Around { folder: &folder, ven: ven_name, meters: &meters });
+    let plugins = plugins(&root, &folder);
     root.end();
     let (faults, lines) = reader.finish();
     match (ven, vtn, tls, signature) {
@@ -83,6 +85,7 @@ pub(super) fn config(
             report_sources,
             opt_schedules,
             hooks,
+            plugins,
         }),
         _ => Err(faults),
     }
@@ -297,15 +300,23 @@ fn tolerance(section: &Section<'_, '_>) -> Tolerance {
     tolerance
 }
 
-fn handler(section: Section<'_, '_>) -> HandlerSection {
-    section.choice("kind", &[("rules", ())]);
+fn handler(section: Section<'_, '_>, folder: &Path) -> HandlerSection {
+    let by_program = or(section.choice("kind", &[("rules", false), ("exec", true)]), false);
     let default = or(section.choice("default", OPTS), OptType::OptOut);
     let timeout = or(section.span("timeout"), Span::from_seconds(3));
-    let rules = section.sections("rule").into_iter().filter_map(rule).collect();
+    let rules: Vec<_> = section.sections("rule").into_iter().filter_map(rule).collect();
     let signals =
         section.texts("signals").into_iter().map(|found| SignalName::from_token(&found.value)).collect();
+    let named = section.has("command");
+    let program = (by_program || named).then(|| program::program(&section, Startup::Error, folder)).flatten();
+    if by_program && section.has("rule") {
+        section.fault_at("rule", "is for [handler] kind = \"rules\" only: the program decides");
+    }
+    if named && !by_program {
+        section.fault_at("command", "is for [handler] kind = \"exec\" only");
+    }
     section.end();
-    HandlerSection { default, timeout, rules, signals }
+    HandlerSection { default, timeout, rules, program, signals }
 }
 
 fn rule(section: Section<'_, '_>) -> Option<Rule> {

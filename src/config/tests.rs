@@ -3,6 +3,7 @@
 mod hook_types;
 mod hooks;
 mod http;
+mod programs;
 mod reports;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Sources of reports that are no meter sit in `source_seat`, which `ven_task` asks as it asks a `meter_task`; programs among them are run by
-//! `source_exec`.
+//! `source_exec`. Programs that decide are run by `plugin`.
 //!
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
 //! database.
@@ -32,9 +32,11 @@ pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
 mod outbox;
+mod plugin;
 mod prepare;
 mod prepare_http;
 mod prepare_meters;
+mod prepare_programs;
 pub(crate) mod refused;
 mod scribe;
 mod sink;

@@ -23,6 +23,7 @@ use super::meter_task::MeterSettings;
 use super::outbox::Parts;
 use super::prepare_http::http;
 use super::prepare_meters::meters;
+use super::prepare_programs::{HandlerProgram, PreparedPlugin, handler_program, plugins};
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
 
 /// A configuration whose files are loaded and fit together.
@@ -39,6 +40,9 @@ pub(crate) struct Prepared {
     pub(crate) hooks: Vec<Parts>,
     /// `None`: there is no local API.
     pub(super) http: Option<Setup>,
+    /// `None`: no program decides.
+    pub(crate) handler: Option<HandlerProgram>,
+    pub(crate) plugins: Vec<PreparedPlugin>,
     /// What does not stand in the way, but should be put right; one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -175,6 +179,8 @@ impl Prepared {
         let meters = meters(&mut faults);
         let hooks = hooks(&mut faults);
         let http = http(&mut faults);
+        let handler = handler_program(&mut faults);
+        let plugins = plugins(&mut faults);
         match (root, tls, key, policy, meters) {
             (Some(root), Some(tls), Some(key), Some(policy), Some(meters)) if faults.found.is_empty() => {
                 Ok(Self {
@@ -193,6 +199,8 @@ impl Prepared {
                     meters,
                     hooks,
                     http,
+                    handler,
+                    plugins,
                     warnings: faults.warnings,
                 })
             }

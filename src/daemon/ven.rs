@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, ConfigError, MeterSource};
 use crate::engine::{Engine, Input, RegistrationRecord};
@@ -16,8 +16,8 @@ use crate::openadr::message::{
     EventId, OptType, RId, ReportRequest, ReportRequestId, ReportSpecifierId, SiScale, Unit,
 };
 use crate::openadr::xml::Limits;
+use crate::plugin::Plugin;
 use crate::report_source::ReportSource;
-use crate::rules::RulesHandler;
 use crate::time::Timestamp;
 
 use super::api;
@@ -35,7 +35,9 @@ use super::meter_source::{FeedSettings, Place, feed, feed_posted};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::outbox::{Ground, Outbox};
+use super::plugin::{DynPlugin, Keeping, RustPlugins};
 use super::prepare::{Prepared, PreparedPush};
+use super::prepare_programs::{check_names, handler, start_plugins};
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
@@ -73,10 +75,11 @@ pub struct VenBuilder {
 /// What the program brings of its own.
 #[derive(Default)]
 pub(crate) struct Brought {
-    /// Decides instead of the rules in the configuration.
+    /// Decides instead of the rules or the program in the configuration.
     pub(crate) handler: Option<Arc<dyn DynHandler>>,
     /// Sources of reports, by the names that the configuration has for them.
     pub(crate) sources: BTreeMap<String, Arc<dyn DynSource>>,
+    pub(crate) plugins: BTreeMap<String, Arc<dyn DynPlugin>>,
 }
 
 /// Why a VEN cannot start.
@@ -89,6 +92,12 @@ pub enum StartError {
     /// The folder of the store, or the store.
     #[error("store: {0}")]
     Store(String),
+    /// The program that decides.
+    #[error("[handler]: {0}")]
+    Handler(String),
+    /// A plugin.
+    #[error("{0}")]
+    Plugin(String),
     /// The system.
     #[error("system: {0}")]
     System(String),
@@ -101,7 +110,7 @@ impl From<StoreError> for StartError {
 }
 
 impl VenBuilder {
-    /// Decides with this instead of the rules in the configuration.
+    /// Decides with this instead of the rules or the program in the configuration.
     #[must_use]
     pub fn handler(mut self, handler: impl EventHandler) -> Self {
         self.brought.handler = Some(Arc::new(handler));
@@ -123,6 +132,13 @@ impl VenBuilder {
         self
     }
 
+    /// Tells this what happens, too; its name is a small letter, and small letters, digits, `_` and `-`.
+    #[must_use]
+    pub fn plugin(mut self, name: impl Into<String>, plugin: impl Plugin) -> Self {
+        self.brought.plugins.insert(name.into(), Arc::new(plugin));
+        self
+    }
+
     pub(crate) fn bring(self, brought: Brought) -> Self {
         Self { brought, ..self }
     }
@@ -136,6 +152,7 @@ impl VenBuilder {
         let config = self.config;
         let mut prepared = Prepared::new(&config)?;
         let others = report_sources(&config, self.brought.sources)?;
+        check_names(&config, &self.brought.plugins)?;
         prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let state = config.ven.state.clone();
@@ -152,8 +169,12 @@ impl VenBuilder {
         let board = api::board(&config, &snapshot, &bus, clock, gone());
         let (messages, outbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::channel(PUSHES);
-        let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
-        let handler = self.brought.handler.unwrap_or_else(|| Arc::new(rules));
+        let decides = handler(self.brought.handler, &config, prepared.handler, &bus, clock).await;
+        let (handler, keeping) = decides.map_err(StartError::Handler)?;
+        let started = start_plugins(prepared.plugins, &bus, clock).await;
+        let (_plugins, mut kept) = started.map_err(StartError::Plugin)?;
+        kept.extend(keeping);
+        let brought = RustPlugins::start(self.brought.plugins, &bus, clock).map_err(StartError::Plugin)?;
         let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
         let (orders, inlets) = start_meters(prepared.meters, clock, &store, &bus).await?;
         let others = SourceSeat::new(others, &bus).map_err(system)?;
@@ -211,7 +232,8 @@ impl VenBuilder {
             // Dropping the handle stops the VEN too.
             drop(stopped.await);
         }));
-        Ok(VenHandle { inputs, bus, read_certificates, http_address, stop: Some(stop), task })
+        let brought = Some(brought);
+        Ok(VenHandle { inputs, bus, read_certificates, http_address, stop: Some(stop), task, kept, brought })
     }
 }
 
@@ -302,6 +324,10 @@ pub struct VenHandle {
     http_address: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
+    /// The program that decides, and plugins.
+    kept: Vec<Keeping>,
+    /// The plugins that the program brings.
+    brought: Option<RustPlugins>,
 }
 
 impl VenHandle {
@@ -347,5 +373,10 @@ impl VenHandle {
     pub async fn stop(mut self) {
         self.stop.take();
         drop((&mut self.task).await);
+        let mut closing: JoinSet<()> = self.kept.drain(..).map(Keeping::close).collect();
+        if let Some(brought) = self.brought.take() {
+            closing.spawn(brought.close());
+        }
+        while closing.join_next().await.is_some() {}
     }
 }

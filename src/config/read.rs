@@ -11,15 +11,15 @@ use crate::rules::{Condition, Rule};
 use crate::time::Span;
 
 use super::fault::ConfigFault;
-use super::hook::{Around, hooks};
+use super::hook::{Around, HookFile, hooks};
 use super::meter::meter;
 use super::opt_schedule::opt_schedules;
 use super::reader::{Found, Reader, Section};
 use super::report::{report_sources, reports};
 use super::secret::SecretSource;
 use super::{
-    Config, HandlerSection, JournalSection, MeterSection, PointOrigin, PushSection, ReportSection,
-    SignatureSection, TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection,
+    BusSection, Config, HandlerSection, JournalSection, MeterSection, PointOrigin, PushSection,
+    ReportSection, SignatureSection, TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection,
 };
 
 pub(super) const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
@@ -28,6 +28,7 @@ pub(super) fn config(
     text: &str,
     file: &Path,
     overrides: BTreeMap<String, String>,
+    hook_files: Vec<HookFile>,
 ) -> Result<Config, Vec<ConfigFault>> {
     let reader = Reader::new(text, overrides);
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -51,6 +52,7 @@ pub(super) fn config(
     let handler = handler(root.section("handler"));
     let opt_when_full = store(root.section("store"));
     let journal = journal(root.section("journal"));
+    let bus = bus(root.section("bus"));
     let meters: Vec<_> =
         root.sections("meter").into_iter().filter_map(|section| meter(section, &folder)).collect();
     let ours = vtn.as_ref().map(|vtn| vtn.market_contexts.as_slice());
@@ -59,9 +61,20 @@ pub(super) fn config(
     check_names(&root, &meters, &reports);
     let opt_schedules = opt_schedules(&root, ven.as_ref().map(|ven| ven.resources.as_slice()));
     let ven_name = ven.as_ref().map_or("", |ven| ven.name.as_str());
-    let hooks = hooks(&root, &Around { folder: &folder, ven: ven_name, meters: &meters });
+    let around = Around { folder: &folder, ven: ven_name, meters: &meters };
+    let mut hooks = hooks(&root, &around);
     root.end();
-    let (faults, lines) = reader.finish();
+    let (mut faults, lines) = reader.finish();
+    let mut own_files = BTreeMap::new();
+    for hook_file in hook_files {
+        match hook_file.hook(&around, &hooks, &lines) {
+            Ok(hook) => {
+                own_files.insert(hook.name.clone(), hook_file.path);
+                hooks.push(hook);
+            }
+            Err(found) => faults.extend(found),
+        }
+    }
     match (ven, vtn, tls, signature) {
         (Some(ven), Some(vtn), Some(tls), Some(signature)) if faults.is_empty() => Ok(Config {
             file: file.to_owned(),
@@ -78,7 +91,9 @@ pub(super) fn config(
             reports,
             report_sources,
             opt_schedules,
+            bus,
             hooks,
+            hook_files: own_files,
         }),
         _ => Err(faults),
     }
@@ -335,6 +350,13 @@ fn journal(section: Section<'_, '_>) -> JournalSection {
     let max_size = or(section.octets("max_size"), 32 * 1024 * 1024);
     section.end();
     JournalSection { enabled, keep, max_size }
+}
+
+fn bus(section: Section<'_, '_>) -> BusSection {
+    let hooks = or(section.boolean("hooks"), true);
+    let max_size = or(section.octets("max_size"), 256 << 20);
+    section.end();
+    BusSection { hooks, max_size }
 }
 
 /// Names that must be unique, and names that must exist.

@@ -34,7 +34,7 @@ use super::prepare::Prepared;
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
-use super::store::{STORE, StoreError, StoreHandle};
+use super::store::{Retention, STORE, StoreError, StoreHandle};
 use super::transport::{PullClient, PushDesk, PushServer};
 use super::ven_task::{Pushes, VenTask};
 use super::writer::Writer;
@@ -158,12 +158,13 @@ impl VenBuilder {
         let gone = inputs.clone();
         let gone = async move { gone.closed().await };
         let name = config.ven.name.clone();
+        let retention = Retention { max_bytes: config.bus.max_size, ..RETENTION };
         let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
         tokio::spawn(keeper.run(LOOK, gone));
         let gone = inputs.clone();
         let gone = async move { gone.closed().await };
-        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, RETENTION, gone));
+        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention, gone));
         let registration = snapshot.registration.as_ref();
         let (names, told_names) = watch::channel(VenNames {
             name: name.clone(),

@@ -382,3 +382,18 @@ impl std::fmt::Debug for PvOutputTarget {
         f.debug_struct("PvOutputTarget").field("system_id", &self.system_id).finish_non_exhaustive()
     }
 }
+
+impl Target {
+    /// The `type` of the configuration.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Mqtt(_) => "mqtt",
+            Self::File(_) => "file",
+            Self::Tcp(_) => "tcp",
+            Self::Serial(_) => "serial",
+            Self::Exec(_) => "exec",
+            Self::PvOutput(_) => "pvoutput",
+        }
+    }
+}

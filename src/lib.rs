@@ -7,8 +7,8 @@
 //! daemon     touches the world:        network, serial port, disk, handler     (feature `daemon`)
 //! ```
 //!
-//! Implement [`handler::EventHandler`] and give it to [`main`], which is the whole `ven` command line; or embed a VEN in a larger
-//! program with [`Ven::builder`]; or write no code at all and let the rules of the configuration decide. [`mock_vtn`] is a
+//! Implement [`handler::EventHandler`] and give it to [`main`], which is the whole `ven` command line, or to [`Cli`] beside sources of
+//! reports; or embed a VEN in a larger program with [`Ven::builder`]; or write no code at all and let the rules of the configuration decide. [`mock_vtn`] is a
 //! VTN to test against.
 //!
 //! Three invariants hold the house together: only one task speaks to the engine; no message leaves before what it promises is
@@ -47,7 +47,7 @@ mod test_support;
 pub mod time;
 
 #[cfg(feature = "daemon")]
-pub use cli::{main, main_by_rules, mock_vtn_main};
+pub use cli::{Cli, main, main_by_rules, mock_vtn_main};
 #[cfg(feature = "daemon")]
 pub use config::{Config, ConfigError, ConfigFault};
 #[cfg(feature = "daemon")]

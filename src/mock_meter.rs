@@ -1,5 +1,6 @@
-//! A smart meter to test against: DSMR P1 on a pseudo-terminal.
+//! Smart meters to test against, on pseudo-terminals: DSMR P1, and several of Modbus on one line.
 
+mod modbus;
 mod player;
 
 use std::fs::File;
@@ -18,6 +19,8 @@ use crate::metering::{Channel, Simulator};
 use crate::openadr::message::Decimal;
 use crate::time::{Span, Timestamp};
 
+pub use modbus::MockModbusLine;
+pub(crate) use modbus::ModbusVoice;
 pub(crate) use player::{Player, Voice};
 
 /// A meter that sends telegrams until it is dropped.

@@ -12,7 +12,8 @@ pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// A source brings one thing that is measured; who has several registers several.
 ///
-/// Register it with [`VenBuilder::report_source`](crate::VenBuilder::report_source), and name it in the configuration:
+/// Register it with [`Cli::report_source`](crate::Cli::report_source) or
+/// [`VenBuilder::report_source`](crate::VenBuilder::report_source), and name it in the configuration:
 /// `points = [ { source = "battery", unit = "W" } ]`. Each call runs on a thread of its own, so it may block. One that takes
 /// longer than 15 seconds, fails or panics leaves placeholders of bad quality in that report and hurts nothing else; the
 /// values are asked for again once the source works.

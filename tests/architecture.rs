@@ -64,6 +64,7 @@ const WALLS: &[(&str, &[&str])] = &[
             "mock_vtn",
             "notice",
             "openadr",
+            "report_source",
             "time",
         ],
     ),

@@ -1,17 +1,17 @@
 //! `ven check`: every fault of a configuration at once.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
 use crate::config::Config;
 use crate::daemon::clock::Clock;
-use crate::daemon::{Prepared, report_sources};
+use crate::daemon::{Brought, Prepared, report_sources};
+use crate::metering::Protocol;
 
-pub(super) fn check(path: &Path) -> anyhow::Result<()> {
+pub(super) fn check(path: &Path, brought: Brought) -> anyhow::Result<()> {
     let config = Config::load(path)?;
     let prepared = Prepared::new(&config)?;
-    let sources = report_sources(&config, BTreeMap::new())?;
+    let sources = report_sources(&config, brought.sources)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}: no faults found", path.display())?;
     for warning in &prepared.warnings {
@@ -41,7 +41,9 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         writeln!(out, "certificate  {}, valid until {}", certificate.path.display(), certificate.until)?;
     }
     for meter in &config.meters {
-        writeln!(out, "meter        {} on {}, {}", meter.name, meter.source, meter.protocol.word())?;
+        let is_modbus = meter.protocol == Protocol::Modbus;
+        let unit = if is_modbus { format!(", unit {}", meter.unit) } else { String::new() };
+        writeln!(out, "meter        {} on {}, {}{unit}", meter.name, meter.source, meter.protocol.word())?;
     }
     for source in sources.keys() {
         writeln!(out, "source       {source}")?;
@@ -51,4 +53,46 @@ pub(super) fn check(path: &Path) -> anyhow::Result<()> {
         writeln!(out, "report       {}: {}", report.specifier, points.join(", "))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Brought, check};
+    use crate::mock_vtn::{KeyKind, TestCertificates};
+    use crate::report_source::{ReportSource, SourceError, SourceValue};
+    use crate::time::{Span, Timestamp};
+
+    struct Battery;
+
+    impl ReportSource for Battery {
+        async fn window(&self, _: Timestamp, _: Timestamp, _: Span) -> Result<Vec<SourceValue>, SourceError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn what_the_program_brings_is_no_fault_of_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificates = TestCertificates::create(folder.path(), KeyKind::P256).unwrap();
+        let file = folder.path().join("ven.toml");
+        let text = format!(
+            r#"
+            ven = {{ name = "v", state = "state" }}
+            vtn = {{ url = "https://localhost:1" }}
+            tls = {{ ca = "ca.pem", cert = "ven.pem", key = "ven.key" }}
+            signature = {{ vtn_fingerprint = "{}" }}
+            [[report]]
+            name = "x-battery"
+            points = [ {{ source = "battery", unit = "W" }} ]
+            "#,
+            certificates.vtn_fingerprint()
+        );
+        std::fs::write(&file, text).unwrap();
+        let fault = check(&file, Brought::default()).unwrap_err().to_string();
+        assert!(fault.contains("there is no [[report_source]] with name = \"battery\""), "{fault}");
+        let sources = [("battery".to_owned(), Arc::new(Battery) as _)].into();
+        check(&file, Brought { sources, ..Brought::default() }).unwrap();
+    }
 }

@@ -2,13 +2,12 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::config::Config;
-use crate::daemon::{DynHandler, Ven};
+use crate::daemon::{Brought, Ven};
 use crate::mock_meter::MockMeter;
 use crate::mock_vtn::{KeyKind, MockVtn, MockVtnSettings, Script, TestCertificates, VtnCore};
 use crate::notice::Notice;
@@ -75,12 +74,12 @@ points = [
     )
 }
 
-pub(super) fn demo(lasting: Option<Duration>, handler: Option<Arc<dyn DynHandler>>) -> anyhow::Result<()> {
+pub(super) fn demo(lasting: Option<Duration>, brought: Brought) -> anyhow::Result<()> {
     super::log("off");
-    super::runtime()?.block_on(play(lasting, handler))
+    super::runtime()?.block_on(play(lasting, brought))
 }
 
-async fn play(lasting: Option<Duration>, handler: Option<Arc<dyn DynHandler>>) -> anyhow::Result<()> {
+async fn play(lasting: Option<Duration>, brought: Brought) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut story = Story::default();
     let certificates = TestCertificates::create(folder.path(), KeyKind::P256)?;
@@ -92,7 +91,7 @@ async fn play(lasting: Option<Duration>, handler: Option<Arc<dyn DynHandler>>) -
     story.tell("setup", "P1 meter sends a telegram every second on a pseudo-terminal")?;
     let text = configuration(folder.path(), &vtn, &certificates);
     let config = Config::from_toml(&text, &folder.path().join("ven.toml"))?;
-    let ven = Ven::builder(config).dyn_handler(handler).start().await?;
+    let ven = Ven::builder(config).bring(brought).start().await?;
     let mut notices = ven.notices();
     let script = Script::from_toml(SCRIPT)?;
     let end = async {

@@ -155,7 +155,7 @@ impl ProtocolArguments {
                     ignore_bcc: self.ignore_bcc,
                     ..usual
                 };
-                let settings = ProtocolSettings::Iec62056 { pull: (!self.push).then_some(pull) };
+                let settings = ProtocolSettings::Iec62056 { clock_base, pull: (!self.push).then_some(pull) };
                 settings.check().map_err(anyhow::Error::msg)?;
                 settings
             }

@@ -24,8 +24,9 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::daemon::DynHandler;
+use crate::daemon::Brought;
 use crate::handler::EventHandler;
+use crate::report_source::ReportSource;
 
 pub use self::mock_vtn::mock_vtn_main;
 
@@ -141,11 +142,13 @@ enum CertsCommand {
     },
 }
 
-/// The whole `ven` program, deciding with this handler: the `main` of a user's own crate.
+/// The whole `ven` program, with what a user's own crate brings to it: its `main`.
 ///
 /// ```no_run
 /// # use std::sync::Arc;
 /// # use openadr_ven::{handler::{Change, Decision, EventHandler}, message::{EiEvent, OptType}};
+/// # use openadr_ven::report_source::{ReportSource, SourceError, SourceValue};
+/// # use openadr_ven::time::{Span, Timestamp};
 /// struct Always;
 ///
 /// impl EventHandler for Always {
@@ -154,41 +157,88 @@ enum CertsCommand {
 ///     }
 /// }
 ///
+/// struct Battery;
+///
+/// impl ReportSource for Battery {
+///     async fn window(&self, _from: Timestamp, _to: Timestamp, _step: Span) -> Result<Vec<SourceValue>, SourceError> {
+///         Ok(Vec::new())
+///     }
+/// }
+///
 /// fn main() -> std::process::ExitCode {
-///     openadr_ven::main(Always)
+///     openadr_ven::Cli::new().handler(Always).report_source("battery", Battery).main()
 /// }
 /// ```
+///
+/// Without a handler the rules of the configuration decide.
+#[derive(Default)]
+pub struct Cli {
+    brought: Brought,
+}
+
+impl std::fmt::Debug for Cli {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sources = self.brought.sources.keys();
+        f.debug_struct("Cli").field("sources", &sources).finish_non_exhaustive()
+    }
+}
+
+impl Cli {
+    /// The program as it is.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decides with this instead of the rules in the configuration.
+    #[must_use]
+    pub fn handler(mut self, handler: impl EventHandler) -> Self {
+        self.brought.handler = Some(Arc::new(handler));
+        self
+    }
+
+    /// Reports from this too, under a name by which `[[report]]` speaks of it: `points = [ { source = "battery", unit = "W" } ]`.
+    #[must_use]
+    pub fn report_source(mut self, name: impl Into<String>, source: impl ReportSource) -> Self {
+        self.brought.sources.insert(name.into(), Arc::new(source));
+        self
+    }
+
+    /// Does what the command line says; what the process ends with.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        let outcome = match Arguments::parse().command {
+            Command::Run { config } => run::run(&config, self.brought),
+            Command::Check { config } => check::check(&config, self.brought),
+            Command::Doctor { config } => doctor::doctor(&config),
+            Command::Opt(arguments) => opt::opt(arguments),
+            Command::Reports { json, config } => reports::reports(&config, json),
+            // It has exit codes of its own.
+            Command::Hooks { command, config } => return hooks::hooks(&config, command),
+            Command::Deliveries { command, config } => deliveries::deliveries(&config, command),
+            Command::Topics { patterns, json } => topics::topics(&patterns, json),
+            Command::Fingerprint { certificate } => fingerprint::fingerprint(&certificate),
+            Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),
+            // Its exit codes are a contract of their own.
+            Command::Xml { command } => return xml::xml(command),
+            Command::Journal { command, config } => journal::journal(&config, &command),
+            Command::Meter { command } => return meter::meter(command),
+            Command::Demo { lasting } => demo::demo(lasting, self.brought),
+        };
+        exit_code(outcome)
+    }
+}
+
+/// The whole `ven` program, deciding with this handler: the short form of [`Cli`].
 #[must_use]
 pub fn main(handler: impl EventHandler) -> ExitCode {
-    with(Some(Arc::new(handler)))
+    Cli::new().handler(handler).main()
 }
 
 /// The whole `ven` program, deciding by the rules of its configuration.
 #[must_use]
 pub fn main_by_rules() -> ExitCode {
-    with(None)
-}
-
-fn with(handler: Option<Arc<dyn DynHandler>>) -> ExitCode {
-    let outcome = match Arguments::parse().command {
-        Command::Run { config } => run::run(&config, handler),
-        Command::Check { config } => check::check(&config),
-        Command::Doctor { config } => doctor::doctor(&config),
-        Command::Opt(arguments) => opt::opt(arguments),
-        Command::Reports { json, config } => reports::reports(&config, json),
-        // It has exit codes of its own.
-        Command::Hooks { command, config } => return hooks::hooks(&config, command),
-        Command::Deliveries { command, config } => deliveries::deliveries(&config, command),
-        Command::Fingerprint { certificate } => fingerprint::fingerprint(&certificate),
-        Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),
-        // Its exit codes are a contract of their own.
-        Command::Xml { command } => return xml::xml(command),
-        Command::Journal { command, config } => journal::journal(&config, &command),
-        Command::Topics { patterns, json } => topics::topics(&patterns, json),
-        Command::Meter { command } => return meter::meter(command),
-        Command::Demo { lasting } => demo::demo(lasting, handler),
-    };
-    exit_code(outcome)
+    Cli::new().main()
 }
 
 fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {

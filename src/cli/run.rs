@@ -1,18 +1,17 @@
 //! `ven run`: takes part until it is told to stop.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
-use crate::daemon::{DynHandler, Ven};
+use crate::daemon::{Brought, Ven};
 
-pub(super) fn run(config: &Path, handler: Option<Arc<dyn DynHandler>>) -> anyhow::Result<()> {
+pub(super) fn run(config: &Path, brought: Brought) -> anyhow::Result<()> {
     let config = Config::load(config)?;
     super::log("info");
     super::runtime()?.block_on(async {
-        let ven = Ven::builder(config).dyn_handler(handler).start().await?;
+        let ven = Ven::builder(config).bring(brought).start().await?;
         // No service manager, nobody to tell.
         drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
         let mut hangup = signal(SignalKind::hangup())?;

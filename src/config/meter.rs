@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::metering::{BUILT_IN, Framing, Protocol};
+use crate::metering::{BUILT_IN, Framing, Limits, Protocol, Ratio, Transformers};
 use crate::time::Span;
 
 use super::fault::nearest;
+use super::limits::limits;
 use super::read::{or, secret};
 use super::reader::{Found, Section};
 use super::secret::SecretSource;
@@ -52,6 +53,10 @@ pub(crate) struct MeterSection {
     pub(crate) model: Option<String>,
     /// Pulses of an S0 output for one kWh.
     pub(crate) pulses_per_kwh: u32,
+    /// By what its values are multiplied, for it is connected through transformers; `None`: nobody has said so.
+    pub(crate) transformers: Option<Transformers>,
+    /// Between which values it is believed.
+    pub(crate) limits: Limits,
 }
 
 /// Where a map of registers is to be found.
@@ -154,6 +159,8 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
     let models = section.text("models").map(|found| folder.join(found.value));
     let model = section.text("model").map(|found| found.value);
     let pulses_per_kwh = pulses(&section, protocol);
+    let transformers = transformers(&section);
+    let limits = limits(&section);
     section.end();
     Some(MeterSection {
         name: name?,
@@ -177,7 +184,17 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
         models,
         model,
         pulses_per_kwh,
+        transformers,
+        limits,
     })
+}
+
+/// The transformers through which it is connected; where only one ratio is set, the other is 1.
+fn transformers(section: &Section<'_, '_>) -> Option<Transformers> {
+    let ratio = |name| section.parse_text(name, "a ratio like \"200/5\" or \"40\"", Ratio::parse);
+    let (current, voltage) = (ratio("current_ratio"), ratio("voltage_ratio"));
+    (current.is_some() || voltage.is_some())
+        .then(|| Transformers { current: or(current, Ratio::ONE), voltage: or(voltage, Ratio::ONE) })
 }
 
 /// Pulses for one kWh, which no meter can be read without.
@@ -193,12 +210,16 @@ fn pulses(section: &Section<'_, '_>, protocol: Protocol) -> u32 {
     or(found, 1000)
 }
 
+/// Of meters that tell registers; who counts pulses says how many there are for one kWh of the line.
+const TELLING: &[Protocol] =
+    &[Protocol::Dsmr, Protocol::Sml, Protocol::Dlms, Protocol::Iec62056, Protocol::Modbus];
+
 /// Settings that only some protocols have, and which.
 const ONLY_FOR: &[(&str, &[Protocol])] = &[
     ("key", &[Protocol::Dsmr, Protocol::Dlms]),
     ("authentication_key", &[Protocol::Dsmr, Protocol::Dlms]),
     ("unauthenticated", &[Protocol::Dsmr, Protocol::Dlms]),
-    ("clock_base", &[Protocol::Dsmr, Protocol::Dlms]),
+    ("clock_base", &[Protocol::Dsmr, Protocol::Dlms, Protocol::Iec62056]),
     ("mode", &[Protocol::Iec62056]),
     ("address", &[Protocol::Iec62056]),
     ("wake_up", &[Protocol::Iec62056]),
@@ -207,6 +228,8 @@ const ONLY_FOR: &[(&str, &[Protocol])] = &[
     ("every", &[Protocol::Iec62056, Protocol::Modbus]),
     ("invert", &[Protocol::Modbus, Protocol::S0]),
     ("pulses_per_kwh", &[Protocol::S0]),
+    ("current_ratio", TELLING),
+    ("voltage_ratio", TELLING),
     ("unit", &[Protocol::Modbus]),
     ("models", &[Protocol::Dlms]),
     ("model", &[Protocol::Dlms]),

@@ -2,12 +2,14 @@
 
 mod fault;
 mod hook;
+mod limits;
 mod meter;
 mod opt_schedule;
 mod read;
 mod reader;
 mod report;
 mod secret;
+mod shared_line;
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ use super::opt_schedule::opt_schedules;
 use super::reader::{Found, Reader, Section};
 use super::report::{report_sources, reports};
 use super::secret::SecretSource;
+use super::shared_line::shared_lines;
 use super::{
     BusSection, Config, HandlerSection, JournalSection, MeterSection, PointOrigin, PushSection,
     ReportSection, SignatureSection, TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection,
@@ -369,10 +370,8 @@ fn check_names(root: &Section<'_, '_>, meters: &[MeterSection], reports: &[Repor
         if meters[..at].iter().any(|other| other.name == meter.name) {
             fault(format!("meter[{at}].name"), format!("\"{}\" stands twice", meter.name));
         }
-        if meters[..at].iter().any(|other| other.source == meter.source) {
-            fault(format!("meter[{at}].source"), "is read by another meter already".into());
-        }
     }
+    shared_lines(root.reader, meters);
     for (at, report) in reports.iter().enumerate() {
         if reports[..at].iter().any(|other| other.specifier == report.specifier) {
             fault(format!("report[{at}].specifier"), format!("\"{}\" stands twice", report.specifier));

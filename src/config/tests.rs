@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Config, MapSource, MeterSource, SecretSource, TrustSection, Verify};
-use crate::metering::{Framing, Protocol};
-use crate::openadr::message::OptType;
+use crate::metering::{Framing, Limits, Protocol};
+use crate::openadr::message::{Decimal, OptType};
 use crate::time::Span;
 
 const SMALLEST: &str = r#"
@@ -158,12 +158,38 @@ fn names_must_be_unique_and_exist() {
     let error = read(&format!("{SMALLEST}{meters}{meters}{report}{report}")).unwrap_err();
     for expected in [
         "\"a\" stands twice",
-        "is read by another meter",
+        "ven.toml:21: meter[1].source: is that of meter \"a\" (line 18) too; only meters with protocol = \"modbus\" share",
         "there is no [[meter]] with name = \"b\"",
         "\"TELEMETRY_USAGE\" stands twice",
     ] {
         assert!(error.contains(expected), "{expected}\nis not in\n{error}");
     }
+}
+
+#[test]
+fn meters_of_modbus_share_a_line_if_their_units_differ() {
+    let modbus = |name: &str, source: &str, unit: &str| {
+        format!(
+            "[[meter]]\nname = \"{name}\"\nsource = \"{source}\"\nprotocol = \"modbus\"\nmap = \"eastron-sdm630\"\n{unit}\n"
+        )
+    };
+    let sml = "[[meter]]\nname = \"s\"\nsource = \"serial:/dev/x\"\nprotocol = \"sml\"\n";
+    let both = |other: String| {
+        read(&format!("{SMALLEST}\n{}{other}", modbus("a", "serial:/dev/x", ""))).map(|config| config.meters)
+    };
+    let meters = both(modbus("b", "serial:/dev/x", "unit = 2")).unwrap();
+    assert_eq!(meters.iter().map(|meter| meter.unit).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(both(modbus("b", "tcp://h:1", "")).unwrap().len(), 2, "another line");
+    let fault = both(modbus("b", "serial:/dev/x", "unit = 2") + &modbus("c", "serial:/dev/x", "unit = 2"));
+    let unit = "meter[2].unit: is that of meter \"b\" (line";
+    assert!(fault.as_ref().is_err_and(|fault| fault.contains(unit)), "{fault:?}");
+    let fault = both(modbus("b", "serial:/dev/x", "unit = 1")).unwrap_err();
+    assert!(fault.contains("meter[1].unit: is that of meter \"a\" (line"), "{fault}");
+    let fault = both(sml.to_owned()).unwrap_err();
+    assert!(fault.contains("meter[1].source: is that of meter \"a\" (line"), "{fault}");
+    let file = modbus("a", "file:x", "") + &modbus("b", "file:x", "unit = 2");
+    let fault = read(&format!("{SMALLEST}\n{file}")).unwrap_err();
+    assert!(fault.contains("meter[1].source: is that of meter \"a\""), "{fault}");
 }
 
 #[test]
@@ -389,9 +415,32 @@ fn every_protocol_has_its_settings_and_no_others() {
         ),
         ("protocol = \"s0\"", "meter[0].pulses_per_kwh: is missing; it stands on the meter"),
         ("protocol = \"s0\"\npulses_per_kwh = 0", "meter[0].pulses_per_kwh: expected 1 to 1000000, found 0"),
+        (
+            "current_ratio = \"200:5\"",
+            "meter[0].current_ratio: expected a ratio like \"200/5\" or \"40\", found \"200:5\"",
+        ),
+        (
+            "voltage_ratio = \"0\"",
+            "meter[0].voltage_ratio: expected a ratio like \"200/5\" or \"40\", found \"0\"",
+        ),
+        (
+            "protocol = \"s0\"\npulses_per_kwh = 1\ncurrent_ratio = \"2\"",
+            "meter[0].current_ratio: is for protocol = \"dsmr\" or",
+        ),
         ("authentication_key = \"${env:A}\"", "meter[0].authentication_key: needs key beside it"),
         ("baud = 9601", "meter[0].baud: expected one of 300, 600"),
         ("framing = \"7N1\"", "meter[0].framing: expected one of \"8N1\""),
+        ("max_power = \"20\"", "meter[0].max_power: expected a power like \"20 kW\", found \"20\""),
+        ("max_power = \"-5 kW\"", "meter[0].max_power: expected a power like"),
+        ("max_power = 20", "meter[0].max_power: expected a text in quotes"),
+        ("max_power = \"20 A\"", "meter[0].max_power: expected a power like"),
+        ("max_current = \"0 A\"", "meter[0].max_current: is zero, which would leave nothing"),
+        (
+            "max_voltage = \"20 V\"",
+            "meter[0].max_voltage: min_voltage is 50 and max_voltage is 20; expected one",
+        ),
+        ("min_frequency = \"65 Hz\"", "meter[0].min_frequency: min_frequency is 65 and max_frequency is 65"),
+        ("max_powr = \"1 W\"", "meter[0].max_powr: is not known; did you mean \"max_power\"?"),
         ("port = \"/dev/x\"", "meter[0].port: is not known"),
         ("line = \"7E1\"", "meter[0].line: is not known"),
     ] {
@@ -415,4 +464,23 @@ fn a_key_that_stands_in_the_file_is_refused_and_not_shown() {
         "{fault}"
     );
     assert!(!fault.contains("0011"), "{fault}");
+}
+
+#[test]
+fn what_is_believed_of_a_meter_can_be_narrowed_and_widened() {
+    let usual = meter("source = \"serial:/dev/x\"").unwrap().limits;
+    assert_eq!(usual, Limits::default());
+    let all = "max_power = \"17.25 kW\"\nmax_current = \"25A\"\nmin_voltage = \"200 V\"\nmax_voltage = \"11000 V\"\n\
+               min_frequency = \"49.5 Hz\"\nmax_frequency = \"50.5 Hz\"";
+    let limits = meter(&format!("source = \"serial:/dev/x\"\n{all}")).unwrap().limits;
+    let whole = Decimal::from;
+    let expected = Limits {
+        voltage: (whole(200), whole(11_000)),
+        current: whole(25),
+        power: whole(17_250),
+        frequency: (Decimal::new(495, 1), Decimal::new(505, 1)),
+    };
+    assert_eq!(limits, expected);
+    let one = meter("source = \"serial:/dev/x\"\nmax_voltage = \"260 V\"").unwrap().limits;
+    assert_eq!(one, Limits { voltage: (whole(50), whole(260)), ..Limits::default() });
 }

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
 use crate::metering::{
-    CounterGuard, Keep, LineSettings, MeterClock, PIN_MISSING, Protocol, ProtocolSettings, Quantity,
-    RawTelegram, Reading, Refused, Series, Stored, Value, Why,
+    BehindTransformers, Channel, Keep, Limits, LineSettings, MeterClock, PIN_MISSING, Protocol,
+    ProtocolSettings, Quantity, RawTelegram, Reading, Refused, Series, Stored, Transformers, Value, Why,
 };
 use crate::notice::{MeterReading, MeterTelegram, Notice};
 use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStatus};
@@ -21,9 +21,9 @@ use crate::time::{Span, Timestamp};
 
 use super::bus::Bus;
 use super::clock::Clock;
-use super::counters;
+use super::counters::KeptCounters;
 use super::meter_health::{Health, Told};
-use super::meter_source::{Fed, FeedSettings, feed};
+use super::meter_source::{Fed, FeedSettings, Place};
 use super::refused::RefusedRing;
 use super::store::StoreHandle;
 
@@ -33,9 +33,6 @@ const FLUSH_EVERY: Span = Span::from_seconds(300);
 const RETRY_AFTER: Span = Span::from_seconds(5);
 /// The loop looks after itself this often.
 const LOOK: Span = Span::from_seconds(30);
-/// What comes from a meter and waits for us.
-const FED: usize = 64;
-
 /// Something a meter task is asked.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -74,6 +71,10 @@ pub(crate) struct MeterSettings {
     pub(crate) wanted: Vec<Quantity>,
     /// Somebody wants its telegrams byte by byte.
     pub(crate) telegrams: bool,
+    /// The transformers before it; `None`: nobody has said whether there are any.
+    pub(crate) transformers: Option<Transformers>,
+    /// Between which values it is believed.
+    pub(crate) limits: Limits,
 }
 
 /// One meter.
@@ -96,11 +97,13 @@ pub(crate) struct MeterTask {
     refused: RefusedRing,
     /// The meter's clock, where its telegrams do not say what it is ahead of UTC.
     of_meter: Option<MeterClock>,
-    /// Frame counters that are not kept yet, and when some were.
-    counters: Option<CounterGuard>,
-    counters_kept_at: Span,
+    /// The frame counters of what it encrypts.
+    counters: KeptCounters,
+    transformers: BehindTransformers,
     /// The meter has said that its PIN is missing.
     pin_missing: bool,
+    /// What it said of these was left out, which was told.
+    left_out: BTreeSet<Channel>,
 }
 
 impl MeterTask {
@@ -118,19 +121,22 @@ impl MeterTask {
             Series::with(settings.keep, wanted)
         });
         settings.protocol.resume(&series);
+        let counters = KeptCounters::load(settings.counters.clone());
         if let Some(sealing) = settings.protocol.sealing() {
-            sealing.counters = counters::load(&settings.counters);
+            sealing.counters = counters.kept().clone();
         }
         let now = clock.now();
         let of_meter = match settings.protocol {
-            ProtocolSettings::Dsmr { clock_base, .. } => Some(MeterClock::new(clock_base)),
+            ProtocolSettings::Dsmr { clock_base, .. } | ProtocolSettings::Iec62056 { clock_base, .. } => {
+                Some(MeterClock::new(clock_base))
+            }
             ProtocolSettings::Sml
             | ProtocolSettings::Dlms { .. }
-            | ProtocolSettings::Iec62056 { .. }
             | ProtocolSettings::Modbus(_)
             | ProtocolSettings::S0 { .. } => None,
         };
         Self {
+            transformers: BehindTransformers::new(settings.transformers),
             refused: RefusedRing::new(settings.refused.clone(), now.since_start),
             settings,
             clock,
@@ -145,16 +151,25 @@ impl MeterTask {
             waiting: Vec::new(),
             health: Health::default(),
             of_meter,
-            counters: None,
-            counters_kept_at: now.since_start,
+            counters,
             pin_missing: false,
+            left_out: BTreeSet::new(),
         }
     }
 
+    /// The line that it is on.
+    pub(crate) fn line(&self) -> FeedSettings {
+        FeedSettings { source: self.settings.source.clone(), line: self.settings.line }
+    }
+
+    /// Its place on that line; `out`: where it waits for what it says.
+    pub(crate) fn place(&self, out: mpsc::Sender<Fed>) -> Place {
+        let protocol = &self.settings.protocol;
+        Place { decoder: protocol.decoder(), patience: protocol.patience(), out }
+    }
+
     /// Runs until it is told to finish, or nobody can tell it any more.
-    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        let (sender, mut fed) = mpsc::channel(FED);
-        tokio::spawn(feed(self.feed_settings(), self.settings.protocol.decoder(), self.clock, false, sender));
+    pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut fed: mpsc::Receiver<Fed>) {
         loop {
             let wake = self.clock.instant(self.wake_at());
             let event = tokio::select! {
@@ -173,7 +188,7 @@ impl MeterTask {
                 }
                 Event::Order(Some(Order::Finish(done))) => {
                     self.store_changes().await;
-                    self.keep_counters().await;
+                    self.counters.finish().await;
                     // Whoever wanted to know may be gone.
                     done.send(()).ok();
                     return;
@@ -185,20 +200,6 @@ impl MeterTask {
             if self.retry_at.is_some() || self.clock.now().wall - self.saved_at >= FLUSH_EVERY {
                 self.flush().await;
             }
-            if self.clock.now().since_start - self.counters_kept_at >= FLUSH_EVERY {
-                self.keep_counters().await;
-            }
-        }
-    }
-
-    /// Keeps the frame counters for the next run. That they cannot be kept is no reason to stop.
-    async fn keep_counters(&mut self) {
-        self.counters_kept_at = self.clock.now().since_start;
-        let Some(counters) = self.counters.take() else { return };
-        let file = self.settings.counters.clone();
-        let kept = tokio::task::spawn_blocking(move || counters::save(&file, &counters)).await;
-        if let Ok(Err(error)) = kept {
-            tracing::warn!("{}: {error}", self.settings.counters.display());
         }
     }
 
@@ -206,14 +207,6 @@ impl MeterTask {
         let patience = self.waiting.iter().map(|(_, until)| *until);
         let regular = self.clock.now().since_start + LOOK;
         patience.chain(self.retry_at).chain([regular]).min().unwrap_or(regular)
-    }
-
-    fn feed_settings(&self) -> FeedSettings {
-        FeedSettings {
-            source: self.settings.source.clone(),
-            line: self.settings.line,
-            patience: self.settings.protocol.patience(),
-        }
     }
 
     async fn fed(&mut self, fed: Fed) {
@@ -230,7 +223,13 @@ impl MeterTask {
                 if self.health.good() {
                     self.bus.tell(Notice::MeterOnline { meter });
                 }
-                self.take(Reading::of(&telegram, received)).await;
+                let mut reading = Reading::within(&telegram, received, &self.settings.limits);
+                self.look_for_bad(&reading);
+                if let Some(what) = self.transformers.correct(&telegram, &mut reading) {
+                    let meter = &self.settings.name;
+                    tracing::warn!(meter, "{what}");
+                }
+                self.take(reading).await;
             }
             Fed::Refused(refused) => self.refused(&refused),
             Fed::Trouble(trouble) => {
@@ -238,8 +237,24 @@ impl MeterTask {
                     self.bus.tell(Notice::MeterOffline { meter, why: trouble.to_string() });
                 }
             }
-            Fed::Counters(counters) => self.counters = Some(counters),
+            Fed::Counters(counters) => {
+                self.counters.accept(counters, self.clock.now().since_start).await;
+            }
             Fed::Raw(_) => {}
+        }
+    }
+
+    /// Says once of each value that it is left out.
+    fn look_for_bad(&mut self, reading: &Reading) {
+        for channel in &reading.bad {
+            if self.left_out.insert(*channel) {
+                let meter = &self.settings.name;
+                tracing::warn!(
+                    meter,
+                    "its {channel} is left out, now and whenever it is so again: the meter calls it bad, or it is beyond the limits in \
+                     [[meter]], such as max_power"
+                );
+            }
         }
     }
 

@@ -38,14 +38,16 @@ mod sink;
 mod source_exec;
 mod source_seat;
 pub(crate) mod store;
+#[cfg(test)]
+mod tests;
 pub(crate) mod transport;
 mod ven;
 mod ven_task;
 mod writer;
 
 pub(crate) use examine::{Finding, examine};
-pub(crate) use handler_seat::DynHandler;
 pub(crate) use prepare::{Prepared, offers};
 pub(crate) use prepare_meters::{line_or, list_models, meter_settings, register_map};
 pub(crate) use source_exec::report_sources;
+pub(crate) use ven::Brought;
 pub use ven::{StartError, Ven, VenBuilder, VenHandle};

@@ -61,16 +61,58 @@ pub(super) fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
             keep: keep(config, &section.name),
             wanted: wanted(config, section),
             telegrams: config.hooks.iter().any(|hook| hook.enabled && hook.topics.pick("meter.telegram")),
+            transformers: section.transformers,
+            limits: section.limits.clone(),
         }));
     }
-    (meters.len() == config.meters.len()).then_some(meters)
+    if meters.len() != config.meters.len() {
+        return None;
+    }
+    check_lines(faults, &meters);
+    Some(meters)
+}
+
+/// Faults meters on one serial port that want it set differently, and warns of one port by two names.
+fn check_lines(faults: &mut Faults<'_>, meters: &[MeterSettings]) {
+    for (at, meter) in meters.iter().enumerate() {
+        let Some((first, other)) = meters[..at].iter().enumerate().find(|(_, other)| same_port(other, meter))
+        else {
+            continue;
+        };
+        let line = faults.config.lines.get(&format!("meter[{first}].source"));
+        let line = line.map_or_else(String::new, |line| format!(" (line {line})"));
+        let fault = |what| faults.config.fault(&format!("meter[{at}].source"), what);
+        if other.source != meter.source {
+            let what = format!(
+                "is the port that meter \"{}\"{line} calls {}; write it the same, or only one of them is read",
+                other.name, other.source
+            );
+            faults.warnings.push(fault(what).in_file(&faults.config.file));
+        } else if other.line != meter.line {
+            let what = format!(
+                "is set to {} here, and to {} for meter \"{}\"{line}; set all meters on a line to one speed, and say it for each, as \
+                 baud = 9600 and framing = \"8N1\"",
+                meter.line, other.line, other.name
+            );
+            faults.found.push(fault(what));
+        }
+    }
+}
+
+/// Both are on one serial port, whatever they call it.
+fn same_port(one: &MeterSettings, other: &MeterSettings) -> bool {
+    let (MeterSource::Serial(one), MeterSource::Serial(other)) = (&one.source, &other.source) else {
+        return false;
+    };
+    one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
 /// How long what is kept of a meter, as its reports want it.
 fn keep(config: &Config, meter: &str) -> Keep {
     let asked = |report: &&ReportSection| report.points.iter().any(|point| of_meter(point, meter).is_some());
     let reports: Vec<&ReportSection> = config.reports.iter().filter(asked).collect();
-    let kept = reports.iter().map(|report| report.kept).max().unwrap_or(Span::DAY);
+    // A history begins with a whole step.
+    let kept = reports.iter().map(|report| report.kept + report.min_period).max().unwrap_or(Span::DAY);
     let step = reports.iter().map(|report| report.min_period).min().unwrap_or(Span::MINUTE);
     Keep::for_span(kept).with_step(step)
 }
@@ -119,7 +161,7 @@ fn protocol(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Optio
         }
         Protocol::Iec62056 => {
             let pull = section.asked.then(|| pull(section));
-            let settings = ProtocolSettings::Iec62056 { pull };
+            let settings = ProtocolSettings::Iec62056 { clock_base: section.clock_base, pull };
             faults.check(&format!("meter[{at}]"), None, settings.check())?;
             settings
         }
@@ -216,5 +258,55 @@ pub(crate) fn register_map(source: &MapSource) -> Result<RegisterMap, String> {
             let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
             RegisterMap::parse(&text).map_err(|error| named(error.to_string()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Faults, meters};
+    use crate::config::Config;
+
+    /// What is faulted, and what is warned of, of meters on these ports with these maps, in a folder.
+    fn told(folder: &Path, ports: [&str; 2], maps: [&str; 2], more: &str) -> (Vec<String>, Vec<String>) {
+        let mut text = "[ven]\nname = \"v\"\nstate = \"s\"\n[vtn]\nurl = \"https://v\"\n[tls]\nca = \"system\"\ncert = \"c\"\nkey = \"k\"\n\
+                        [signature]\nverify = \"never\"\n"
+            .to_owned();
+        for (unit, (port, map)) in (1..).zip(ports.into_iter().zip(maps)) {
+            text += &format!(
+                "[[meter]]\nname = \"m{unit}\"\nsource = \"serial:{port}\"\nprotocol = \"modbus\"\nmap = \"{map}\"\n\
+                 unit = {unit}\n{more}\n"
+            );
+        }
+        let config = Config::from_toml(&text, &folder.join("ven.toml")).unwrap();
+        let mut faults = Faults::new(&config);
+        meters(&mut faults);
+        let file = |fault: &crate::config::ConfigFault| fault.in_file(Path::new("ven.toml"));
+        (faults.found.iter().map(file).collect(), faults.warnings)
+    }
+
+    #[test]
+    fn meters_on_one_port_must_want_one_speed() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |maps, more| told(folder.path(), ["port", "port"], maps, more);
+        let (faults, _) = told(["eastron-sdm630", "abb-b-series"], "");
+        let expected = "ven.toml:21: meter[1].source: is set to 19200 8E1 here, and to 9600 8N1 for meter \"m1\" (line 14); set";
+        assert!(faults.len() == 1 && faults[0].starts_with(expected), "{faults:?}");
+        let both = "baud = 9600\nframing = \"8N1\"";
+        assert_eq!(told(["eastron-sdm630", "abb-b-series"], both), (vec![], vec![]));
+        assert_eq!(told(["eastron-sdm630", "eastron-sdm630"], ""), (vec![], vec![]));
+    }
+
+    #[test]
+    fn one_port_by_two_names_is_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("port"), "").unwrap();
+        std::os::unix::fs::symlink("port", folder.path().join("link")).unwrap();
+        let maps = ["eastron-sdm630", "eastron-sdm630"];
+        let (faults, warnings) = told(folder.path(), ["port", "link"], maps, "");
+        assert!(faults.is_empty() && warnings.len() == 1, "{faults:?} {warnings:?}");
+        assert!(warnings[0].contains("is the port that meter \"m1\" (line 14) calls /"), "{warnings:?}");
+        assert_eq!(told(folder.path(), ["port", "other"], maps, ""), (vec![], vec![]));
     }
 }

@@ -17,16 +17,18 @@ use crate::openadr::message::{
 use crate::openadr::xml::Limits;
 use crate::report_source::ReportSource;
 use crate::rules::RulesHandler;
+use crate::time::Timestamp;
 
 use super::bus::Bus;
 use super::certificates::{Keeper, LOOK};
-use super::clock::Clock;
+use super::clock::{self, Clock};
 use super::control::Desk;
 use super::courier::Courier;
 use super::entropy;
 use super::fact_keeper::{self, RETENTION};
 use super::handler_seat::{DynHandler, HandlerSeat};
 use super::journal::{FOLDER, Journal};
+use super::meter_source::{FeedSettings, Place, feed};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::outbox::{Ground, Outbox};
@@ -43,6 +45,8 @@ use super::writer::Writer;
 const PUSHES: usize = 16;
 /// Orders that may wait for a meter.
 const ORDERS: usize = 64;
+/// What comes from a meter and may wait for its task.
+const FED: usize = 64;
 
 /// A virtual end node: the client end of demand response.
 #[derive(Debug)]
@@ -52,16 +56,24 @@ impl Ven {
     /// Begins with a configuration.
     #[must_use]
     pub fn builder(config: Config) -> VenBuilder {
-        VenBuilder { config, handler: None, sources: BTreeMap::new() }
+        VenBuilder { config, brought: Brought::default(), wall_clock: clock::system }
     }
 }
 
 /// Takes what a VEN needs before it starts.
 pub struct VenBuilder {
     config: Config,
-    handler: Option<Arc<dyn DynHandler>>,
-    /// Sources of reports that the program brings.
-    sources: BTreeMap<String, Arc<dyn DynSource>>,
+    brought: Brought,
+    wall_clock: fn() -> Timestamp,
+}
+
+/// What the program brings of its own.
+#[derive(Default)]
+pub(crate) struct Brought {
+    /// Decides instead of the rules in the configuration.
+    pub(crate) handler: Option<Arc<dyn DynHandler>>,
+    /// Sources of reports, by the names that the configuration has for them.
+    pub(crate) sources: BTreeMap<String, Arc<dyn DynSource>>,
 }
 
 /// Why a VEN cannot start.
@@ -89,20 +101,27 @@ impl VenBuilder {
     /// Decides with this instead of the rules in the configuration.
     #[must_use]
     pub fn handler(mut self, handler: impl EventHandler) -> Self {
-        self.handler = Some(Arc::new(handler));
+        self.brought.handler = Some(Arc::new(handler));
         self
     }
 
     /// Reports from this too, under a name by which `[[report]]` speaks of it: `points = [ { source = "battery", unit = "W" } ]`.
     #[must_use]
     pub fn report_source(mut self, name: impl Into<String>, source: impl ReportSource) -> Self {
-        self.sources.insert(name.into(), Arc::new(source));
+        self.brought.sources.insert(name.into(), Arc::new(source));
         self
     }
 
-    pub(crate) fn dyn_handler(mut self, handler: Option<Arc<dyn DynHandler>>) -> Self {
-        self.handler = handler;
+    /// Reads this wall clock instead of the system's. Together with tokio's clock, paused, it lets a month pass in minutes; what a
+    /// certificate is valid for when a connection is made is judged by the system's all the same.
+    #[must_use]
+    pub const fn wall_clock(mut self, wall_clock: fn() -> Timestamp) -> Self {
+        self.wall_clock = wall_clock;
         self
+    }
+
+    pub(crate) fn bring(self, brought: Brought) -> Self {
+        Self { brought, ..self }
     }
 
     /// Starts the VEN on the current tokio runtime.
@@ -113,20 +132,20 @@ impl VenBuilder {
     pub async fn start(self) -> Result<VenHandle, StartError> {
         let config = self.config;
         let mut prepared = Prepared::new(&config)?;
-        let others = report_sources(&config, self.sources)?;
+        let others = report_sources(&config, self.brought.sources)?;
         prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let state = config.ven.state.clone();
         let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
         std::fs::create_dir_all(&state).map_err(unusable)?;
-        let clock = Clock::start();
+        let clock = Clock::by(self.wall_clock);
         let bus = Bus::new(clock);
         let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name, bus.clone())?;
         let (inputs, waiting) = mpsc::unbounded_channel();
         let (messages, outbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::channel(PUSHES);
         let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
-        let handler = self.handler.unwrap_or_else(|| Arc::new(rules));
+        let handler = self.brought.handler.unwrap_or_else(|| Arc::new(rules));
         let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
         let orders = start_meters(prepared.meters, clock, &store, &bus).await?;
         let others = SourceSeat::new(others, &bus).map_err(system)?;
@@ -198,7 +217,7 @@ impl VenBuilder {
     }
 }
 
-/// Begins to read the meters; where to ask each for data.
+/// Begins to read the meters, those on one line together; where to ask each for data.
 async fn start_meters(
     meters: Vec<MeterSettings>,
     clock: Clock,
@@ -206,18 +225,28 @@ async fn start_meters(
     bus: &Bus,
 ) -> Result<BTreeMap<String, mpsc::Sender<Order>>, StartError> {
     let mut orders = BTreeMap::new();
+    let mut lines: Vec<(FeedSettings, Vec<Place>)> = Vec::new();
     for settings in meters {
         let stored = store.series(&settings.name).await?;
         let (order, waiting) = mpsc::channel(ORDERS);
         orders.insert(settings.name.clone(), order);
         let meter = MeterTask::new(settings, clock, store.clone(), &stored, bus.clone());
-        tokio::spawn(meter.run(waiting));
+        let (out, fed) = mpsc::channel(FED);
+        let (line, place) = (meter.line(), meter.place(out));
+        match lines.iter_mut().find(|(known, _)| known.source == line.source) {
+            Some((_, places)) => places.push(place),
+            None => lines.push((line, vec![place])),
+        }
+        tokio::spawn(meter.run(waiting, fed));
+    }
+    for (line, places) in lines {
+        tokio::spawn(feed(line, places, clock, false));
     }
     Ok(orders)
 }
 
 /// Where each data point comes from.
-fn point_sources(config: &Config) -> BTreeMap<(ReportSpecifierId, RId), PointSource> {
+pub(super) fn point_sources(config: &Config) -> BTreeMap<(ReportSpecifierId, RId), PointSource> {
     let points =
         config.reports.iter().flat_map(|report| report.points.iter().map(move |point| (report, point)));
     points

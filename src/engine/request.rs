@@ -84,7 +84,8 @@ fn history(
         return Err((ResponseCode::INVALID_DATA, why));
     }
     let step = offer.min_period;
-    let from = next_multiple(interval.start.max(now - offer.kept), step);
+    // The step in which the oldest data lie is there as a whole: who asks for a day a moment after its end gets all of it.
+    let from = next_multiple(interval.start.max((now - offer.kept).floor_to(step)), step);
     let to = record.end.map_or(now, |end| end.min(now)).floor_to(step);
     if to <= from {
         return Err((ResponseCode::INVALID_DATA, "nothing is on record in the reportInterval".into()));

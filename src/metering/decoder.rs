@@ -54,6 +54,8 @@ pub(crate) enum Act {
     Listen,
     /// Wait for bytes, and ask again at this time of the monotonic clock.
     ListenUntil(Span),
+    /// Nothing is expected: others may have the line. Ask again at this time of the monotonic clock, or later.
+    Rest(Span),
     /// Change the settings of the line, once everything that was sent is out.
     Set(LineSettings),
     /// Send these bytes.
@@ -137,7 +139,11 @@ pub(crate) enum Why {
     /// The tag of a frame does not fit, though that of earlier ones did.
     #[error("it was damaged or tampered with: its authentication tag does not fit")]
     Tag,
-    #[error("frame counter {counter} is not above {last}, which came before: a replay")]
+    /// The last one is as it was kept for this run, or later.
+    #[error(
+        "frame counter {counter} is not above {last}, up to which frames count as taken: a replay, or the first half minute after a \
+         power cut"
+    )]
     Replayed { counter: u32, last: u32 },
     #[error("no answer")]
     NoAnswer,

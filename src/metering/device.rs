@@ -47,10 +47,11 @@ pub(super) fn of(telegram: &Telegram, received: Timestamp, trust: Span) -> Vec<D
     mbus_devices(telegram).into_iter().filter_map(device).collect()
 }
 
-/// The device of a medium that is alive: the one whose time is the newest; where none has a time, the one that `known` names, or else
-/// the last to be installed.
+/// The device of a medium that is alive. After an exchange the old one stays on its channel with its last value for ever, or turns into
+/// zeros without a time, and the new one is on another: so it is the one whose time is the newest, in each telegram anew. Where that does
+/// not decide it is the one that `known` names, or one that has a number, or the last to be installed.
 pub(super) fn live<'a>(devices: &'a [Device], medium: Medium, known: Option<&str>) -> Option<&'a Device> {
     let is_known = |device: &Device| known.is_some() && device.serial.as_deref() == known;
     let candidates = devices.iter().filter(|device| device.medium == medium);
-    candidates.max_by_key(|device| (device.at, is_known(device), device.port))
+    candidates.max_by_key(|device| (device.at, is_known(device), device.serial.is_some(), device.port))
 }

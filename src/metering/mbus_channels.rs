@@ -1,9 +1,6 @@
-//! Knows which device behind a meter is the living one: gas, water and heat meters speak through the electricity meter's M-Bus.
+//! Knows what the devices behind a meter say: gas, water and heat meters speak through the electricity meter's M-Bus.
 //!
-//! Channels are given out in order of installation, so that no kind of device has a channel of its own. After an exchange the old
-//! device stays on its channel with its last value for ever, or turns into zeros without a time, and the new one is on another. So the
-//! living device of a kind is the one whose value has the newest possible time, in each telegram anew; a telegram that has another
-//! serial number than the last begins another series of values.
+//! Channels are given out in order of installation, so that no kind of device has a channel of its own.
 
 use std::cmp::Reverse;
 
@@ -64,11 +61,9 @@ pub(crate) struct MbusDevice {
     pub(crate) unit: Option<MeterUnit>,
     /// Of its value; `Bad` where there is none.
     pub(crate) quality: DataQuality,
-    /// It is the one of its kind that counts.
-    pub(crate) live: bool,
 }
 
-/// The devices behind a meter, the living ones first, one of each kind; then those that were exchanged or are silent.
+/// The devices behind a meter by their channels, those that were exchanged or are silent too.
 pub(crate) fn mbus_devices(telegram: &Telegram) -> Vec<MbusDevice> {
     let mut devices: Vec<MbusDevice> = Vec::new();
     for object in &telegram.objects {
@@ -89,24 +84,19 @@ pub(crate) fn mbus_devices(telegram: &Telegram) -> Vec<MbusDevice> {
             device.kind = MbusKind::Heat;
         }
     }
-    // The newest of each kind first. Where that does not decide: a device has a number, and the new one a higher channel.
-    devices.sort_by_key(|device| {
-        Reverse((device.value.is_some(), device.at, device.serial.is_some(), device.channel))
-    });
+    // One device may be on two channels: what is newer counts.
+    devices.sort_by_key(|device| Reverse((device.value.is_some(), device.at, device.channel)));
     let mut found: Vec<MbusDevice> = Vec::new();
-    for mut device in devices {
-        let same = |other: &&MbusDevice| other.kind == device.kind;
-        if device.serial.is_some() && found.iter().filter(same).any(|other| other.serial == device.serial) {
-            // One device on two channels.
-            continue;
+    for device in devices {
+        let same = |other: &MbusDevice| (other.kind, &other.serial) == (device.kind, &device.serial);
+        if device.serial.is_none() || !found.iter().any(same) {
+            found.push(device);
         }
-        device.live = device.value.is_some() && !found.iter().any(|other| same(&other));
-        found.push(device);
     }
     if !clock_was_set(telegram) {
         found.iter_mut().for_each(|device| device.at = None);
     }
-    found.sort_by_key(|device| (!device.live, device.channel, device.kind));
+    found.sort_by_key(|device| (device.channel, device.kind));
     found
 }
 
@@ -170,7 +160,6 @@ fn device(code: ObisCode, devices: &mut Vec<MbusDevice>) -> &mut MbusDevice {
             value: None,
             unit: None,
             quality: DataQuality::Bad,
-            live: false,
         });
         devices.len() - 1
     });
@@ -180,32 +169,44 @@ fn device(code: ObisCode, devices: &mut Vec<MbusDevice>) -> &mut MbusDevice {
 #[cfg(test)]
 mod tests {
     use super::{MbusDevice, MbusKind, mbus_devices};
+    use crate::metering::channel::Medium;
     use crate::metering::checksum::arc;
     use crate::metering::decoder::Decoder as _;
+    use crate::metering::device;
     use crate::metering::dsmr::P1Decoder;
+    use crate::metering::telegram::Telegram;
     use crate::openadr::message::DataQuality;
     use crate::time::Span;
 
-    /// The devices of a telegram of these lines.
-    fn devices(lines: &[&str]) -> Vec<MbusDevice> {
+    fn telegram(lines: &[&str]) -> Telegram {
         let clock = if lines[0].starts_with("0-0:1.0.0") { "" } else { "0-0:1.0.0(220206150000W)\r\n" };
         let text = format!("/ABC5X\r\n\r\n{clock}1-0:1.8.0(00000.001*kWh)\r\n{}\r\n!", lines.join("\r\n"));
         let mut decoder = P1Decoder::new(Span::HOUR);
         decoder.push(format!("{text}{:04X}\r\n", arc(text.as_bytes())).as_bytes());
-        mbus_devices(&decoder.next().unwrap().unwrap())
+        decoder.next().unwrap().unwrap()
+    }
+
+    fn devices(lines: &[&str]) -> Vec<MbusDevice> {
+        mbus_devices(&telegram(lines))
     }
 
     /// Kind, channel, serial number, value and time of each, and `*` before the living ones.
     fn shown(lines: &[&str]) -> Vec<String> {
+        let telegram = telegram(lines);
+        let all = device::of(&telegram, telegram.clock.unwrap(), Span::SECOND);
+        let is_live = |found: &MbusDevice| {
+            let live = Medium::of_kind(found.kind).and_then(|medium| device::live(&all, medium, None));
+            found.value.is_some() && live.is_some_and(|live| live.port == found.channel)
+        };
         let show = |device: &MbusDevice| {
-            let live = if device.live { "*" } else { "" };
+            let live = if is_live(device) { "*" } else { "" };
             let serial = device.serial.as_deref().unwrap_or("-");
             let value = device.value.map_or_else(|| "-".to_owned(), |value| value.to_string());
             let unit = device.unit.map_or(String::new(), |unit| format!(" {unit}"));
             let at = device.at.map_or(String::new(), |at| format!(" {at}"));
             format!("{live}{:?} {} {serial} {value}{unit}{at}", device.kind, device.channel)
         };
-        devices(lines).iter().map(show).collect()
+        mbus_devices(&telegram).iter().map(show).collect()
     }
 
     const OLD: [&str; 3] =
@@ -216,9 +217,17 @@ mod tests {
     #[test]
     fn the_new_meter_lives_after_an_exchange() {
         let both =
-            ["*Gas 2 4E4557 1.000 m3 2022-02-06T13:55:00Z", "Gas 1 4F4C44 999.000 m3 2021-07-06T12:55:00Z"];
+            ["Gas 1 4F4C44 999.000 m3 2021-07-06T12:55:00Z", "*Gas 2 4E4557 1.000 m3 2022-02-06T13:55:00Z"];
         assert_eq!(shown(&[OLD, NEW].concat()), both);
         assert_eq!(shown(&[NEW, OLD].concat()), both, "whatever the order");
+        let low = NEW.map(|line| line.replace("0-2", "0-1"));
+        let high = OLD.map(|line| line.replace("0-1", "0-2"));
+        let swapped: Vec<&str> = low.iter().chain(&high).map(String::as_str).collect();
+        assert_eq!(
+            shown(&swapped),
+            ["*Gas 1 4E4557 1.000 m3 2022-02-06T13:55:00Z", "Gas 2 4F4C44 999.000 m3 2021-07-06T12:55:00Z"],
+            "whatever the channel"
+        );
         assert_eq!(
             shown(&OLD),
             ["*Gas 1 4F4C44 999.000 m3 2021-07-06T12:55:00Z"],
@@ -242,10 +251,10 @@ mod tests {
         ] {
             let gone = format!("0-1:24.2.1{gone}");
             let lines = [&["0-1:24.1.0(003)", "0-1:96.1.0()", &gone][..], &NEW].concat();
-            assert_eq!(shown(&lines), ["*Gas 2 4E4557 1.000 m3 2022-02-06T13:55:00Z", "Gas 1 - -"], "{gone}");
+            assert_eq!(shown(&lines), ["Gas 1 - -", "*Gas 2 4E4557 1.000 m3 2022-02-06T13:55:00Z"], "{gone}");
         }
         let silent = devices(&["0-1:24.1.0(003)", "0-1:96.1.0()"]);
-        assert_eq!((silent[0].live, silent[0].value, &silent[0].quality), (false, None, &DataQuality::Bad));
+        assert_eq!((silent[0].value, &silent[0].quality), (None, &DataQuality::Bad));
     }
 
     #[test]
@@ -278,7 +287,7 @@ mod tests {
         let lines = [&twice.each_ref().map(String::as_str)[..], &NEW].concat();
         assert_eq!(shown(&lines), ["*Gas 2 4E4557 1.000 m3 2022-02-06T13:55:00Z"]);
         let tied = [&OLD[..2], &["0-1:24.2.1(220206145500W)(00999.000*m3)"], &NEW].concat();
-        assert_eq!(shown(&tied)[0], "*Gas 2 4E4557 1.000 m3 2022-02-06T13:55:00Z", "the later channel");
+        assert_eq!(shown(&tied)[1], "*Gas 2 4E4557 1.000 m3 2022-02-06T13:55:00Z", "the later channel");
         let nameless =
             [&NEW[..1], &NEW[2..], &OLD[..2], &["0-1:24.2.1(220206145500W)(00999.000*m3)"]].concat();
         assert_eq!(

@@ -34,16 +34,18 @@ pub(crate) mod sml;
 mod telegram;
 mod tier;
 mod track;
+mod transformers;
+mod turns;
 mod unit;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use channel::Channel;
+pub(crate) use channel::{Channel, Limits};
 pub(crate) use ciphered::{CounterGuard, Keys, SystemTitle};
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, RawTelegram, Refused, Why};
 pub(crate) use dlms::{BUILT_IN as LIST_MODELS, HanSimulator, ListModels};
-pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode};
+pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode, name_of_meter};
 pub(crate) use meter_clock::MeterClock;
 pub(crate) use modbus::{
     BUILT_IN, ModbusSettings, ModbusSimulator, RecordedSession, RegisterMap, framed as modbus_frame, likeness,
@@ -61,3 +63,8 @@ pub(crate) use simulator::Simulator;
 pub(crate) use sml::{PIN_MISSING, SmlReading, sml_file};
 pub(crate) use telegram::{Object, ObjectValue, Telegram};
 pub(crate) use tier::Keep;
+pub(crate) use transformers::{BehindTransformers, Ratio, Transformers};
+pub(crate) use turns::Turns;
+#[cfg(test)]
+pub(crate) use unit::MeterUnit;
+pub(crate) use unit::{Measure, amount};

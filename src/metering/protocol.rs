@@ -97,6 +97,8 @@ pub(crate) enum ProtocolSettings {
         models: ListModels,
     },
     Iec62056 {
+        /// As above.
+        clock_base: Span,
         /// How the meter is asked; `None`: it speaks by itself.
         pull: Option<PullSettings>,
     },
@@ -128,7 +130,7 @@ impl ProtocolSettings {
     /// Says what is wrong with them.
     pub(crate) fn check(&self) -> Result<(), String> {
         match self {
-            Self::Iec62056 { pull } => {
+            Self::Iec62056 { pull, .. } => {
                 iec_decoder(pull.as_ref()).map(|_| ()).map_err(|error| error.to_string())
             }
             Self::Dsmr { .. } | Self::Sml | Self::Dlms { .. } | Self::Modbus(_) | Self::S0 { .. } => Ok(()),
@@ -146,8 +148,9 @@ impl ProtocolSettings {
             Self::Dlms { clock_base, sealing, models } => {
                 Box::new(DlmsDecoder::new(*clock_base, sealing.opener(None), models.clone()))
             }
-            Self::Iec62056 { pull } => {
-                Box::new(iec_decoder(pull.as_ref()).unwrap_or_else(|_| IecDecoder::listening()))
+            Self::Iec62056 { clock_base, pull } => {
+                let decoder = iec_decoder(pull.as_ref()).unwrap_or_else(|_| IecDecoder::listening());
+                Box::new(decoder.with_clock_base(*clock_base))
             }
             Self::Modbus(settings) => Box::new(ModbusDecoder::new(settings.clone())),
             Self::S0 { settings, form, count } => Box::new(PulseDecoder::new(*settings, *form, *count)),
@@ -180,8 +183,8 @@ impl ProtocolSettings {
             Self::Dsmr { .. } => LineSettings { baud: 115_200, framing: Framing::EightNone },
             Self::Dlms { .. } => LineSettings { baud: 2400, framing: Framing::EightEven },
             Self::Sml => LineSettings { baud: 9600, framing: Framing::EightNone },
-            Self::Iec62056 { pull: None } => LineSettings { baud: 9600, framing: Framing::SevenEven },
-            Self::Iec62056 { pull: Some(pull) } => pull.line(),
+            Self::Iec62056 { pull: None, .. } => LineSettings { baud: 9600, framing: Framing::SevenEven },
+            Self::Iec62056 { pull: Some(pull), .. } => pull.line(),
             Self::Modbus(settings) => settings.map.serial,
             // The slower, the surer one pulse is one byte.
             Self::S0 { .. } => LineSettings { baud: 300, framing: Framing::EightNone },
@@ -192,9 +195,9 @@ impl ProtocolSettings {
     pub(crate) fn patience(&self) -> Span {
         const LEAST: Span = Span::from_seconds(30);
         match self {
-            Self::Dsmr { .. } | Self::Sml | Self::Dlms { .. } | Self::Iec62056 { pull: None } => LEAST,
+            Self::Dsmr { .. } | Self::Sml | Self::Dlms { .. } | Self::Iec62056 { pull: None, .. } => LEAST,
             // A readout at 300 bits per second takes minutes.
-            Self::Iec62056 { pull: Some(pull) } => (Span::MINUTE * 5).max(pull.every * 3),
+            Self::Iec62056 { pull: Some(pull), .. } => (Span::MINUTE * 5).max(pull.every * 3),
             Self::Modbus(settings) => LEAST.max(settings.interval * 3),
             Self::S0 { .. } => LEAST,
         }
@@ -237,6 +240,12 @@ impl LineSettings {
         };
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         Span::from_micros(bytes.saturating_mul(bits * 1_000_000) / i64::from(self.baud.max(1)))
+    }
+
+    /// What parts two frames of Modbus: 3.5 characters, and no less than 1.75 ms (MODBUS over Serial Line 1.02, 2.5.1.1).
+    pub(crate) fn silence(self) -> Span {
+        const LEAST: Span = Span::from_micros(1_750);
+        Span::from_micros(self.time_of(7).micros() / 2).max(LEAST)
     }
 }
 

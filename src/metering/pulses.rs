@@ -175,9 +175,11 @@ impl Decoder for PulseDecoder {
 
 #[cfg(test)]
 mod tests {
-    use super::{Act, Decoder, PulseDecoder, PulseForm};
+    use super::{Act, Decoder, LONGEST_LINE, PulseDecoder, PulseForm};
+    use crate::dice::Dice;
     use crate::metering::obis::ObisCode;
     use crate::metering::s0::{PulseFlow, PulseSettings};
+    use crate::metering::tests::fuzzing::rounds;
     use crate::time::Span;
 
     fn decoder(form: PulseForm) -> PulseDecoder {
@@ -207,6 +209,13 @@ mod tests {
             told.extend(energies(&mut decoder));
             assert_eq!(told, ["1", "2", "line 6 is unreadable: \"nonsense\"", "3"], "pieces of {size}");
         }
+    }
+
+    #[test]
+    fn a_time_far_ahead_does_not_make_bounces_of_all_that_comes_after_it() {
+        let mut decoder = decoder(PulseForm::Lines);
+        decoder.push(b"9000000000000000\n1767222003600\n1767222007200\n");
+        assert_eq!(energies(&mut decoder), ["1", "2", "3"]);
     }
 
     #[test]
@@ -243,20 +252,45 @@ mod tests {
         assert_eq!(energies(&mut decoder), ["1"]);
     }
 
+    /// Times, ends of lines, and anything else.
+    fn noise(dice: &mut Dice) -> Vec<u8> {
+        match dice.below(6) {
+            0 => (0..dice.below(300)).map(|_| dice.octet()).collect(),
+            1 => (1_767_222_000_000 + dice.below(100_000)).to_string().into_bytes(),
+            2 => u64::MAX.to_string().into_bytes(),
+            3 => vec![dice.one_of(b"\r\n#-0"); dice.place(200)],
+            _ => b"\n".to_vec(),
+        }
+    }
+
     #[test]
     fn fuzz_pulses_never_panic_and_hold_little() {
-        let mut noise: u64 = 88_172_645_463_325_252;
-        let mut decoder = decoder(PulseForm::Lines);
-        for _ in 0..20_000 {
-            noise ^= noise << 13;
-            noise ^= noise >> 7;
-            noise ^= noise << 17;
-            decoder.push(&noise.to_le_bytes());
-            decoder.next();
-            assert!(decoder.held.len() <= super::MOST_HELD + 1);
-        }
-        // Whatever was before, a line that is whole is understood.
-        decoder.push(b"\n4000000000000\n");
-        assert!(std::iter::from_fn(|| decoder.next()).any(|told| told.is_ok()));
+        rounds(|dice| {
+            let mut decoder = decoder(dice.one_of(&[PulseForm::Bytes, PulseForm::Lines]));
+            let mut now = Span::ZERO;
+            for _ in 0..dice.below(60) {
+                decoder.push(&noise(dice));
+                assert!(decoder.held.len() <= super::MOST_HELD + LONGEST_LINE);
+                if dice.one_in(2) {
+                    drop(decoder.next());
+                }
+                if dice.one_in(4) {
+                    now = now + Span::from_millis(i64::from(dice.octet()) * 20);
+                    decoder.act(now);
+                }
+            }
+            let told = |decoder: &mut PulseDecoder| {
+                (0..10_000).map_while(|_| decoder.next()).filter(Result::is_ok).count()
+            };
+            told(&mut decoder);
+            assert!(decoder.next().is_none(), "it has an end");
+            // Whatever was before, what comes whole after it is counted.
+            now = now + Span::MINUTE;
+            decoder.act(now);
+            told(&mut decoder);
+            decoder.push(b"\n4000000000000\n");
+            decoder.act(now + Span::MINUTE);
+            assert!(told(&mut decoder) > 0);
+        });
     }
 }

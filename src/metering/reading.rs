@@ -45,6 +45,7 @@ impl Reading {
     }
 
     /// What counts for the reports, within the usual limits; `received` is our own clock.
+    #[cfg(test)]
     pub(crate) fn of(telegram: &Telegram, received: Timestamp) -> Self {
         Self::within(telegram, received, &Limits::default())
     }
@@ -202,7 +203,7 @@ impl fmt::Display for Reading {
             parts.push("nothing about electricity".into());
         }
         for medium in Medium::ALL {
-            let device = self.devices.iter().rev().find(|device| device.medium == medium);
+            let device = device::live(&self.devices, medium, None);
             let unit = if medium.is_energy() { "J" } else { "m3" };
             parts.extend(device.map(|device| format!("{medium} {} {unit}", device.value)));
         }

@@ -7,6 +7,9 @@ use super::obis::ObisCode;
 use super::telegram::{Object, ObjectValue, Telegram};
 use super::unit::{Measure, MeterUnit};
 
+/// From a clock that goes back further it follows that it was ahead; otherwise all that comes until then would be bounces.
+const CLOCK_WAS_AHEAD: Span = Span::SECOND;
+
 /// Wh in a kWh.
 const WH: u32 = 1_000;
 /// Microseconds in an hour: a pulse of so many Wh, divided by the microseconds between two, is W.
@@ -68,12 +71,13 @@ impl PulseCounter {
 
     /// The input has gone to the state of a pulse. Whether that is a new pulse, and no bounce of the last.
     pub(crate) fn pulse(&mut self, at: Span) -> bool {
-        let bounces = self.edge.is_some_and(|edge| at - edge < self.settings.debounce);
-        self.edge = Some(self.edge.map_or(at, |edge| edge.max(at)));
+        let bounces =
+            self.edge.is_some_and(|edge| at - edge < self.settings.debounce && edge - at < CLOCK_WAS_AHEAD);
+        self.edge = Some(self.edge.filter(|_| bounces).map_or(at, |edge| edge.max(at)));
         if bounces {
             return false;
         }
-        self.gap = self.pulse.map(|pulse| at - pulse);
+        self.gap = self.pulse.map(|pulse| at - pulse).filter(|gap| *gap > Span::ZERO);
         self.pulse = Some(at);
         self.count = self.count.saturating_add(1);
         true

@@ -141,6 +141,14 @@ impl MeterUnit {
     }
 }
 
+/// Reads a number with its unit, as `20 kW`, in the measure without a prefix; `None` where it is none, or of another measure.
+pub(crate) fn amount(text: &str, measure: Measure) -> Option<Decimal> {
+    let unit = text.find(|letter: char| letter.is_alphabetic() || letter == '°')?;
+    let (number, unit) = text.split_at_checked(unit)?;
+    let unit = MeterUnit::parse(unit.trim()).filter(|unit| unit.measure == measure)?;
+    unit.in_base(Decimal::from_str_exact(number.trim()).ok()?)
+}
+
 impl fmt::Display for MeterUnit {
     /// The usual spelling: `kWh`, `W`, `m3`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -176,7 +184,7 @@ impl fmt::Display for MeterUnit {
 
 #[cfg(test)]
 mod tests {
-    use super::MeterUnit;
+    use super::{Measure, MeterUnit, amount};
 
     #[test]
     fn units_are_read_as_meters_write_them_and_stay_exact() {
@@ -195,5 +203,25 @@ mod tests {
             assert_eq!(parsed.to_string(), written);
         }
         assert_eq!(MeterUnit::parse("furlong"), None);
+    }
+
+    #[test]
+    fn amounts_are_read_with_their_units() {
+        for (text, expected) in [
+            ("20 kW", Some("20000")),
+            ("20kW", Some("20000")),
+            (" 0.5 MW ", Some("500000")),
+            ("7500 W", Some("7500")),
+            ("7500", None),
+            ("kW", None),
+            ("20 kWh", None),
+            ("20 k W", None),
+            ("1e3 W", None),
+            ("", None),
+            ("79228162514264337593543950335 MW", None),
+        ] {
+            let found = amount(text, Measure::ActivePower).map(|amount| amount.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
     }
 }

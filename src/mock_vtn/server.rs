@@ -19,14 +19,14 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::daemon::clock::Clock;
+use crate::daemon::clock::{self, Clock};
 use crate::daemon::entropy;
 use crate::daemon::transport::tls;
 use crate::openadr::message::{Payload, PayloadKind, Service};
 use crate::openadr::signature::{Gate, Policy, SigningKey, Trust, private_key, sign};
 use crate::openadr::trust::Fingerprint;
 use crate::openadr::xml::{Limits, encode};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 use super::certificates::TestCertificates;
 use super::core::{Answer, VtnCore};
@@ -47,6 +47,8 @@ pub struct MockVtnSettings {
     pub sign: bool,
     /// Demand messages signed with this certificate; `None`: believe the TLS connection.
     pub ven_fingerprint: Option<String>,
+    /// Its wall clock: that of the system, or the one of [`VenBuilder::wall_clock`](crate::VenBuilder::wall_clock).
+    pub wall_clock: fn() -> Timestamp,
 }
 
 impl MockVtnSettings {
@@ -61,6 +63,7 @@ impl MockVtnSettings {
             key: folder.join("vtn.key"),
             sign: true,
             ven_fingerprint: None,
+            wall_clock: clock::system,
         }
     }
 }
@@ -161,7 +164,7 @@ impl MockVtn {
             key: settings.sign.then_some(signer),
             sent: Mutex::default(),
             clients: Mutex::default(),
-            clock: Clock::start(),
+            clock: Clock::by(settings.wall_clock),
         });
         let listener = TcpListener::bind(settings.listen).await?;
         let address = listener.local_addr()?;
@@ -200,7 +203,7 @@ impl MockVtn {
 
     /// The time at the VTN.
     #[must_use]
-    pub fn now(&self) -> crate::time::Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.shared.clock.now().wall
     }
 

@@ -71,13 +71,7 @@ impl Authority {
 
     /// A VTN with the certificate `vtn.pem`, for the VEN with that fingerprint.
     pub(crate) fn vtn_settings(&self, ven_fingerprint: &str) -> MockVtnSettings {
-        MockVtnSettings {
-            listen: ([127, 0, 0, 1], 0).into(),
-            ca: self.folder.join("ca.pem"),
-            cert: self.folder.join("vtn.pem"),
-            key: self.folder.join("vtn.key"),
-            sign: true,
-            ven_fingerprint: Some(ven_fingerprint.to_owned()),
-        }
+        let ven_fingerprint = Some(ven_fingerprint.to_owned());
+        MockVtnSettings { ven_fingerprint, ..MockVtnSettings::in_folder(&self.folder) }
     }
 }

@@ -18,6 +18,7 @@ use crate::time::Span;
 #[path = "../../../src/metering/mod.rs"]
 mod metering;
 mod openadr;
+mod telegram;
 #[path = "../../../src/time.rs"]
 mod time;
 
@@ -103,53 +104,14 @@ fn theirs(stream: &[u8]) -> (u32, f64) {
     (count, sum)
 }
 
-/// A telegram of DSMR 5.0 as a meter of three phases with gas sends it.
+/// As a meter sends it after so many seconds.
 fn telegram(number: u32) -> Vec<u8> {
     let (minute, second) = (number / 60 % 60, number % 60);
-    let lines = [
-        "/OVN5\\2bench".to_owned(),
-        String::new(),
-        "1-3:0.2.8(50)".into(),
-        format!("0-0:1.0.0(26011508{minute:02}{second:02}W)"),
-        "0-0:96.1.1(4530303434303037333832323436303139)".into(),
-        format!("1-0:1.8.1(002130.{:03}*kWh)", number % 1_000),
-        "1-0:1.8.2(000245.467*kWh)".into(),
-        "1-0:2.8.1(000000.000*kWh)".into(),
-        format!("1-0:2.8.2(0000{:02}.321*kWh)", number / 1_000),
-        "0-0:96.14.0(0001)".into(),
-        format!("1-0:1.7.0(00.{:03}*kW)", number % 997),
-        "1-0:2.7.0(00.000*kW)".into(),
-        "0-0:96.7.21(00005)".into(),
-        "0-0:96.7.9(00003)".into(),
-        "1-0:99.97.0(1)(0-0:96.7.19)(190326095015W)(0000002014*s)".into(),
-        "1-0:32.32.0(00001)".into(),
-        "1-0:52.32.0(00001)".into(),
-        "1-0:72.32.0(00192)".into(),
-        "1-0:32.36.0(00001)".into(),
-        "1-0:52.36.0(00001)".into(),
-        "1-0:72.36.0(00001)".into(),
-        "0-0:96.13.0()".into(),
-        format!("1-0:32.7.0({}.9*V)", 220 + number % 20),
-        "1-0:52.7.0(229.2*V)".into(),
-        "1-0:72.7.0(222.9*V)".into(),
-        "1-0:31.7.0(000*A)".into(),
-        "1-0:51.7.0(000*A)".into(),
-        "1-0:71.7.0(001*A)".into(),
-        format!("1-0:21.7.0(00.{:03}*kW)", number % 991),
-        "1-0:41.7.0(00.000*kW)".into(),
-        "1-0:61.7.0(00.055*kW)".into(),
-        "1-0:22.7.0(00.000*kW)".into(),
-        "1-0:42.7.0(00.000*kW)".into(),
-        "1-0:62.7.0(00.000*kW)".into(),
-        "0-1:24.1.0(003)".into(),
-        "0-1:96.1.0(4730303339303031393336393930363139)".into(),
-        "0-1:24.2.1(260115080000W)(00246.138*m3)".into(),
-        "!".into(),
-    ];
-    let mut telegram = lines.join("\r\n").into_bytes();
-    let crc = telegram.iter().fold(0_u16, |crc, byte| {
-        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 })
-    });
-    telegram.extend(format!("{crc:04X}\r\n").bytes());
-    telegram
+    telegram::House {
+        clock: format!("26011508{minute:02}{second:02}W"),
+        import: 2_130_000 + number,
+        export: number / 3,
+        watts: number % 997,
+    }
+    .telegram()
 }

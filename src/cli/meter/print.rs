@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::metering::{Object, ObjectValue, Refused, Telegram};
+use crate::metering::{Object, ObjectValue, Refused, Telegram, Transformers};
+use crate::openadr::message::DataQuality;
 
 /// Prints telegrams, and counts them.
 #[derive(Debug)]
@@ -81,14 +82,17 @@ impl<W: Write> Printer<W> {
             } else {
                 let unit = line.unit.map_or_else(String::new, |unit| format!(" {unit}"));
                 let time = object.at.map_or_else(String::new, |at| format!("  at {at}"));
-                let quality = match &object.quality {
+                let quality = match quality(telegram, object) {
                     quality if *quality == telegram.quality => String::new(),
                     quality => format!("  {}", quality.as_str()),
                 };
                 writeln!(self.out, "  {:<16} {}{unit}{time}{quality}", line.obis, plain(&line.value))?;
             }
         }
-        Ok(())
+        match Transformers::told(telegram).filter(|_| !self.json) {
+            Some(told) => writeln!(self.out, "  {told}: multiply by these or not, see current_ratio"),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn refused(&mut self, refused: &Refused) -> io::Result<()> {
@@ -131,8 +135,13 @@ fn line<'t>(telegram: &'t Telegram, object: &'t Object) -> ObjectLine<'t> {
         value,
         unit,
         time: object.at.or(telegram.clock).map(|at| at.to_string()),
-        quality: object.quality.as_str(),
+        quality: quality(telegram, object).as_str(),
     }
+}
+
+/// An object is no better than the telegram that says it.
+fn quality<'t>(telegram: &'t Telegram, object: &'t Object) -> &'t DataQuality {
+    if object.quality == DataQuality::Good { &telegram.quality } else { &object.quality }
 }
 
 /// A meter's text as a terminal may have it.

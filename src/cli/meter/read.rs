@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, MeterSource};
 use crate::daemon::clock::Clock;
-use crate::daemon::meter_source::{Fed, FeedSettings, Trouble, feed};
+use crate::daemon::meter_source::{Fed, FeedSettings, Place, Trouble, feed};
 use crate::daemon::{line_or, meter_settings};
 use crate::metering::{Protocol, ProtocolSettings, PulseForm};
 
@@ -53,8 +53,9 @@ pub(super) fn read(arguments: &ReadArguments) -> anyhow::Result<bool> {
     let raw = arguments.raw.as_deref().map(create).transpose()?;
     crate::cli::log("warn");
     crate::cli::runtime()?.block_on(async {
-        let (sender, fed) = mpsc::channel(FED);
-        let reading = tokio::spawn(feed(settings, protocol.decoder(), Clock::start(), raw.is_some(), sender));
+        let (out, fed) = mpsc::channel(FED);
+        let place = Place { decoder: protocol.decoder(), patience: protocol.patience(), out };
+        let reading = tokio::spawn(feed(settings, vec![place], Clock::start(), raw.is_some()));
         let outcome = arguments.print(fed, raw).await;
         // Closes the port.
         drop(reading.await);
@@ -71,9 +72,7 @@ impl ReadArguments {
         if let Some(config) = &self.config {
             let config = Config::load(config)?;
             let meter = meter_settings(&config, self.meter.as_deref())?;
-            let patience = meter.protocol.patience();
-            let feed = FeedSettings { source: meter.source, line: meter.line, patience };
-            return Ok((feed, meter.protocol));
+            return Ok((FeedSettings { source: meter.source, line: meter.line }, meter.protocol));
         }
         let mut protocol = self.protocol.named(self.protocol.protocol.unwrap_or(Protocol::Dsmr))?;
         let line = line_or(protocol.usual_line(), self.line.baud, self.line.framing);
@@ -81,7 +80,7 @@ impl ReadArguments {
         if let (ProtocolSettings::S0 { form, .. }, MeterSource::Serial(_)) = (&mut protocol, &source) {
             *form = PulseForm::Bytes;
         }
-        Ok((FeedSettings { source, line, patience: protocol.patience() }, protocol))
+        Ok((FeedSettings { source, line }, protocol))
     }
 
     async fn print(&self, mut fed: mpsc::Receiver<Fed>, mut raw: Option<File>) -> anyhow::Result<bool> {

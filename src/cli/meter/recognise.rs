@@ -46,7 +46,7 @@ fn best(
     for (_, protocol) in Protocol::WORDS {
         let Some(mut settings) = settings(*protocol)? else { continue };
         // Nobody answers to a recording.
-        if let ProtocolSettings::Iec62056 { pull } = &mut settings {
+        if let ProtocolSettings::Iec62056 { pull, .. } = &mut settings {
             *pull = None;
         }
         let score = score(bytes, &settings);

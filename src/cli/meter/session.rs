@@ -12,7 +12,7 @@ use super::print::Printer;
 
 /// However a decoder waits, no session is longer.
 const LONGEST: Span = Span::HOUR;
-/// Bytes that come together.
+/// So many bytes come together at most.
 const PIECE: usize = 8;
 /// However often it asks without waiting.
 const MOST_ACTS: usize = 1_000_000;
@@ -36,26 +36,28 @@ impl Recorded {
     }
 }
 
-/// Prints what each request of a session brought.
+/// Prints what each request of a session brought, in pieces of so many bytes.
 pub(super) fn play_modbus(
     session: &RecordedSession,
+    piece: usize,
     printer: &mut Printer<impl Write>,
 ) -> anyhow::Result<()> {
-    for outcome in session.outcomes() {
+    for outcome in session.outcomes(piece) {
         printer.outcome(outcome)?;
     }
     Ok(())
 }
 
-/// Lets a decoder ask a meter that answers as it did when it was recorded, until that is over.
+/// Lets a decoder ask a meter that answers as it did when it was recorded, in pieces of so many bytes at most, until that is over.
 pub(super) fn play(
     session: &Session,
     settings: &ProtocolSettings,
+    piece: usize,
     printer: &mut Printer<impl Write>,
 ) -> anyhow::Result<()> {
     printer.note(&session.description)?;
     let mut decoder = settings.decoder();
-    let mut line = PlayedLine::new(SessionPlayer::new(session)?, settings.usual_line());
+    let mut line = PlayedLine::new(SessionPlayer::new(session)?, settings.usual_line(), piece);
     for _ in 0..MOST_ACTS {
         let act = decoder.act(line.now);
         while let Some(outcome) = decoder.next() {
@@ -74,7 +76,7 @@ pub(super) fn play(
             }
             Act::Discard => continue,
             Act::Listen => LONGEST,
-            Act::ListenUntil(until) => until,
+            Act::ListenUntil(until) | Act::Rest(until) => until,
         };
         match line.listen(until) {
             Some(bytes) => decoder.push(&bytes),
@@ -99,14 +101,16 @@ struct PlayedLine {
     player: SessionPlayer,
     settings: LineSettings,
     now: Span,
+    piece: usize,
     /// What the meter says, and when it has come.
     coming: VecDeque<(Span, SaidBytes)>,
 }
 
 impl PlayedLine {
-    fn new(mut player: SessionPlayer, settings: LineSettings) -> Self {
+    fn new(mut player: SessionPlayer, settings: LineSettings, piece: usize) -> Self {
         let said = player.speak();
-        let mut line = Self { player, settings, now: Span::ZERO, coming: VecDeque::new() };
+        let mut line =
+            Self { player, settings, now: Span::ZERO, piece: piece.min(PIECE), coming: VecDeque::new() };
         line.say(said);
         line
     }
@@ -127,7 +131,7 @@ impl PlayedLine {
             let speed = line.unwrap_or(self.settings);
             at = at + after;
             // Bytes come one after the other, and who waits for the first does not wait for the last.
-            for piece in bytes.chunks(PIECE) {
+            for piece in bytes.chunks(self.piece) {
                 at = at + speed.time_of(piece.len());
                 let piece = SaidBytes { after: Span::ZERO, line, bytes: piece.to_vec() };
                 self.coming.push_back((at, piece));

@@ -10,10 +10,10 @@ use crate::daemon::clock::Clock;
 use crate::daemon::line_or;
 use crate::metering::Channel;
 use crate::metering::{
-    HanSimulator, IecSimulator, LineSettings, ModbusSimulator, ObisCode, ProtocolSettings, SaidBytes,
-    SimulatedMode, Simulator, SmlReading, SystemTitle, sml_file,
+    HanSimulator, IecSimulator, LineSettings, Protocol, ProtocolSettings, SaidBytes, SimulatedMode,
+    Simulator, SmlReading, SystemTitle, sml_file,
 };
-use crate::mock_meter::{Player, Voice};
+use crate::mock_meter::{ModbusVoice, Player, Voice};
 use crate::openadr::message::Decimal;
 use crate::time::{Span, Timestamp};
 
@@ -25,6 +25,9 @@ pub(in crate::cli) struct SimArguments {
     protocol: ProtocolArguments,
     #[command(flatten)]
     line: LineArguments,
+    /// Further Modbus meters on the same line, by their addresses.
+    #[arg(long, value_name = "UNIT", value_parser = clap::value_parser!(u8).range(1..=247))]
+    beside: Vec<u8>,
     /// How often it speaks, or its values change.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "1s")]
     pace: Duration,
@@ -37,13 +40,18 @@ pub(in crate::cli) struct SimArguments {
 }
 
 pub(super) fn sim(arguments: &SimArguments) -> anyhow::Result<()> {
-    let protocol = arguments.protocol.protocol.unwrap_or(crate::metering::Protocol::Dsmr);
+    let protocol = arguments.protocol.protocol.unwrap_or(Protocol::Dsmr);
     let settings = arguments.protocol.named(protocol)?;
     let every = Span::from_std(arguments.pace).max(Span::from_millis(10));
     let start = Clock::start().now().wall.floor_to(every);
     crate::cli::log("warn");
     let line = line_or(settings.usual_line(), arguments.line.baud, arguments.line.framing);
-    let player = Player::start(voice(&settings, line, start), every, arguments.link.as_deref())?;
+    anyhow::ensure!(
+        arguments.beside.is_empty() || protocol == Protocol::Modbus,
+        "--beside is for --protocol modbus only"
+    );
+    let voice = voice(&settings, &arguments.beside, line, start);
+    let player = Player::start(voice, every, arguments.link.as_deref())?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", player.port().display())?;
     out.flush()?;
@@ -60,8 +68,8 @@ pub(super) fn sim(arguments: &SimArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The meter of that protocol, in a house with a solar roof.
-fn voice(settings: &ProtocolSettings, line: LineSettings, start: Timestamp) -> Box<dyn Voice> {
+/// The meter of that protocol, in a house with a solar roof; `beside`: the units of others on its line.
+fn voice(settings: &ProtocolSettings, beside: &[u8], line: LineSettings, start: Timestamp) -> Box<dyn Voice> {
     let house = Simulator::v5(start);
     match settings {
         ProtocolSettings::Dsmr { .. } => Box::new(Speaker { house, line, write: Simulator::telegram }),
@@ -84,15 +92,13 @@ fn voice(settings: &ProtocolSettings, line: LineSettings, start: Timestamp) -> B
             };
             Box::new(Speaker { house, line, write })
         }
-        ProtocolSettings::Iec62056 { pull } => {
+        ProtocolSettings::Iec62056 { pull, .. } => {
             let mode = if pull.is_some() { SimulatedMode::C } else { SimulatedMode::D };
             Box::new(IecVoice(IecSimulator::new(mode, start)))
         }
         ProtocolSettings::Modbus(settings) => {
-            let meter = ModbusSimulator::new(settings.unit, &settings.map);
-            let mut voice = ModbusVoice { house, meter, line };
-            voice.speak(start);
-            Box::new(voice)
+            let units = [&[settings.unit], beside].concat();
+            Box::new(ModbusVoice::new(&settings.map, &units, line, start))
         }
         ProtocolSettings::S0 { .. } => {
             Box::new(Speaker { house, line, write: |_: &mut Simulator, _| vec![0] })
@@ -143,35 +149,5 @@ impl Voice for IecVoice {
 
     fn hear(&mut self, bytes: &[u8], baud: u32, at: Timestamp) -> Vec<SaidBytes> {
         self.0.hear(bytes, baud, at)
-    }
-}
-
-/// Speaks only when it is asked, and hears only at its own speed.
-struct ModbusVoice {
-    house: Simulator,
-    meter: ModbusSimulator,
-    line: LineSettings,
-}
-
-impl Voice for ModbusVoice {
-    fn speak(&mut self, at: Timestamp) -> Vec<SaidBytes> {
-        self.house.telegram(at);
-        self.meter.show(&self.house.reading());
-        // Volts of each phase, and hertz, where its map has them.
-        for (quantity, value) in [(32, 230), (52, 231), (72, 229), (14, 50)] {
-            self.meter.set(ObisCode::electricity(quantity, 7, 0), value.into());
-        }
-        Vec::new()
-    }
-
-    fn hear(&mut self, bytes: &[u8], baud: u32, _at: Timestamp) -> Vec<SaidBytes> {
-        if baud != self.line.baud {
-            return Vec::new();
-        }
-        let bytes = self.meter.hear(bytes);
-        if bytes.is_empty() {
-            return Vec::new();
-        }
-        vec![SaidBytes { after: Span::ZERO, line: Some(self.line), bytes }]
     }
 }

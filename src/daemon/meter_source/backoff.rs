@@ -12,13 +12,13 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Pauses between attempts: none before the first, then 1, 2, 4 and up to 30 s, each a fifth longer or shorter by chance.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(in crate::daemon) struct Backoff {
     next: Duration,
 }
 
 impl Backoff {
     /// The source works: the next attempt will be at once.
-    pub(super) const fn succeeded(&mut self) {
+    pub(in crate::daemon) const fn succeeded(&mut self) {
         self.next = Duration::ZERO;
     }
 
@@ -31,7 +31,7 @@ impl Backoff {
     }
 
     /// Waits as long as is due. A port that was missing and is there again ends the pause.
-    pub(super) async fn wait(&mut self, port: Option<&Path>) {
+    pub(in crate::daemon) async fn wait(&mut self, port: Option<&Path>) {
         // Without random numbers the pauses are all the same.
         let pause = self.pause(entropy::seed().unwrap_or(20));
         let Some(port) = port else { return tokio::time::sleep(pause).await };

@@ -1,13 +1,14 @@
-//! Brings a meter's bytes in, and carries its decoder's wishes out: a serial port, a host that hands one through, a recording, or a
-//! command.
+//! Brings the bytes of a line in, and carries out what the decoders of its meters wish: a serial port, a host that hands one through,
+//! a recording, or a command.
 //!
 //! ```text
-//! source (serial, tcp, file, exec) <-> feed (with the decoder) -> telegrams, refused bytes, troubles
+//! source (serial, tcp, file, exec) <-> feed (with the decoders, in turn) -> listener -> telegrams, refused bytes, troubles
 //! ```
 
 mod backoff;
 mod exec;
 mod feed;
+mod listener;
 mod serial;
 #[cfg(test)]
 mod tests;
@@ -22,9 +23,9 @@ use tokio::net::TcpStream;
 use crate::config::MeterSource;
 use crate::metering::LineSettings;
 
-use backoff::Backoff;
+pub(super) use backoff::Backoff;
 pub(super) use exec::Command;
-pub(crate) use feed::{Fed, FeedSettings, feed};
+pub(crate) use feed::{Fed, FeedSettings, Place, feed};
 use serial::SerialLine;
 pub(crate) use serial::by_id;
 pub(crate) use trouble::Trouble;

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::{Fed, FeedSettings, feed};
+use super::{Fed, FeedSettings, Place, Trouble, feed};
 use crate::config::MeterSource;
 use crate::daemon::clock::Clock;
 use crate::daemon::list_models;
-use crate::metering::{HanSimulator, Keys, ProtocolSettings, Refused, Sealing, Simulator, SystemTitle, Why};
+use crate::metering::{
+    HanSimulator, Keys, ModbusSettings, ModbusSimulator, ProtocolSettings, Refused, RegisterMap, Sealing,
+    Simulator, SystemTitle, Why,
+};
 use crate::time::{Span, Timestamp};
 
 /// Nothing waits so long unless it is broken.
@@ -36,9 +39,10 @@ fn fed(source: MeterSource, patience: Span) -> mpsc::Receiver<Fed> {
 }
 
 fn fed_by(protocol: &ProtocolSettings, source: MeterSource, patience: Span) -> mpsc::Receiver<Fed> {
-    let settings = FeedSettings { source, line: protocol.usual_line(), patience };
-    let (sender, fed) = mpsc::channel(16);
-    tokio::spawn(feed(settings, protocol.decoder(), Clock::start(), false, sender));
+    let settings = FeedSettings { source, line: protocol.usual_line() };
+    let (out, fed) = mpsc::channel(16);
+    let place = Place { decoder: protocol.decoder(), patience, out };
+    tokio::spawn(feed(settings, vec![place], Clock::start(), false));
     fed
 }
 
@@ -201,4 +205,53 @@ async fn a_missing_key_and_a_wrong_one_are_never_called_silence() {
     assert_eq!(said(Some(other)).await, [wrong.to_owned(), format!("telegrams come, but {wrong}")]);
     let [good, end] = said(Some(keys(&"2e".repeat(16)))).await;
     assert_eq!((good, end), (self::good(1), "the recording has ended".to_owned()));
+}
+
+#[tokio::test]
+async fn a_dead_meter_on_a_line_is_told_of_alone_and_the_line_stays_open() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let source = MeterSource::Tcp(listener.local_addr().unwrap().to_string());
+    let map = RegisterMap::built_in("eastron-sdm120").unwrap().unwrap();
+    let place = |unit, patience| {
+        let protocol = ProtocolSettings::Modbus(ModbusSettings {
+            unit,
+            map: map.clone(),
+            interval: Span::from_millis(100),
+            time_out: ModbusSettings::TIME_OUT,
+            invert: false,
+        });
+        let (out, fed) = mpsc::channel(1024);
+        (Place { decoder: protocol.decoder(), patience, out }, fed)
+    };
+    let ((living, mut of_living), (dead, mut of_dead)) = (place(1, LONG), place(2, Span::SECOND));
+    let settings = FeedSettings { source, line: map.serial };
+    tokio::spawn(feed(settings, vec![living, dead], Clock::start(), false));
+    let (mut host, _) = listener.accept().await.unwrap();
+    let mut meter = ModbusSimulator::new(1, &map);
+    let answering = async {
+        let mut piece = [0; 64];
+        loop {
+            let length = host.read(&mut piece).await.unwrap();
+            assert!(length > 0, "the line was closed");
+            host.write_all(&meter.hear(&piece[..length])).await.unwrap();
+        }
+    };
+    let told = async {
+        for _ in 0..2 {
+            let trouble = loop {
+                if let Fed::Trouble(trouble) = of_dead.recv().await.unwrap() {
+                    break trouble;
+                }
+            };
+            assert!(matches!(trouble, Trouble::NoAnswer { .. }), "{trouble}");
+        }
+        for _ in 0..5 {
+            let fed = of_living.recv().await.unwrap();
+            assert!(matches!(fed, Fed::Telegram { .. }), "{fed:?}");
+        }
+    };
+    tokio::select! {
+        () = answering => {}
+        told = tokio::time::timeout(PATIENCE, told) => told.unwrap(),
+    }
 }

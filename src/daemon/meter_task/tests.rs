@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::daemon::meter_source::feed;
 use crate::daemon::store::{FactLog, Sqlite, Store, StoreError, Told};
 use crate::engine::{Snapshot, Write};
-use crate::metering::{Channel, Framing, Sealing, Simulator};
+use crate::metering::{
+    Channel, Framing, HanSimulator, Keys, ListModels, MeterUnit, ObisCode, Object, ObjectValue, Ratio,
+    Sealing, Simulator, SystemTitle, Telegram,
+};
 use crate::openadr::message::Decimal;
 use crate::openadr::signature::Seen;
 
@@ -34,6 +38,8 @@ fn settings(folder: &Path) -> MeterSettings {
         keep: Keep::for_span(Span::DAY).with_step(Span::from_seconds(10)),
         wanted: asked(),
         telegrams: false,
+        transformers: None,
+        limits: Limits { power: Decimal::from(20_000), ..Limits::default() },
     }
 }
 
@@ -172,6 +178,83 @@ async fn a_power_cut_loses_nothing_that_was_answered() {
     assert_eq!(answered.len(), 19);
 }
 
+/// Of a meter that encrypts, after so many frames.
+fn frames(count: u32) -> Vec<Vec<u8>> {
+    let mut meter = HanSimulator::encrypted(keys(), SystemTitle(*b"SAGSFFFF"), 0);
+    (0..count).map(|step| meter.frames(&read(step.into()))).collect()
+}
+
+fn keys() -> Keys {
+    Keys::parse(&"11".repeat(16), Some(&"22".repeat(16))).unwrap()
+}
+
+/// A run of the program on a line that has these frames: how many it takes.
+async fn run_on(folder: &Path, frames: &[Vec<u8>], power_cut: bool) -> usize {
+    let (store, _) = StoreHandle::open(&folder.join("ven.db"), "ven-a", Bus::new(Clock::start())).unwrap();
+    std::fs::write(folder.join("none"), frames.concat()).unwrap();
+    let sealing = Sealing { keys: Some(keys()), ..Sealing::default() };
+    let models = ListModels::parse("").unwrap();
+    let protocol = ProtocolSettings::Dlms { clock_base: Span::HOUR, sealing, models };
+    let settings = MeterSettings { protocol, ..settings(folder) };
+    let stored = store.series("main").await.unwrap();
+    let mut task = MeterTask::new(settings, Clock::start(), store, &stored, Bus::new(Clock::start()));
+    let (sender, mut fed) = mpsc::channel(64);
+    tokio::spawn(feed(task.line(), vec![task.place(sender)], task.clock, false));
+    let mut taken = 0;
+    while let Some(fed) = fed.recv().await {
+        taken += usize::from(matches!(fed, Fed::Telegram { .. }));
+        task.fed(fed).await;
+    }
+    if power_cut {
+        std::mem::forget(task);
+    } else {
+        task.counters.finish().await;
+    }
+    taken
+}
+
+#[tokio::test]
+async fn no_frame_is_taken_again_after_a_restart_or_a_power_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = frames(130);
+    assert_eq!(run_on(folder.path(), &all[..10], false).await, 10);
+    assert_eq!(run_on(folder.path(), &all[..10], false).await, 0, "all of them are old");
+    assert_eq!(run_on(folder.path(), &all[..11], true).await, 1, "after a good end the next frame is taken");
+    for cut in [40, 42, 43, 90] {
+        run_on(folder.path(), &all[..cut], true).await;
+        assert_eq!(run_on(folder.path(), &all[..cut], true).await, 0, "none of {cut} a second time");
+    }
+    assert!(run_on(folder.path(), &all[90..], true).await > 0, "half a minute later it goes on");
+}
+
+#[tokio::test]
+async fn what_a_meter_behind_transformers_says_is_of_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) =
+        StoreHandle::open(&folder.path().join("ven.db"), "ven-a", Bus::new(Clock::start())).unwrap();
+    let transformers =
+        Some(Transformers { current: Ratio::parse("200/5").unwrap(), voltage: Ratio::parse("1").unwrap() });
+    let settings = MeterSettings { transformers, ..settings(folder.path()) };
+    let stored = store.series("main").await.unwrap();
+    let bus = Bus::new(Clock::start());
+    let mut told = bus.listen();
+    let mut task = MeterTask::new(settings, Clock::start(), store, &stored, bus);
+    let import = Object {
+        code: ObisCode::electricity(1, 8, 0),
+        value: ObjectValue::Number(Decimal::from(1_500), None),
+        at: None,
+        quality: DataQuality::Good,
+    };
+    let telegram = Telegram { meter: None, clock: None, objects: vec![import], quality: DataQuality::Good };
+    task.fed(Fed::Telegram { telegram, received: at(0), raw: None }).await;
+    let summary = loop {
+        if let Notice::MeterReading { reading, .. } = told.recv().await.unwrap() {
+            break reading.summary.clone();
+        }
+    };
+    assert_eq!(summary, "import 60 kWh");
+}
+
 /// A store that is full for a while.
 struct Full {
     file: Sqlite,
@@ -228,4 +311,34 @@ async fn a_full_store_is_answered_over_and_filled_up_with_the_first_answer_after
     let before = ask(&mut task, 10, 980).await;
     drop(task);
     assert_eq!(ask(&mut started(folder.path()).await, 10, 980).await, before);
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_limits_of_the_meter_is_left_out_and_the_rest_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut task = started(folder.path()).await;
+    let mut notices = task.bus.listen();
+    for watts in [19_999, 20_001, -20_000] {
+        let object = |quantity, kind, value: i64, unit| Object {
+            code: ObisCode::electricity(quantity, kind, 0),
+            value: ObjectValue::Number(value.into(), MeterUnit::parse(unit)),
+            at: None,
+            quality: DataQuality::Good,
+        };
+        let objects = vec![object(1, 8, 5_000_000, "Wh"), object(16, 7, watts, "W")];
+        let telegram = Telegram { meter: None, clock: None, objects, quality: DataQuality::Good };
+        let received = task.clock.now().wall;
+        task.fed(Fed::Telegram { telegram, received, raw: None }).await;
+    }
+    let mut read = Vec::new();
+    while let Ok(notice) = notices.try_recv() {
+        if let Notice::MeterReading { reading, .. } = notice {
+            read.push(reading.summary.clone());
+        }
+    }
+    assert_eq!(
+        read,
+        ["import 5000 kWh, 19999 W from the grid", "import 5000 kWh", "import 5000 kWh, 20000 W to the grid"]
+    );
+    assert!(task.left_out.contains(&Channel::Power), "it is told of");
 }

@@ -142,6 +142,11 @@ impl HookTask {
 
     /// Runs until it is told to finish, or nobody can tell it any more.
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        // Where that takes long, the first message waits for it in its own time.
+        let opened = tokio::time::timeout(self.parts.timeout.to_std(), self.parts.sink.open()).await;
+        if opened.is_err() {
+            tracing::debug!(hook = self.parts.name, "its sink is not open yet");
+        }
         let mut newest = self.bus.newest();
         loop {
             self.read_log().await;
@@ -174,7 +179,7 @@ impl HookTask {
                 self.write().await;
                 self.parts.sink.close().await;
                 // Whoever wanted to know may be gone.
-                drop(done.send(()));
+                done.send(()).ok();
                 return;
             }
         }

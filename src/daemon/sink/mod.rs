@@ -3,7 +3,16 @@
 //! A sink tries once and says what came of it; when it is tried again, and what that means for other messages, is decided elsewhere.
 
 mod address;
+mod exec;
+mod file;
 mod http;
+mod mqtt;
+mod pvoutput;
+mod serial;
+mod tcp;
+mod telegram;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,27 +42,38 @@ pub(crate) struct Message {
 /// What is on its way.
 pub(crate) type Delivering<'s> = Pin<Box<dyn Future<Output = Try> + Send + 's>>;
 
-/// Tries to deliver.
+/// What ends when it has ended.
+pub(crate) type Doing<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
+
+/// Tries to deliver. One that is dropped lets go of its port, socket or process.
 pub(crate) trait Sink: Send {
+    /// Begins to be there for those who wait for it, before there is anything to deliver; called once, and no fault if it was not.
+    fn open(&mut self) -> Doing<'_> {
+        Box::pin(async {})
+    }
+
     /// Tries once. Whoever calls gives up after the hook's `timeout`, and drops what this has returned.
     fn deliver<'s>(&'s mut self, message: &'s Message) -> Delivering<'s>;
 
     /// Says goodbye, where that is due.
-    fn close(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn close(&mut self) -> Doing<'_> {
         Box::pin(async {})
     }
 }
 
-/// The sink of a hook.
+/// The sink of a hook; it touches nothing yet.
 ///
 /// # Errors
 ///
 /// What it needs and does not have.
 pub(crate) fn of(settings: &HookSettings) -> Result<Box<dyn Sink>, String> {
-    match &settings.target {
-        Target::Http(target) => {
-            let sink = HttpSink::new(settings, target).map_err(|error| error.to_string())?;
-            Ok(Box::new(sink))
-        }
-    }
+    Ok(match &settings.target {
+        Target::Http(target) => Box::new(HttpSink::new(settings, target).map_err(|error| error.to_string())?),
+        Target::Mqtt(target) => Box::new(mqtt::MqttSink::new(target)?),
+        Target::File(target) => Box::new(file::FileSink::new(target.clone())),
+        Target::Tcp(target) => tcp::of(target),
+        Target::Serial(target) => Box::new(serial::SerialSink::new(target)?),
+        Target::Exec(target) => Box::new(exec::ExecSink::new(target)?),
+        Target::PvOutput(target) => Box::new(pvoutput::PvOutputSink::new(settings, target)?),
+    })
 }

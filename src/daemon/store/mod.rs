@@ -103,6 +103,18 @@ impl StoreHandle {
         Self { orders }
     }
 
+    /// Starts a task in place of the thread, so that virtual time stands still while it writes.
+    #[cfg(test)]
+    pub(crate) fn start_task(mut store: Box<dyn Store>, bus: Bus) -> Self {
+        let (orders, mut waiting) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(order) = waiting.recv().await {
+                obey(store.as_mut(), &bus, order);
+            }
+        });
+        Self { orders }
+    }
+
     /// Commits these writes, and the facts that they cause; when this returns, they are on the disk, and everybody sees the facts.
     pub(crate) async fn commit(&self, writes: Vec<Write>, drafts: Vec<Draft>) -> Result<(), StoreError> {
         self.order(|done| Order::Commit { writes, drafts, done }).await

@@ -203,7 +203,7 @@ fn rules_317_324_325_341_a_history_comes_once_and_whole() {
         (from, whole, from, 8),
         (from, Span::HOUR, from, 4),
         (from + Span::SECOND, Span::HOUR, from + quarter, 3),
-        (start() - Span::DAY * 9, whole, start() - Span::DAY + quarter, 95),
+        (start() - Span::DAY * 9, whole, start() - Span::DAY, 96),
     ] {
         let mut pair = Pair::registered();
         let wish = wish_of("history", "h1", "energy", (Span::ZERO, Span::ZERO), Some((from, lasts)));

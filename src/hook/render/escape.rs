@@ -63,7 +63,7 @@ pub(super) fn of_xml(letter: char) -> bool {
 }
 
 /// Fields as `application/x-www-form-urlencoded` (WHATWG URL, section 5.2).
-pub(super) fn form<'f>(fields: impl IntoIterator<Item = (&'f str, &'f str)>) -> String {
+pub(crate) fn form<'f>(fields: impl IntoIterator<Item = (&'f str, &'f str)>) -> String {
     let mut out = String::new();
     for (name, value) in fields {
         if !out.is_empty() {

@@ -32,13 +32,14 @@ use proof::Unsound;
 use template::Template;
 use values::Reading;
 use words::Way;
-use zone::Zone;
 
+pub(crate) use escape::form;
 pub(super) use samples::Decimals;
 pub(crate) use samples::Samples;
 pub(crate) use template::BadTemplate;
 pub(super) use template::{Names, check_names, reason, why};
 pub(crate) use words::BadWords;
+pub(crate) use zone::Zone;
 
 /// Puts the facts of one hook into words.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 
 /// A zone in which times are written.
 #[derive(Clone, Debug)]
-pub(super) enum Zone {
+pub(crate) enum Zone {
     /// Times stay as they are, `2030-01-02T03:04:05Z`.
     Utc,
     /// `2030-01-02T04:04:05+01:00`; the offset is the one of that instant.
@@ -26,7 +26,10 @@ pub(crate) enum BadZone {
 }
 
 impl Zone {
-    pub(super) fn new(zone: &TimeZone) -> Result<Self, BadZone> {
+    /// # Errors
+    ///
+    /// Where there is none of this name.
+    pub(crate) fn new(zone: &TimeZone) -> Result<Self, BadZone> {
         match zone {
             TimeZone::Utc => Ok(Self::Utc),
             TimeZone::Local => {
@@ -57,7 +60,7 @@ impl Zone {
     }
 
     /// A time by a pattern of `strftime`; `None` where the text is no time or the pattern none.
-    pub(super) fn format(&self, text: &str, pattern: &str) -> Option<String> {
+    pub(crate) fn format(&self, text: &str, pattern: &str) -> Option<String> {
         let zone = match self {
             Self::Utc => tz::TimeZone::UTC,
             Self::In(zone) => zone.clone(),

@@ -43,8 +43,8 @@ impl TryFrom<String> for SystemTitle {
 /// So many system titles are remembered; a line has one meter, or a few.
 const MOST: usize = 16;
 
-/// The last frame counter that was accepted of each system title. A later run of the program must begin with it: save it now and then.
-/// What a meter starts anew is forgotten by beginning with an empty one.
+/// The last frame counter that was accepted of each system title. A later run of the program must begin with it, or with one that is
+/// [`ahead`](Self::ahead) of it. What a meter starts anew is forgotten by beginning with an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct CounterGuard {
@@ -68,6 +68,23 @@ impl CounterGuard {
         }
         self.last.insert(title, counter);
         Ok(())
+    }
+
+    /// The same, as if each meter had sent so many frames more.
+    pub(crate) fn ahead(&self, frames: u32) -> Self {
+        let ahead = |(title, last): (&SystemTitle, &u32)| (*title, last.saturating_add(frames));
+        Self { last: self.last.iter().map(ahead).collect() }
+    }
+
+    /// Nothing that the other has accepted is accepted here.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        other.last.iter().all(|(title, last)| self.last.get(title).is_some_and(|own| own >= last))
+    }
+
+    /// How many frames have come since the counters were those, of the meter that has sent most.
+    pub(crate) fn frames_since(&self, before: &Self) -> u32 {
+        let since = |(title, last): (&SystemTitle, &u32)| Some(last.saturating_sub(*before.last.get(title)?));
+        self.last.iter().filter_map(since).max().unwrap_or(0)
     }
 
     /// The last counter that was accepted of this system title.

@@ -9,7 +9,7 @@ use crate::time::{Span, Timestamp};
 /// flag (DSMR 3) the rule of the European Union does.
 ///
 /// Nothing where it is no date: `632525252525S` means "no value".
-pub(super) fn utc(text: &str, base: Span) -> Option<Timestamp> {
+pub(in crate::metering) fn utc(text: &str, base: Span) -> Option<Timestamp> {
     let (text, flag) = match text.as_bytes() {
         [text @ .., flag @ (b'S' | b'W')] => (text, Some(*flag)),
         text => (text, None),

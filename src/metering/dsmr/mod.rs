@@ -19,7 +19,7 @@ use crate::metering::decoder::{Decoder, RawTelegram, Refused, Why};
 use crate::metering::telegram::Telegram;
 use crate::time::Span;
 
-pub(in crate::metering) use clock::is_summer;
+pub(in crate::metering) use clock::{is_summer, utc};
 use frame::{Frame, Frames, unsealed};
 #[cfg(test)]
 pub(in crate::metering) use number::Measured;

@@ -28,6 +28,16 @@ pub(super) fn identification(line: &[u8]) -> Option<(usize, Identification)> {
     starts.filter_map(|at| Some((at, Identification::parse(&line[at..])?))).next()
 }
 
+/// What a meter calls itself, without the slash, in the first whole line that is an identification.
+pub(crate) fn name_of_meter(heard: &[u8]) -> Option<String> {
+    let end = heard.iter().rposition(|byte| *byte == b'\n')?;
+    heard[..end].split(|byte| *byte == b'\n').find_map(|line| {
+        let line = line.trim_ascii_end();
+        let (at, _) = identification(line)?;
+        Some(String::from_utf8_lossy(&line[at + 1..]).into_owned())
+    })
+}
+
 impl Identification {
     fn parse(line: &[u8]) -> Option<Self> {
         let [b'/', a, b, c, rest @ ..] = line else { return None };
@@ -49,7 +59,7 @@ impl Identification {
 
 #[cfg(test)]
 mod tests {
-    use super::{Identification, Mode, identification};
+    use super::{Identification, Mode, identification, name_of_meter};
 
     #[test]
     fn the_character_behind_the_maker_says_the_mode() {
@@ -78,5 +88,18 @@ mod tests {
         assert_eq!(found(b"/AB/LGZ5X"), Some((3, Mode::C(b'5', 9600))), "the first was cut");
         assert_eq!(found(b"noise/ESYD1024/V3.04"), Some((5, Mode::B(4800))));
         assert_eq!(found(b"1.8.0(test-/-test)"), None);
+    }
+
+    #[test]
+    fn a_meter_has_a_name_once_its_line_is_whole() {
+        for (heard, name) in [
+            (&b"/LGZ5\\2ZMD310\r\n"[..], Some("LGZ5\\2ZMD310")),
+            (b"/?!\r\nnoise/ISK5ME162 \r\n/XYZ", Some("ISK5ME162")),
+            (b"/LGZ5\\2ZMD310", None),
+            (b"/?!\r\n", None),
+            (b"", None),
+        ] {
+            assert_eq!(name_of_meter(heard).as_deref(), name, "{heard:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! What a meter says in its data sets means the same in all modes. Mode E is offered by some meters; they are read in mode C.
 
+mod clock;
 mod data_set;
 mod frame;
 mod identification;
@@ -23,6 +24,7 @@ use data_set::data_sets;
 use frame::{Block, Found, Frames};
 use poll::{Awaited, Lapse, Poll};
 
+pub(crate) use identification::name_of_meter;
 pub(crate) use simulator::{IecSimulator, SimulatedMode};
 
 /// So many outcomes wait to be taken; what comes after them waits as bytes.
@@ -105,6 +107,8 @@ pub(crate) struct IecDecoder {
     frames: Frames,
     /// Where the meter is asked.
     poll: Option<Poll>,
+    /// What the meter's clock is ahead of UTC in winter.
+    clock_base: Span,
     waiting: VecDeque<Result<Telegram, Refused>>,
     /// The values of the addresses that were read one by one, as data sets.
     values: String,
@@ -122,6 +126,7 @@ impl IecDecoder {
         Self {
             frames: Frames::default(),
             poll: None,
+            clock_base: Span::HOUR,
             waiting: VecDeque::new(),
             values: String::new(),
             told: false,
@@ -141,6 +146,11 @@ impl IecDecoder {
         (decoder.frames.patient, decoder.frames.ignore_bcc) = (true, settings.ignore_bcc);
         decoder.poll = Some(Poll::new(settings));
         Ok(decoder)
+    }
+
+    /// The same, for a meter whose clock is ahead of UTC by this in winter.
+    pub(crate) fn with_clock_base(self, clock_base: Span) -> Self {
+        Self { clock_base, ..self }
     }
 
     fn awaited(&self) -> Awaited {
@@ -203,7 +213,7 @@ impl IecDecoder {
             return Err(Why::CrcMissing);
         }
         let sets = data_sets(&block.text, !block.checked || block.doubtful)?;
-        let telegram = objects::telegram(&sets, DataQuality::Good);
+        let telegram = objects::telegram(&sets, self.clock_base);
         let counts = telegram.objects.iter().any(|object| matches!(object.value, ObjectValue::Number(..)));
         if !block.checked && !counts {
             return Err(Why::Cut);
@@ -251,7 +261,7 @@ impl IecDecoder {
     fn values_told(&mut self) {
         let values = std::mem::take(&mut self.values);
         if let Ok(sets) = data_sets(&values, false) {
-            self.tell(Ok(objects::telegram(&sets, DataQuality::Good)));
+            self.tell(Ok(objects::telegram(&sets, self.clock_base)));
         }
     }
 

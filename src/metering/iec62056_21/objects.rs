@@ -11,7 +11,9 @@ use crate::metering::obis::{NOW, ObisCode};
 use crate::metering::telegram::{Object, ObjectValue, Telegram};
 use crate::metering::unit::{Measure, MeterUnit};
 use crate::openadr::message::{DataQuality, Decimal};
+use crate::time::Span;
 
+use super::clock::clock;
 use super::data_set::DataSet;
 
 /// Group B from 128 on is the maker's own.
@@ -33,11 +35,12 @@ const SERIALS: [ObisCode; 9] = [
     ObisCode::now(6, MAKERS, 0, 0, 0),
 ];
 
-/// What a block says, in the form that all protocols have in common.
-pub(super) fn telegram(sets: &[DataSet<'_>], quality: DataQuality) -> Telegram {
+/// What a block says, in the form that all protocols have in common; `clock_base` is what the meter's clock is ahead of UTC in winter.
+pub(super) fn telegram(sets: &[DataSet<'_>], clock_base: Span) -> Telegram {
     let heat = sets.iter().any(is_of_heat);
     let objects: Vec<Object> = sets.iter().map(|set| object(set, heat)).collect();
-    let mut telegram = Telegram { meter: None, clock: None, objects, quality };
+    let clock = clock(&objects, clock_base);
+    let mut telegram = Telegram { meter: None, clock, objects, quality: DataQuality::Good };
     let text = |code| match &telegram.object(code)?.value {
         ObjectValue::Text(text) if !text.is_empty() => Some(text.clone()),
         ObjectValue::Text(_) | ObjectValue::Number(..) => None,
@@ -149,7 +152,7 @@ mod tests {
     use super::super::data_set::data_sets;
     use super::{Object, ObjectValue, code, telegram};
     use crate::metering::obis::ObisCode;
-    use crate::openadr::message::DataQuality;
+    use crate::time::Span;
 
     #[test]
     fn addresses_have_codes() {
@@ -211,7 +214,7 @@ mod tests {
             }
             ObjectValue::Text(text) => format!("\"{text}\""),
         };
-        let telegram = telegram(&data_sets(text, true).unwrap(), DataQuality::Good);
+        let telegram = telegram(&data_sets(text, true).unwrap(), Span::HOUR);
         telegram.objects.iter().map(|object| (object.code.to_string(), shown(object))).collect()
     }
 
@@ -246,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_serial_number_is_found() {
-        let serial = |text| telegram(&data_sets(text, true).unwrap(), DataQuality::Good).meter;
+        let serial = |text| telegram(&data_sets(text, true).unwrap(), Span::HOUR).meter;
         assert_eq!(serial("0.0.0(12)\r\nC.1.0(0034)\r\n").as_deref(), Some("0034"));
         assert_eq!(serial("C.1.0()\r\n0.0.0(12)\r\n").as_deref(), Some("12"));
         assert_eq!(serial("6.8(1*MWh)0.0(1)9.21(0002)").as_deref(), Some("0002"));

@@ -209,7 +209,7 @@ impl Poll {
                             self.heard = false;
                         }
                         Act::Set(line) => self.line = *line,
-                        Act::Listen | Act::ListenUntil(_) | Act::Discard => {}
+                        Act::Listen | Act::ListenUntil(_) | Act::Rest(_) | Act::Discard => {}
                     }
                     return Some(act);
                 }

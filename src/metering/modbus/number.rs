@@ -6,9 +6,6 @@ use serde::Deserialize;
 
 use crate::openadr::message::Decimal;
 
-/// An `f32` tells so many digits of a number, whatever its size.
-const DIGITS_OF_F32: usize = 7;
-
 /// What a number looks like in registers; every register has its high byte first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,7 +73,8 @@ impl NumberType {
             Self::I32 => i32::from_be_bytes([e, f, g, h]).into(),
             Self::U64 => bits.into(),
             Self::I64 => i64::from_be_bytes(bits.to_be_bytes()).into(),
-            Self::F32 => single(f32::from_be_bytes([e, f, g, h]))?,
+            // The shortest decimal that reads back as the same number: what the register holds, and no digit that it does not.
+            Self::F32 => written(&format!("{:e}", f32::from_be_bytes([e, f, g, h])))?,
             Self::F64 => written(&format!("{:e}", f64::from_bits(bits)))?,
         })
     }
@@ -95,17 +93,6 @@ impl NumberType {
             Self::F64 => f64::from_str(&number.to_string()).ok()?.to_bits(),
         })
     }
-}
-
-/// The shortest decimal that reads back as the same number, and no more digits than it can tell: what a meter counts in an `f32` has
-/// lost those behind.
-fn single(number: f32) -> Option<Decimal> {
-    let shortest = format!("{number:e}");
-    let digits = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
-    if digits > DIGITS_OF_F32 {
-        return written(&format!("{number:.*e}", DIGITS_OF_F32 - 1));
-    }
-    written(&shortest)
 }
 
 /// Reads `-1.5e3`; what is too small to be told from nothing is nothing.
@@ -169,12 +156,14 @@ mod tests {
             (I32, 0xFFFB_A903, "-284413"),
             (U64, 0xFFFF_FFFF_FFFF_FFFE, "18446744073709551614"),
             (I64, 0xFFFF_FFFF_FFFF_FFFE, "-2"),
-            (F32, 0x4366_3334, "230.2"),
+            (F32, 0x4366_3334, "230.20001"),
             (F32, 0x4366_3333, "230.2"),
             (F32, 0x449A_5225, "1234.567"),
             (F32, 0xC55F_599A, "-3573.6"),
-            (F32, 0x4680_0001, "16384"),
-            (F32, 0x4B80_0000, "16777220"),
+            (F32, 0x4680_0001, "16384.002"),
+            (F32, 0x4683_126F, "16777.217"),
+            (F32, 0x4683_1270, "16777.219"),
+            (F32, 0x4B80_0000, "16777216"),
             (F32, 0x8000_0000, "0"),
             (F32, 0x0000_0001, "0"),
             (F32, 0x3A83_126F, "0.001"),

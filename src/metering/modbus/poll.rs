@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Between -> Ready -> Sent -> Waiting -> Settling -> Between     answered; 20 ms later nothing more had come
-//!            (Discard) (Send)     |          |
+//! (Rest)     (Discard) (Send)     |          |
 //!                                 +----------+---> Draining      no answer, a damaged one, or two: one more time-out, and all that
 //!                                                                comes is thrown away; then the same request once more
 //! ```
@@ -139,7 +139,7 @@ impl ModbusDecoder {
     /// The next request, once it is time.
     fn ask(&mut self, from: Span, now: Span) -> Act {
         if now < from {
-            return Act::ListenUntil(from);
+            return Act::Rest(from);
         }
         if self.queue.is_empty() {
             self.begin_round(now);
@@ -153,7 +153,7 @@ impl ModbusDecoder {
             None => {
                 let from = now + self.settings.interval.max(Span::SECOND);
                 self.state = State::Between(from);
-                Act::ListenUntil(from)
+                Act::Rest(from)
             }
         }
     }
@@ -227,7 +227,7 @@ impl ModbusDecoder {
         Act::ListenUntil(until)
     }
 
-    /// The next request, or the end of the round.
+    /// Others may have the line before the next request, or the next round.
     fn go_on(&mut self, now: Span) -> Act {
         let mut from = now;
         if self.queue.is_empty() {
@@ -238,7 +238,7 @@ impl ModbusDecoder {
             from = from.max(self.round_began + self.settings.interval);
         }
         self.state = State::Between(from);
-        self.ask(from, now)
+        Act::Rest(from)
     }
 
     /// What the meter has said in this round, in the order of the map.

@@ -41,18 +41,18 @@ pub(super) struct RecordedRegister {
 }
 
 impl RecordedSession {
-    /// What each request brought: the values in its reply, or why there is none.
-    pub(crate) fn outcomes(&self) -> Vec<Result<Telegram, Refused>> {
+    /// What each request brought: the values in its reply, or why there is none; what came together comes in pieces of so many bytes.
+    pub(crate) fn outcomes(&self, piece: usize) -> Vec<Result<Telegram, Refused>> {
         let map = RegisterMap::recorded(&self.map, self.word_order.starts_with("low"));
         let requests = self.session.steps.iter().filter_map(|step| match step {
             Step::Asked { host_hex, reply } => Some((host_hex, reply)),
             Step::Said { .. } => None,
         });
-        requests.map(|(asked, replies)| outcome(asked, replies, &map)).collect()
+        requests.map(|(asked, replies)| outcome(asked, replies, piece, &map)).collect()
     }
 }
 
-fn outcome(asked: &str, replies: &[Reply], map: &RegisterMap) -> Result<Telegram, Refused> {
+fn outcome(asked: &str, replies: &[Reply], piece: usize, map: &RegisterMap) -> Result<Telegram, Refused> {
     let unreadable = |text: &str| {
         let why = Why::Content { at: 0, what: "the session holds no bytes of Modbus there".to_owned() };
         Refused::new(why, text.as_bytes())
@@ -65,7 +65,8 @@ fn outcome(asked: &str, replies: &[Reply], map: &RegisterMap) -> Result<Telegram
         if Span::from_millis((*after_ms).into()) > ModbusSettings::TIME_OUT {
             break;
         }
-        listening.push(&octets(hex).ok_or_else(|| unreadable(hex))?);
+        let bytes = octets(hex).ok_or_else(|| unreadable(hex))?;
+        bytes.chunks(piece).for_each(|piece| listening.push(piece));
     }
     let bytes = listening.outcome().map_err(|why| Refused::new(why, listening.bytes()))?;
     let said = |(place, value): (usize, Option<_>)| {

@@ -87,11 +87,10 @@ pub enum Unit {
     GreenButton(String),
 }
 
-impl Unit {
-    /// The power of ten, where it has one; for a currency it is that of the currency.
-    #[must_use]
-    pub const fn scale(&self) -> Option<SiScale> {
-        match self {
+/// Where a unit, borrowed in either way, has its power of ten.
+macro_rules! place_of_scale {
+    ($unit:expr) => {
+        match $unit {
             Self::Power(_, scale, _)
             | Self::Energy(_, scale)
             | Self::Voltage(scale)
@@ -100,25 +99,27 @@ impl Unit {
             | Self::Temperature(_, scale)
             | Self::Therm(scale)
             | Self::Currency(_, _, scale)
-            | Self::Custom { scale, .. } => Some(*scale),
+            | Self::Custom { scale, .. } => Some(scale),
             Self::PulseCount(_) | Self::GreenButton(_) => None,
+        }
+    };
+}
+
+impl Unit {
+    /// The power of ten, where it has one; for a currency it is that of the currency.
+    #[must_use]
+    pub const fn scale(&self) -> Option<SiScale> {
+        match place_of_scale!(self) {
+            Some(scale) => Some(*scale),
+            None => None,
         }
     }
 
     /// The same unit with another power of ten; what has none stays as it is.
     #[must_use]
     pub fn scaled(mut self, to: SiScale) -> Self {
-        match &mut self {
-            Self::Power(_, scale, _)
-            | Self::Energy(_, scale)
-            | Self::Voltage(scale)
-            | Self::Current(scale)
-            | Self::Frequency(scale)
-            | Self::Temperature(_, scale)
-            | Self::Therm(scale)
-            | Self::Currency(_, _, scale)
-            | Self::Custom { scale, .. } => *scale = to,
-            Self::PulseCount(_) | Self::GreenButton(_) => {}
+        if let Some(scale) = place_of_scale!(&mut self) {
+            *scale = to;
         }
         self
     }

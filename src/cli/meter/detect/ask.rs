@@ -4,7 +4,7 @@ use std::io;
 
 use crate::metering::{
     Act, BUILT_IN, Decoder, Framing, LineSettings, ModbusSettings, ProtocolSettings, RegisterMap, Why,
-    likeness, modbus_frame,
+    likeness, modbus_frame, name_of_meter,
 };
 use crate::time::Span;
 
@@ -44,26 +44,13 @@ pub(super) async fn ask_iec(line: &mut impl Line, until: Span) -> io::Result<Opt
     while line.now() < until {
         let piece = line.read(until - line.now()).await?;
         heard.extend(piece.iter().map(|byte| byte & 0x7F));
-        if let Some(name) = identification(&heard) {
+        if let Some(name) = name_of_meter(&heard) {
             let settings = vec!["protocol = \"iec62056-21\"".to_owned()];
             let what = format!("iec62056-21, {name}");
             return Ok(Some(Verdict::Found { what, settings, line: SIGN_ON_LINE }));
         }
     }
     Ok(None)
-}
-
-/// What a meter calls itself: `/XXXZname`; three letters of the maker, a character for the speed. An echo of ours is none.
-fn identification(heard: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(heard);
-    let whole = text.rsplit_once('\n').map(|(whole, _)| whole)?;
-    let names = whole.lines().filter_map(|line| line.split_once('/').map(|(_, name)| name));
-    let is_name = |name: &&str| {
-        let mut letters = name.chars();
-        letters.by_ref().take(3).filter(char::is_ascii_alphabetic).count() == 3
-            && letters.next().is_some_and(|speed| speed.is_ascii_alphanumeric())
-    };
-    names.into_iter().find(is_name).map(|name| name.trim_end().to_owned())
 }
 
 /// Asks a few addresses for a register at a few speeds; whoever answers is asked what each map says it has.
@@ -155,7 +142,7 @@ async fn round(line: &mut impl Line, unit: u8, map: RegisterMap) -> io::Result<u
             }
             Act::Set(_) => continue,
             Act::Listen => until,
-            Act::ListenUntil(at) => at,
+            Act::ListenUntil(at) | Act::Rest(at) => at,
         };
         if let Some(fits) = told(decoder.as_mut()) {
             return Ok(fits);

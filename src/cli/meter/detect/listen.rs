@@ -99,7 +99,7 @@ fn speakers() -> Vec<ProtocolSettings> {
             sealing: Sealing::default(),
             models: list_models(None, None).ok()?,
         }),
-        Protocol::Iec62056 => Some(ProtocolSettings::Iec62056 { pull: None }),
+        Protocol::Iec62056 => Some(ProtocolSettings::Iec62056 { clock_base: Span::HOUR, pull: None }),
         Protocol::Modbus | Protocol::S0 => None,
     };
     Protocol::WORDS.iter().filter_map(speaker).collect()

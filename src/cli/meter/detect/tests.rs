@@ -4,6 +4,8 @@ use std::io;
 
 use super::line::Line;
 use super::search::{Search, Verdict};
+use super::section;
+use crate::config::MeterSource;
 use crate::metering::{Framing, LineSettings, ModbusSimulator, ObisCode, RegisterMap, Simulator};
 use crate::time::{Span, Timestamp};
 
@@ -138,6 +140,23 @@ async fn a_meter_that_speaks_is_found_at_any_setting() {
             assert_eq!(settings, ["protocol = \"dsmr\""]);
             assert!(what.starts_with("dsmr of meter 4F50454E"), "{what}");
         }
+    }
+}
+
+/// On a line that has parity: seven bits and their parity are heard as eight, and printed as what they are.
+#[tokio::test]
+async fn seven_bits_with_parity_are_printed_as_such() {
+    for (spoken, printed) in [(Framing::SevenEven, "7E1"), (Framing::EightNone, "8N1")] {
+        let mut line = FakeLine::new(p1(1), 9600, spoken);
+        let mut tried = Vec::new();
+        let verdict = Search::new(&mut line, |text: &str| tried.push(text.to_owned())).run().await.unwrap();
+        let Verdict::Found { settings, line, .. } = &verdict else { panic!("{verdict:?}") };
+        assert_eq!(tried.last().unwrap(), "listening at 9600 8N1");
+        assert!(verdict.to_string().ends_with(&format!(" at 9600 {printed}")), "{verdict}");
+        let source = MeterSource::Serial("/dev/none-of-this-machine".into());
+        let expected = "[[meter]]\nname = \"main\"\nsource = \"serial:/dev/none-of-this-machine\"\nprotocol = \"dsmr\"\n";
+        let framing = format!("{expected}baud = 9600\nframing = \"{printed}\"\n");
+        assert_eq!(section(&source, settings, *line), framing);
     }
 }
 

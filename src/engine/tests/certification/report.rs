@@ -257,7 +257,7 @@ subject! {
         let interval = Some((start() - Span::DAY, Span::ZERO));
         pair.vtn.request_reports(vec![wish_of("history", "h1", "energy", ONCE, interval)]);
         pair.run(Span::HOUR);
-        assert_eq!((reports(&pair, "h1"), pair.reported("h1").len()), (1, 95));
+        assert_eq!((reports(&pair, "h1"), pair.reported("h1").len()), (1, 96));
         pair.assert_lawful();
     }
 }

@@ -79,7 +79,7 @@ impl<'a> Line<'a> {
             self.take();
             let wake = match self.decoder.act(self.now) {
                 Act::Listen => end,
-                Act::ListenUntil(until) => {
+                Act::ListenUntil(until) | Act::Rest(until) => {
                     idle = if until <= self.now { idle + 1 } else { 0 };
                     assert!(idle < 10, "it is never done");
                     until

@@ -143,7 +143,7 @@ fn a_line_that_is_never_silent_is_asked_again_and_holds_little_memory() {
     for round in 0..100_000_u32 {
         match decoder.act(now) {
             Act::Send(_) => sent += 1,
-            Act::Discard | Act::ListenUntil(_) => {}
+            Act::Discard | Act::ListenUntil(_) | Act::Rest(_) => {}
             act @ (Act::Listen | Act::Set(_)) => panic!("{act:?}"),
         }
         decoder.push(&round.to_be_bytes());

@@ -7,6 +7,7 @@ mod maps;
 mod recorded;
 mod rounds;
 mod samples;
+mod shared;
 mod simulated;
 
 use std::collections::VecDeque;
@@ -56,14 +57,15 @@ impl<M: FnMut(&[u8]) -> Coming> Line<M> {
             match act {
                 Act::Send(bytes) => self.send(&bytes),
                 Act::Discard => self.coming.retain(|(at, _)| *at > self.now),
-                Act::ListenUntil(until) => {
+                Act::ListenUntil(until) | Act::Rest(until) => {
                     let next = self.coming.front().map(|(at, _)| *at).filter(|at| *at <= until);
                     let at = next.unwrap_or(until).max(self.now);
                     if at > end {
                         self.now = end;
                         return;
                     }
-                    assert!(next.is_some() || at > self.now, "it waits for what is over");
+                    let waits = matches!(act, Act::ListenUntil(_));
+                    assert!(next.is_some() || at > self.now || !waits, "it waits for what is over");
                     self.now = at;
                     if next.is_some() {
                         let (_, bytes) = self.coming.pop_front().unwrap();

@@ -26,7 +26,7 @@ const SESSION: &str = r#"{
 #[test]
 fn each_step_is_what_its_reply_says() {
     let session: RecordedSession = serde_json::from_str(SESSION).unwrap();
-    let outcomes = session.outcomes();
+    let outcomes = session.outcomes(64);
     let [first, others @ ..] = &outcomes[..] else { panic!() };
     let expected = [("1-0:32.7.0", "230"), ("1-0:23.7.0", "-5")];
     let expected = expected.map(|(code, value)| (code.to_owned(), value.to_owned()));

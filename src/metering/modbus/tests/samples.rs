@@ -55,7 +55,7 @@ fn every_step_brings_what_is_expected() {
     for (name, session, expected) in sessions() {
         let recorded: RecordedSession = serde_json::from_value(session).unwrap();
         let expected = expected["steps"].as_array().unwrap();
-        let outcomes = recorded.outcomes();
+        let outcomes = recorded.outcomes(64);
         assert_eq!(outcomes.len(), expected.len(), "{name}");
         for (outcome, expected) in outcomes.into_iter().zip(expected) {
             match (outcome.map_err(|refused| refused.why), expected["result"].as_str().unwrap()) {

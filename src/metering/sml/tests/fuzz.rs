@@ -2,21 +2,10 @@
 
 use super::super::{SmlDecoder, SmlReading, sml_file};
 use super::{Writer, decoded, entry, list, message, transport, usual};
-use crate::dice::{Dice, fuzz};
+use crate::dice::Dice;
 use crate::metering::decoder::{Decoder as _, Refused};
 use crate::metering::obis::ObisCode;
-
-/// So many rounds where nobody says how long.
-const ROUNDS: u32 = 2_000;
-
-#[expect(clippy::disallowed_methods, reason = "a test asks who started it")]
-fn rounds(mut round: impl FnMut(&mut Dice)) {
-    if std::env::var("VEN_FUZZ_SECONDS").is_ok() {
-        return fuzz(round);
-    }
-    let mut dice = Dice::seeded();
-    (0..ROUNDS).for_each(|_| round(&mut dice));
-}
+use crate::metering::tests::fuzzing::rounds;
 
 /// Good files: of the simulator, and one that holds escapes and starts.
 fn corpus() -> Vec<Vec<u8>> {

@@ -1,0 +1,139 @@
+//! Hands a message to a program: the words on its standard input, the answer in its exit code.
+//!
+//! No shell reads anything, so nothing in a message can become a command. The program gets a group of its own, and all of it is killed
+//! when it is given up. Its environment is ours to say: what may stand in that of the daemon is none of its business.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+
+use crate::hook::outcome::{ANSWER_KEPT, Outcome, Try};
+use crate::hook::settings::ExecTarget;
+
+use super::{Delivering, Message, Sink};
+
+/// `EX_DATAERR` of `sysexits.h`: the input was wrong.
+const DATA_ERROR: i32 = 65;
+/// What programs need to find others, files and words.
+const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
+/// A program that has ended may have left others that hold its output open; what is in there comes within this.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Starts one program for each message.
+#[derive(Debug)]
+pub(super) struct ExecSink {
+    target: ExecTarget,
+}
+
+impl ExecSink {
+    /// Starts nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// No program.
+    pub(super) fn new(target: &ExecTarget) -> Result<Self, String> {
+        if target.command.first().is_none_or(String::is_empty) {
+            return Err("command: no program; expected [\"/path/to/program\", \"argument\", …]".to_owned());
+        }
+        Ok(Self { target: target.clone() })
+    }
+
+    fn start(&self, message: &Message) -> io::Result<Child> {
+        let (program, arguments) = self.target.command.split_first().ok_or(io::ErrorKind::NotFound)?;
+        let topic = message.facts.first().map_or("", |fact| &fact.topic);
+        let inherited = INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(inherited)
+            .env("VEN_MESSAGE_ID", &message.id)
+            .env("VEN_TOPIC", topic)
+            .env("VEN_CONTENT_TYPE", &message.content_type)
+            .envs(self.target.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+    }
+
+    async fn run(&self, message: &Message) -> io::Result<(ExitStatus, String)> {
+        let mut running = Running(self.start(message)?);
+        let child = &mut running.0;
+        let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let mut answer = (Vec::new(), Vec::new());
+        let mut talk = Box::pin(async {
+            let say = async {
+                if let Some(mut input) = input {
+                    // One that does not read to the end has its reasons; its exit code tells.
+                    input.write_all(&message.body).await.ok();
+                }
+            };
+            tokio::join!(say, hear(out, &mut answer.0), hear(err, &mut answer.1));
+        });
+        let status = tokio::select! {
+            status = child.wait() => {
+                tokio::time::timeout(LAST_WORDS, &mut talk).await.ok();
+                status?
+            }
+            () = &mut talk => child.wait().await?,
+        };
+        drop(talk);
+        answer.0.extend_from_slice(&answer.1);
+        answer.0.truncate(ANSWER_KEPT);
+        Ok((status, String::from_utf8_lossy(&answer.0).into_owned()))
+    }
+}
+
+impl Sink for ExecSink {
+    fn deliver<'s>(&'s mut self, message: &'s Message) -> Delivering<'s> {
+        Box::pin(async move {
+            match self.run(message).await {
+                Ok((status, answer)) => judge(status, answer),
+                Err(error) => Try::unreachable(format!(
+                    "{}: {error}",
+                    self.target.command.first().map_or("", |name| name)
+                )),
+            }
+        })
+    }
+}
+
+fn judge(status: ExitStatus, answer: String) -> Try {
+    let outcome = match status.code() {
+        Some(0) => Outcome::Sent,
+        Some(DATA_ERROR) => Outcome::Payload,
+        Some(_) | None => Outcome::Endpoint { retry_after: None },
+    };
+    let why = if status.success() { String::new() } else { format!("the program ended with {status}") };
+    Try { outcome, code: status.code().and_then(|code| u16::try_from(code).ok()), why, answer }
+}
+
+/// Hears to the end, so that the program can go on, and keeps the beginning.
+async fn hear(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut from) = from else { return };
+    let mut piece = [0; 1024];
+    while let Ok(length @ 1..) = from.read(&mut piece).await {
+        let room = ANSWER_KEPT - kept.len();
+        kept.extend_from_slice(&piece[..length.min(room)]);
+    }
+}
+
+/// A program that runs; it and what it started is killed where it is not waited for.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Its id is its own as long as it was not waited for.
+        if let Some(group) = self.0.id().and_then(|id| i32::try_from(id).ok()) {
+            // It may have ended meanwhile.
+            killpg(Pid::from_raw(group), Signal::SIGKILL).ok();
+        }
+    }
+}

@@ -252,13 +252,29 @@ impl Config {
     ///
     /// Every fault at once.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        Self::load_files(file, HookFile::all(file))
+    }
+
+    /// Reads a file as it would be if this file of a hook were there.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once.
+    pub(crate) fn load_with(file: &Path, hook: HookFile) -> Result<Self, ConfigError> {
+        let mut files = HookFile::all(file);
+        files.retain(|other| other.path != hook.path);
+        files.push(hook);
+        Self::load_files(file, files)
+    }
+
+    fn load_files(file: &Path, hook_files: Vec<HookFile>) -> Result<Self, ConfigError> {
         let unreadable = |what: String| ConfigError {
             file: file.to_owned(),
             faults: vec![ConfigFault { file: None, line: None, key: String::new(), what }],
         };
         let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
         let overrides = environment().map_err(|error| unreadable(error.to_string()))?;
-        Self::from_text(&text, file, overrides, HookFile::all(file))
+        Self::from_text(&text, file, overrides, hook_files)
     }
 
     /// Reads a text as if it stood in that file, without the environment and without the files of hooks beside it.

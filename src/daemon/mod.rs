@@ -13,7 +13,7 @@
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
 //! database.
 
-mod bus;
+pub(crate) mod bus;
 mod certificates;
 pub(crate) mod clock;
 pub(crate) mod control;
@@ -29,12 +29,12 @@ mod meter_health;
 pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
-mod outbox;
+pub(crate) mod outbox;
 mod prepare;
 mod prepare_meters;
 pub(crate) mod refused;
 mod scribe;
-mod sink;
+pub(crate) mod sink;
 mod source_exec;
 mod source_seat;
 pub(crate) mod store;

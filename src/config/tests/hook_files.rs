@@ -1,12 +1,16 @@
 //! Hooks that have a file of their own.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::SMALLEST;
-use crate::config::{Config, switch};
+use crate::config::{Config, HookFile, switch};
+use crate::hook::settings::Target;
+use crate::time::Span;
 
 const OPS: &str = "type = \"http\"\ntopics = \"event.*\"\nurl = \"https://example.net/\"\n";
 
@@ -123,6 +127,66 @@ fn hooks_are_switched_off_together() {
             (Ok(hooks), expected) => assert_eq!(Ok(hooks), expected, "{word}"),
             (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
             (Err(error), Ok(_)) => panic!("{error}"),
+        }
+    }
+}
+
+/// Texts as TOML writes them, with quotes and other scripts in them.
+fn text() -> impl Strategy<Value = String> {
+    proptest::string::string_regex("[ -~äß€]{0,20}")
+        .unwrap()
+        .prop_filter("no reference", |text| !text.contains("${"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whoever writes a file by program gets the hook that was meant.
+    #[test]
+    fn what_is_written_is_read(
+        (filter, template, value) in (text(), text(), text()),
+        (enabled, durable, strict) in any::<(bool, bool, bool)>(),
+        (items, kibibytes, age, timeout) in (1_u32..=u32::MAX, 1_u64..1 << 40, 1_i64..1 << 40, 1_i64..=600_000),
+        (jitter, waits) in (0_u8..=100, prop::collection::vec(1_i64..1 << 40, 1..9)),
+    ) {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let waits: Vec<String> = waits.iter().map(|wait| format!("\"{wait}s\"")).collect();
+        let file = format!(
+            "type = \"http\"\ntopics = [\"event.*\"]\nurl = \"https://example.net/\"\nenabled = {enabled}\nfilter = {}\n\
+             template = {}\nheaders = {{ a = {} }}\ndurable = \"{}\"\norder = \"{}\"\ntimeout = \"{timeout}ms\"\n\
+             queue = {{ max_items = {items}, max_bytes = \"{kibibytes}KiB\", max_age = \"{age}s\" }}\n\
+             retry = {{ jitter = {}.{:02}, schedule = [{}] }}\n",
+            quoted(&filter), quoted(&template), quoted(&value),
+            if durable { "always" } else { "auto" }, if strict { "strict" } else { "relaxed" },
+            jitter / 100, jitter % 100, waits.join(", "),
+        );
+        let hook_file = HookFile { path: PathBuf::from("/etc/ven/hooks.d/it.toml"), text: Ok(file) };
+        let config = Config::from_text(SMALLEST, Path::new("/etc/ven/ven.toml"), BTreeMap::new(), vec![hook_file]);
+        let hook = config.unwrap().hooks.remove(0);
+        prop_assert_eq!(hook.name, "it");
+        prop_assert_eq!((hook.enabled, hook.durable_always, hook.strict_order), (enabled, durable, strict));
+        prop_assert_eq!((hook.filter, hook.words.template), (Some(filter), Some(template)));
+        prop_assert_eq!(hook.timeout, Span::from_millis(timeout));
+        prop_assert_eq!(u64::try_from(hook.queue.max_items).unwrap(), u64::from(items));
+        prop_assert_eq!(u64::try_from(hook.queue.max_bytes).unwrap(), kibibytes << 10);
+        prop_assert_eq!((hook.queue.max_age, hook.retry.jitter_percent), (Span::from_seconds(age), jitter));
+        let read: Vec<String> = hook.retry.schedule.iter().map(|wait| format!("\"{}s\"", wait.seconds())).collect();
+        prop_assert_eq!(read, waits);
+        let Target::Http(target) = hook.target else { panic!() };
+        prop_assert_eq!(target.headers, [("a".to_owned(), value)]);
+    }
+
+    /// Whatever stands in a file, reading it ends with a hook or with faults of that file.
+    #[test]
+    fn no_file_stops_the_reader(
+        keys in prop::collection::vec(("[a-z_]{1,9}|topics|url|type|queue|retry|headers|line", "[ -~]{0,30}|\"http\"|\"mqtt\"|\"serial\"|\"[ -~]{0,30}\""), 0..9),
+    ) {
+        let file: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let hook_file = HookFile { path: PathBuf::from("/etc/ven/hooks.d/it.toml"), text: Ok(file) };
+        let read = Config::from_text(SMALLEST, Path::new("/etc/ven/ven.toml"), BTreeMap::new(), vec![hook_file]);
+        if let Err(error) = read {
+            let own = |fault: &crate::config::ConfigFault| fault.file == Some("/etc/ven/hooks.d/it.toml".into());
+            prop_assert!(error.faults.iter().all(own), "{}", error);
         }
     }
 }

@@ -90,7 +90,7 @@ pub(crate) fn with_secrets(hook: &HookSettings, folder: &Path) -> Result<HookSet
     match &mut hook.target {
         Target::Http(target) => fill_http(target, folder)?,
         Target::Mqtt(target) => {
-            for password in &mut target.password {
+            if let Some(password) = &mut target.password {
                 fill(password, "password", folder, as_it_is)?;
             }
         }

@@ -51,6 +51,9 @@ pub(super) fn check(path: &Path, brought: Brought) -> anyhow::Result<()> {
         let unit = if is_modbus { format!(", unit {}", meter.unit) } else { String::new() };
         writeln!(out, "meter        {} on {}, {}{unit}", meter.name, meter.source, meter.protocol.word())?;
     }
+    for hook in config.hooks.iter().filter(|hook| hook.enabled) {
+        writeln!(out, "hook         {}, {}: {}", hook.name, hook.target.word(), hook.topics)?;
+    }
     for source in sources.keys() {
         writeln!(out, "source       {source}")?;
     }

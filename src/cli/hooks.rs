@@ -1,7 +1,11 @@
 //! `ven hooks`: how hooks stand, and orders to those of a VEN that runs.
 
+mod change;
+mod show;
+mod trial;
+
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -24,6 +28,44 @@ pub(super) enum HooksCommand {
         /// For programs, as JSON.
         #[arg(long)]
         json: bool,
+        /// Those of the configuration, whether a VEN runs with it or not.
+        #[arg(long, conflicts_with = "json")]
+        configured: bool,
+    },
+    /// What the configuration says of a hook, and what holds where it says nothing; secrets are not shown.
+    Show {
+        /// Its name in the configuration.
+        hook: String,
+    },
+    /// Make a hook in a file of its own, hooks.d/NAME.toml beside the configuration.
+    Add {
+        /// Its name, unlike every other.
+        hook: String,
+        /// What is to stand in the file; - for the standard input.
+        file: PathBuf,
+    },
+    /// Change a hook that has a file of its own.
+    Edit {
+        /// Its name.
+        hook: String,
+        /// What is to stand in the file, - for the standard input; without it, an editor is opened ($VISUAL, $EDITOR, vi).
+        file: Option<PathBuf>,
+    },
+    /// Take a hook away that has a file of its own.
+    Remove {
+        /// Its name.
+        hook: String,
+    },
+    /// Deliver one message now, past the queue, and say what came of it.
+    Test {
+        /// Its name in the configuration.
+        hook: String,
+        /// The fact to tell, as JSON: {"topic": "event.started", "data": {…}}; without it, the sample of `ven topics`.
+        #[arg(long)]
+        event: Option<PathBuf>,
+        /// Show what would be sent, and send nothing; no secret is read.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Deliver nothing for a while; what happens meanwhile waits, within bounds.
     Pause {
@@ -93,7 +135,13 @@ pub(super) fn hooks(path: &Path, command: HooksCommand) -> ExitCode {
                 }
             };
         }
-        HooksCommand::List { json } => list(path, json),
+        HooksCommand::List { configured: true, .. } => show::list(path),
+        HooksCommand::List { json, configured: false } => list(path, json),
+        HooksCommand::Show { hook } => show::show(path, &hook),
+        HooksCommand::Add { hook, file } => change::add(path, &hook, &file),
+        HooksCommand::Edit { hook, file } => change::edit(path, &hook, file.as_deref()),
+        HooksCommand::Remove { hook } => change::remove(path, &hook),
+        HooksCommand::Test { hook, event, dry_run } => trial::test(path, &hook, event.as_deref(), dry_run),
         HooksCommand::Pause { hook } => order(path, HooksRequest::Pause { hook }),
         HooksCommand::Resume { hook } => order(path, HooksRequest::Resume { hook }),
         HooksCommand::Send { hook, again } => order(path, HooksRequest::Send { hook, again }),

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFault {
+    /// The file, where it is not the main one but one beside it.
+    pub file: Option<PathBuf>,
     /// The line in the file, where it is about one.
     pub line: Option<usize>,
     /// The setting, as `tls.key` or `meter[0].source`; empty where it is about the file as a whole.
@@ -24,8 +26,9 @@ pub struct ConfigError {
 }
 
 impl ConfigFault {
-    /// One line that says where it is and what it is.
+    /// One line that says where it is and what it is; `file`: the main one.
     pub(crate) fn in_file(&self, file: &Path) -> String {
+        let file = self.file.as_deref().unwrap_or(file);
         let line = self.line.map_or_else(String::new, |line| format!(":{line}"));
         let key = if self.key.is_empty() { String::new() } else { format!(": {}", self.key) };
         format!("{}{line}{key}: {}", file.display(), self.what)

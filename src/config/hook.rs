@@ -1,5 +1,6 @@
 //! Reads `[[hook]]`: who is told of what, in which words, and how urgently.
 
+mod file;
 mod http;
 mod lines;
 mod mqtt;
@@ -10,6 +11,7 @@ mod words;
 
 use std::path::Path;
 
+pub(crate) use file::HookFile;
 pub(crate) use secrets::with_secrets;
 
 use crate::fact::Topics;
@@ -93,7 +95,7 @@ pub(super) fn hooks(root: &Section<'_, '_>, around: &Around<'_>) -> Vec<HookSett
     let mut hooks: Vec<HookSettings> = Vec::new();
     for section in root.sections("hook") {
         let (path, line) = section.place();
-        let Some(hook) = hook(section, around) else { continue };
+        let Some(hook) = hook(section, around, None) else { continue };
         if hooks.iter().any(|other| other.name == hook.name) {
             root.reader.fault(line, &format!("{path}.name"), format!("\"{}\" stands twice", hook.name));
             continue;
@@ -104,8 +106,12 @@ pub(super) fn hooks(root: &Section<'_, '_>, around: &Around<'_>) -> Vec<HookSett
     hooks
 }
 
-pub(super) fn hook(section: Section<'_, '_>, around: &Around<'_>) -> Option<HookSettings> {
-    let name = name(&section);
+/// `file`: the name of its file, where it has one of its own.
+fn hook(section: Section<'_, '_>, around: &Around<'_>, file: Option<&str>) -> Option<HookSettings> {
+    let name = match file {
+        None => name(&section),
+        Some(file) => name_of_file(&section, file),
+    };
     let kind = section.choice("type", KINDS);
     if !section.has("type") {
         section.fault("type", "is missing; say how it is told, as type = \"http\"");
@@ -199,6 +205,15 @@ fn name(section: &Section<'_, '_>) -> Option<String> {
     );
     section.reader.fault(found.line, &found.key, what);
     None
+}
+
+/// The file has the name already.
+fn name_of_file(section: &Section<'_, '_>, file: &str) -> Option<String> {
+    if let Some(found) = section.text("name").filter(|found| found.value != file) {
+        let what = format!("is \"{file}\", as the file is called; leave it out, found \"{}\"", found.value);
+        section.reader.fault(found.line, &found.key, what);
+    }
+    Some(file.to_owned())
 }
 
 /// Every topic that is wrong is named.

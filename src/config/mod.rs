@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigError, ConfigFault};
-pub(crate) use hook::with_secrets;
+pub(crate) use hook::{HookFile, is_name, with_secrets};
 pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use plugin::{PluginSection, is_plugin_name};
@@ -61,9 +61,12 @@ pub struct Config {
     pub(crate) reports: Vec<ReportSection>,
     pub(crate) report_sources: Vec<ReportSourceSection>,
     pub(crate) opt_schedules: Vec<OptScheduleSection>,
+    pub(crate) bus: BusSection,
     pub(crate) hooks: Vec<HookSettings>,
     /// Those that are enabled.
     pub(crate) plugins: Vec<PluginSection>,
+    /// The hooks that have a file of their own, and which.
+    pub(crate) hook_files: BTreeMap<String, PathBuf>,
 }
 
 /// `[ven]`: who we are.
@@ -183,6 +186,15 @@ pub(crate) struct JournalSection {
     pub(crate) max_size: u64,
 }
 
+/// `[bus]`: what happened, and who is told.
+#[derive(Clone, Debug)]
+pub(crate) struct BusSection {
+    /// Hooks deliver; otherwise nothing is noted for them.
+    pub(crate) hooks: bool,
+    /// Octets that facts and deliveries take in the store.
+    pub(crate) max_size: u64,
+}
+
 /// `[[report]]`: what can be reported.
 #[derive(Clone, Debug)]
 pub(crate) struct ReportSection {
@@ -246,40 +258,63 @@ pub(crate) struct OptScheduleSection {
 }
 
 impl Config {
-    /// Reads a file; paths in it are relative to its folder. Environment variables `VEN__SECTION__KEY` go before it, and so does
-    /// `VEN_PLUGINS=a,b`, which says which plugins run.
+    /// Reads a file, and those of hooks in `hooks.d` beside it; paths are relative to its folder. Environment variables
+    /// `VEN__SECTION__KEY` go before it, and so does `VEN_PLUGINS=a,b`, which says which plugins run.
     ///
     /// # Errors
     ///
     /// Every fault at once.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        Self::load_files(file, HookFile::all(file))
+    }
+
+    /// Reads a file as it would be if this file of a hook were there.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once.
+    pub(crate) fn load_with(file: &Path, hook: HookFile) -> Result<Self, ConfigError> {
+        let mut files = HookFile::all(file);
+        files.retain(|other| other.path != hook.path);
+        files.push(hook);
+        Self::load_files(file, files)
+    }
+
+    fn load_files(file: &Path, hook_files: Vec<HookFile>) -> Result<Self, ConfigError> {
         let unreadable = |what: String| ConfigError {
             file: file.to_owned(),
-            faults: vec![ConfigFault { line: None, key: String::new(), what }],
+            faults: vec![ConfigFault { file: None, line: None, key: String::new(), what }],
         };
         let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
         let mut overrides = environment().map_err(|error| unreadable(error.to_string()))?;
         let only = std::env::var_os("VEN_PLUGINS").map(|only| only.to_string_lossy().into_owned());
         overrides.extend(only.map(|only| ("plugins.only".to_owned(), only)));
-        Self::from_text(&text, file, overrides)
+        Self::from_text(&text, file, overrides, hook_files)
     }
 
-    /// Reads a text as if it stood in that file, without the environment.
+    /// Reads a text as if it stood in that file, without the environment and without the files of hooks beside it.
     ///
     /// # Errors
     ///
     /// Every fault at once.
     pub fn from_toml(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        Self::from_text(text, file, BTreeMap::new())
+        Self::from_text(text, file, BTreeMap::new(), Vec::new())
     }
 
-    fn from_text(text: &str, file: &Path, overrides: BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        read::config(text, file, overrides).map_err(|faults| ConfigError { file: file.to_owned(), faults })
+    fn from_text(
+        text: &str,
+        file: &Path,
+        overrides: BTreeMap<String, String>,
+        hook_files: Vec<HookFile>,
+    ) -> Result<Self, ConfigError> {
+        read::config(text, file, overrides, hook_files)
+            .map_err(|faults| ConfigError { file: file.to_owned(), faults })
     }
 
     /// A fault of a setting that was found wrong after reading.
     pub(crate) fn fault(&self, key: &str, what: impl Into<String>) -> ConfigFault {
-        ConfigFault { line: self.lines.get(key).copied(), key: key.to_owned(), what: what.into() }
+        let file = key.strip_prefix("hook.").and_then(|name| self.hook_files.get(name)).cloned();
+        ConfigFault { file, line: self.lines.get(key).copied(), key: key.to_owned(), what: what.into() }
     }
 }
 
@@ -288,5 +323,20 @@ fn environment() -> Result<BTreeMap<String, String>, config::ConfigError> {
     use config::Source as _;
     let source = config::Environment::with_prefix("VEN").prefix_separator("__").separator("__");
     let text = |(key, value): (String, config::Value)| value.into_string().map(|text| (key, text));
-    source.collect()?.into_iter().map(text).collect()
+    let mut overrides: BTreeMap<_, _> =
+        source.collect()?.into_iter().map(text).collect::<Result<_, config::ConfigError>>()?;
+    // A way out for one run, which is easily remembered.
+    if let Some(word) = std::env::var_os("VEN_HOOKS") {
+        overrides.insert("bus.hooks".to_owned(), switch(&word.to_string_lossy()));
+    }
+    Ok(overrides)
+}
+
+/// `on` and `off` as the reader of the file has it.
+fn switch(word: &str) -> String {
+    match word {
+        "on" => "true".to_owned(),
+        "off" => "false".to_owned(),
+        other => other.to_owned(),
+    }
 }

@@ -11,7 +11,7 @@ use crate::rules::{Condition, Rule};
 use crate::time::Span;
 
 use super::fault::ConfigFault;
-use super::hook::{Around, hooks};
+use super::hook::{Around, HookFile, hooks};
 use super::http::http;
 use super::meter::meter;
 use super::opt_schedule::opt_schedules;
@@ -21,8 +21,9 @@ use super::report::{report_sources, reports};
 use super::secret::SecretSource;
 use super::shared_line::shared_lines;
 use super::{
-    Config, HandlerSection, JournalSection, MeterSection, PointOrigin, PushSection, ReportSection,
-    SignatureSection, Startup, TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection, program,
+    BusSection, Config, HandlerSection, JournalSection, MeterSection, PointOrigin, PushSection,
+    ReportSection, SignatureSection, Startup, TlsBackend, TlsSection, TrustSection, VenSection, Verify,
+    VtnSection, program,
 };
 
 pub(super) const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
@@ -31,6 +32,7 @@ pub(super) fn config(
     text: &str,
     file: &Path,
     overrides: BTreeMap<String, String>,
+    hook_files: Vec<HookFile>,
 ) -> Result<Config, Vec<ConfigFault>> {
     let reader = Reader::new(text, overrides);
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -55,6 +57,7 @@ pub(super) fn config(
     let opt_when_full = store(root.section("store"));
     let journal = journal(root.section("journal"));
     let http = http(&root, &folder);
+    let bus = bus(root.section("bus"));
     let meters: Vec<_> =
         root.sections("meter").into_iter().filter_map(|section| meter(section, &folder)).collect();
     let ours = vtn.as_ref().map(|vtn| vtn.market_contexts.as_slice());
@@ -63,10 +66,21 @@ pub(super) fn config(
     check_names(&root, &meters, &reports);
     let opt_schedules = opt_schedules(&root, ven.as_ref().map(|ven| ven.resources.as_slice()));
     let ven_name = ven.as_ref().map_or("", |ven| ven.name.as_str());
-    let hooks = hooks(&root, &Around { folder: &folder, ven: ven_name, meters: &meters });
+    let around = Around { folder: &folder, ven: ven_name, meters: &meters };
+    let mut hooks = hooks(&root, &around);
     let plugins = plugins(&root, &folder);
     root.end();
-    let (faults, lines) = reader.finish();
+    let (mut faults, lines) = reader.finish();
+    let mut own_files = BTreeMap::new();
+    for hook_file in hook_files {
+        match hook_file.hook(&around, &hooks, &lines) {
+            Ok(hook) => {
+                own_files.insert(hook.name.clone(), hook_file.path);
+                hooks.push(hook);
+            }
+            Err(found) => faults.extend(found),
+        }
+    }
     match (ven, vtn, tls, signature) {
         (Some(ven), Some(vtn), Some(tls), Some(signature)) if faults.is_empty() => Ok(Config {
             file: file.to_owned(),
@@ -84,8 +98,10 @@ pub(super) fn config(
             reports,
             report_sources,
             opt_schedules,
+            bus,
             hooks,
             plugins,
+            hook_files: own_files,
         }),
         _ => Err(faults),
     }
@@ -350,6 +366,13 @@ fn journal(section: Section<'_, '_>) -> JournalSection {
     let max_size = or(section.octets("max_size"), 32 * 1024 * 1024);
     section.end();
     JournalSection { enabled, keep, max_size }
+}
+
+fn bus(section: Section<'_, '_>) -> BusSection {
+    let hooks = or(section.boolean("hooks"), true);
+    let max_size = or(section.octets("max_size"), 256 << 20);
+    section.end();
+    BusSection { hooks, max_size }
 }
 
 /// Names that must be unique, and names that must exist.

@@ -40,7 +40,12 @@ impl<'t> Reader<'t> {
     }
 
     pub(super) fn fault(&self, line: Option<usize>, key: &str, what: impl Into<String>) {
-        self.faults.borrow_mut().push(ConfigFault { line, key: key.to_owned(), what: what.into() });
+        self.faults.borrow_mut().push(ConfigFault {
+            file: None,
+            line,
+            key: key.to_owned(),
+            what: what.into(),
+        });
     }
 
     /// Where a setting that was read stands.

@@ -1,5 +1,6 @@
 //! Files that are right, and files that are wrong in many ways at once.
 
+mod hook_files;
 mod hook_types;
 mod hooks;
 mod http;
@@ -206,12 +207,12 @@ fn the_environment_goes_before_the_file() {
         ("signature.sign".to_owned(), "false".to_owned()),
         ("handler.timeout".to_owned(), "1min".to_owned()),
     ]);
-    let config = Config::from_text(SMALLEST, Path::new("ven.toml"), overrides).unwrap();
+    let config = Config::from_text(SMALLEST, Path::new("ven.toml"), overrides, Vec::new()).unwrap();
     assert_eq!(config.vtn.url, "https://other.example.org");
     assert!(!config.signature.sign);
     assert_eq!(config.handler.timeout, Span::MINUTE);
     let wrong = BTreeMap::from([("signature.sign".to_owned(), "perhaps".to_owned())]);
-    let error = Config::from_text(SMALLEST, Path::new("ven.toml"), wrong).unwrap_err();
+    let error = Config::from_text(SMALLEST, Path::new("ven.toml"), wrong, Vec::new()).unwrap_err();
     assert!(
         error.to_string().contains("signature.sign: expected true or false, found \"perhaps\""),
         "{error}"

@@ -291,7 +291,7 @@ impl Drop for Reservation {
 }
 
 /// RFC 9562, 5.7: the time in milliseconds, and chance.
-fn uuid_v7(time: Timestamp) -> String {
+pub(crate) fn uuid_v7(time: Timestamp) -> String {
     let mut chance = [0; 10];
     // Without chance two facts of one millisecond would have one id; there is nothing that could be done about it.
     entropy::dice().fill(&mut chance).ok();

@@ -14,7 +14,7 @@
 //! database.
 
 mod api;
-mod bus;
+pub(crate) mod bus;
 mod certificates;
 pub(crate) mod clock;
 pub(crate) mod control;
@@ -31,7 +31,7 @@ mod meter_health;
 pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
-mod outbox;
+pub(crate) mod outbox;
 mod plugin;
 mod prepare;
 mod prepare_http;
@@ -39,7 +39,7 @@ mod prepare_meters;
 mod prepare_programs;
 pub(crate) mod refused;
 mod scribe;
-mod sink;
+pub(crate) mod sink;
 mod source_exec;
 mod source_seat;
 pub(crate) mod status;

@@ -212,6 +212,12 @@ impl Prepared {
 /// The hooks that are enabled; what is odd about their words is a warning.
 fn hooks(faults: &mut Faults<'_>) -> Vec<Parts> {
     let mut hooks = Vec::new();
+    if !faults.config.bus.hooks {
+        faults
+            .warnings
+            .push("hooks are switched off by [bus] hooks or VEN_HOOKS: nobody is told anything".to_owned());
+        return hooks;
+    }
     for settings in faults.config.hooks.iter().filter(|settings| settings.enabled) {
         let key = format!("hook.{}", settings.name);
         let folder = faults.config.file.parent().unwrap_or_else(|| Path::new(""));

@@ -41,7 +41,7 @@ use super::prepare_programs::{check_names, handler, start_plugins};
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
-use super::store::{STORE, StoreError, StoreHandle};
+use super::store::{Retention, STORE, StoreError, StoreHandle};
 use super::transport::{PullClient, PushDesk, PushServer};
 use super::ven_task::{Pushes, VenTask};
 use super::writer::Writer;
@@ -200,10 +200,11 @@ impl VenBuilder {
             serve_push(listen, desk, gone()).await?;
         }
         let name = config.ven.name.clone();
+        let retention = Retention { max_bytes: config.bus.max_size, ..RETENTION };
         let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
         tokio::spawn(keeper.run(LOOK, gone()));
-        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, RETENTION, gone()));
+        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention, gone()));
         let (names, told_names) = watch::channel(names(name, snapshot.registration.as_ref()));
         let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names };
         let outbox = Outbox::start(prepared.hooks, &ground).await;

@@ -200,7 +200,8 @@ impl From<&str> for TimeZone {
     }
 }
 
-/// Where it goes; secrets are resolved.
+/// Where it goes. As the configuration is read, secrets stand in it as `${env:NAME}` and `${file:/path}`; in what a sink gets, they are
+/// there.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
     Http(HttpTarget),
@@ -213,7 +214,7 @@ pub(crate) enum Target {
 }
 
 /// `type = "http"`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct HttpTarget {
     pub(crate) url: String,
     pub(crate) method: String,
@@ -227,6 +228,13 @@ pub(crate) struct HttpTarget {
     pub(crate) allow_private: bool,
     /// Certificates that are trusted; none: what the system trusts.
     pub(crate) ca: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for HttpTarget {
+    /// Without the URL, headers and secrets, in all of which there may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpTarget").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 /// `type = "mqtt"`; MQTT 3.1.1.
@@ -380,5 +388,20 @@ impl std::fmt::Debug for PvOutputTarget {
     /// Without the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PvOutputTarget").field("system_id", &self.system_id).finish_non_exhaustive()
+    }
+}
+
+impl Target {
+    /// The `type` of the configuration.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Mqtt(_) => "mqtt",
+            Self::File(_) => "file",
+            Self::Tcp(_) => "tcp",
+            Self::Serial(_) => "serial",
+            Self::Exec(_) => "exec",
+            Self::PvOutput(_) => "pvoutput",
+        }
     }
 }

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use super::{SMALLEST, read};
 use crate::config::{Config, with_secrets};
+use crate::fact::topic::CATALOGUE;
+use crate::hook::filter::Filter;
+use crate::hook::render::{Renderer, Samples};
 use crate::hook::settings::{
     Flow, HookSettings, Layout, Parity, QueueLimits, SerialLine, Target, TcpTarget, TimeZone, WhenFull,
 };
@@ -194,4 +197,28 @@ fn each_fault_of_a_type_is_named() {
         assert!(fault.contains(expected), "{kind}: {said}\n{expected}\nis not in\n{fault}");
         assert!(!fault.contains("hush"), "{fault}");
     }
+}
+
+#[test]
+fn every_example_of_hooks_is_right_down_to_its_words() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hooks");
+    let mut kinds = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let config = Config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!config.hooks.is_empty(), "{}", path.display());
+        for hook in &config.hooks {
+            let all = CATALOGUE.iter().map(|topic| (topic.name, topic.sample));
+            let samples = Samples::new(&hook.topics, all);
+            let batched = hook.batch.max_items > 1;
+            let renderer = Renderer::new(&hook.words, &hook.name, batched, &samples);
+            let renderer = renderer.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert!(renderer.warnings().is_empty(), "{}: {:?}", path.display(), renderer.warnings());
+            if let Some(filter) = &hook.filter {
+                Filter::new(filter, &samples).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            }
+            kinds.insert(hook.target.word());
+        }
+    }
+    assert_eq!(kinds.len(), 7, "each type is shown: {kinds:?}");
 }

@@ -267,6 +267,7 @@ fn secrets_are_put_in_when_a_hook_is_made_ready() {
     assert_eq!(target.headers[0].1, "Bearer a&b=\u{e9}/c d!");
     assert_eq!(target.headers[1].1, "c");
     assert_eq!(target.secrets, ["whsec_abc"]);
+    assert!(!format!("{ready:?}").contains("abc"), "{ready:?}");
     let with_url = |url: &str| {
         let target = HttpTarget { url: url.to_owned(), ..http(&hook).clone() };
         let hook = HookSettings { target: Target::Http(target), ..hook.clone() };

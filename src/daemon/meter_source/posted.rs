@@ -89,6 +89,7 @@ mod tests {
 
     use tokio::sync::{mpsc, oneshot};
 
+    use super::super::Place;
     use super::{Fed, Posted, feed_posted};
     use crate::daemon::clock::Clock;
     use crate::metering::{ProtocolSettings, Sealing, Simulator};

@@ -29,6 +29,7 @@ mod meter_health;
 pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
+mod monitor;
 mod outbox;
 mod prepare;
 mod prepare_meters;

@@ -35,6 +35,8 @@ use words::Way;
 use zone::Zone;
 
 pub(super) use samples::Decimals;
+pub(crate) use cloud_events::event as cloud_event;
+pub(crate) use escape::xml as escape_xml;
 pub(crate) use samples::Samples;
 pub(crate) use template::BadTemplate;
 pub(super) use template::{Names, check_names, reason, why};

@@ -11,4 +11,10 @@
 mod cursor;
 #[cfg(test)]
 mod cursor_tests;
+mod document;
 mod frames;
+mod push;
+#[cfg(test)]
+mod push_tests;
+mod registry;
+mod session;

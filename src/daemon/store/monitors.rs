@@ -120,6 +120,24 @@ impl FactLog<'_> {
         Ok(())
     }
 
+    /// Writes down how far the reader of a monitor is, where there still is such a monitor; durable on return.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub(crate) fn mark_monitor(&self, record: &MonitorRecord) -> Result<(), StoreError> {
+        let query = "UPDATE monitor SET acked = ?, connected_us = ?, sent_us = ?, left_us = ? WHERE ven = ? AND id = ?";
+        self.connection.prepare_cached(query)?.execute(params![
+            record.acked.cast_signed(),
+            record.connected.map(Timestamp::micros),
+            record.sent.map(Timestamp::micros),
+            record.left.map(Timestamp::micros),
+            self.ven,
+            record.id,
+        ])?;
+        Ok(())
+    }
+
     /// Forgets a monitor; durable on return.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ mod cursor;
 mod cursor_tests;
 mod document;
 mod frames;
+#[cfg(test)]
+mod peer_tests;
 mod push;
 #[cfg(test)]
 mod push_tests;

@@ -23,14 +23,14 @@ use crate::hook::monitor::{MonitorOptions, MonitorSettings, StaticMonitor};
 use crate::time::Span;
 
 /// Longer than anything here takes on the slowest machine.
-const LONG: Duration = Duration::from_secs(60);
+pub(super) const LONG: Duration = Duration::from_secs(60);
 const OK: &[u8] = b"\x00\x02\x00\x00\x00\x04\x00\xc8\x00\x01";
 const BAD_REQUEST: &[u8] = b"\x00\x02\x00\x00\x00\x04\x01\x90\x00\x01";
 const FORBIDDEN: &[u8] = b"\x00\x02\x00\x00\x00\x04\x01\x93\x00\x01";
 
 /// `reader` and `other` may read monitors.
 #[derive(Default)]
-struct TestDoor {
+pub(super) struct TestDoor {
     failures: AtomicU32,
 }
 
@@ -49,12 +49,12 @@ impl Door for TestDoor {
     }
 }
 
-struct Scene {
+pub(super) struct Scene {
     bus: Bus,
     store: StoreHandle,
-    monitors: Monitors,
+    pub(super) monitors: Monitors,
     door: Arc<TestDoor>,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -64,7 +64,7 @@ impl Drop for Scene {
     }
 }
 
-async fn scene_with(folder: &Path, patience: Patience, configured: Vec<StaticMonitor>) -> Scene {
+pub(super) async fn scene_with(folder: &Path, patience: Patience, configured: Vec<StaticMonitor>) -> Scene {
     let clock = Clock::start();
     let bus = Bus::new(clock);
     let (store, _) = StoreHandle::open(&folder.join("ven.db"), "a", bus.clone()).unwrap();
@@ -78,11 +78,11 @@ async fn scene_with(folder: &Path, patience: Patience, configured: Vec<StaticMon
 }
 
 /// Nobody hurries.
-fn patient() -> Patience {
+pub(super) fn patient() -> Patience {
     Patience { request: LONG, receipt: LONG, block: LONG }
 }
 
-fn settings(options: Value) -> MonitorSettings {
+pub(super) fn settings(options: Value) -> MonitorSettings {
     let mut all = json!({"topics": ["event.*"]});
     all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
     let options: MonitorOptions = serde_json::from_value(all).unwrap();
@@ -90,11 +90,11 @@ fn settings(options: Value) -> MonitorSettings {
 }
 
 impl Scene {
-    async fn create(&self, options: Value) -> u32 {
+    pub(super) async fn create(&self, options: Value) -> u32 {
         self.monitors.create("reader".into(), settings(options)).await.unwrap().id
     }
 
-    async fn happened(&self, texts: &[&str]) {
+    pub(super) async fn happened(&self, texts: &[&str]) {
         for text in texts {
             let data = [("text".to_owned(), Value::from(*text))].into_iter().collect();
             let time = self.monitors.clock.now().wall;
@@ -123,7 +123,7 @@ impl Scene {
         self.monitors.status(&self.monitors.get(None, id).unwrap())
     }
 
-    async fn wait_for(&self, id: u32, status: MonitorStatus) {
+    pub(super) async fn wait_for(&self, id: u32, status: MonitorStatus) {
         let wait = async {
             while self.status(id) != status {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -132,7 +132,7 @@ impl Scene {
         timeout(LONG, wait).await.unwrap_or_else(|_| panic!("it is {:?}", self.status(id)));
     }
 
-    async fn wait_for_acked(&self, id: u32, place: u64) {
+    pub(super) async fn wait_for_acked(&self, id: u32, place: u64) {
         let wait = async {
             while self.monitors.get(None, id).unwrap().acked < place {
                 tokio::time::sleep(Duration::from_millis(5)).await;

@@ -2,6 +2,7 @@
 
 mod fault;
 mod meter;
+mod monitor;
 mod opt_schedule;
 mod read;
 mod reader;

@@ -13,6 +13,9 @@ mod cursor;
 mod cursor_tests;
 mod document;
 mod frames;
+pub(in crate::daemon) mod http;
+#[cfg(test)]
+mod http_tests;
 #[cfg(test)]
 mod peer_tests;
 mod push;
@@ -20,3 +23,6 @@ mod push;
 mod push_tests;
 mod registry;
 mod session;
+
+pub(in crate::daemon) use push::{Door, Patience, PushMonitors};
+pub(in crate::daemon) use registry::{MonitorFault, MonitorStatus, Monitors};

@@ -5,6 +5,7 @@ mod hook;
 mod http;
 mod limits;
 mod meter;
+mod monitor;
 mod opt_schedule;
 mod plugin;
 mod program;

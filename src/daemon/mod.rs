@@ -31,6 +31,7 @@ mod meter_health;
 pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
+mod monitor;
 pub(crate) mod outbox;
 mod plugin;
 mod prepare;

@@ -5,6 +5,7 @@
 //! **Invariant (persist, then speak):** [`StoreHandle::commit`] returns after the writes are durable, never before.
 
 mod fact_log;
+mod monitors;
 mod records;
 mod series;
 mod sqlite;
@@ -26,6 +27,7 @@ use crate::time::Timestamp;
 use super::bus::Bus;
 
 pub(crate) use fact_log::{Delivery, DeliveryStatus, FactLog, Retention, Told, Tried, Update, Wanted};
+pub(crate) use monitors::{MonitorRecord, Window};
 pub(crate) use sqlite::Sqlite;
 
 /// The file of the store, in `[ven] state`.

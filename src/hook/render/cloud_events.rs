@@ -9,7 +9,7 @@ use crate::fact::Fact;
 ///
 /// `source` and `id` together name it once and for all. The place in the log is told by the extension `sequence`, whose
 /// texts sort as the numbers do.
-pub(super) fn event(fact: &Fact, data: Map<String, Value>, time: &str, ven: &VenNames) -> Map<String, Value> {
+pub(crate) fn event(fact: &Fact, data: Map<String, Value>, time: &str, ven: &VenNames) -> Map<String, Value> {
     let mut event = Map::new();
     let mut tell = |name: &str, value: Value| event.insert(name.to_owned(), value);
     tell("specversion", "1.0".into());

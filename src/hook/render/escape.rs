@@ -41,7 +41,7 @@ pub(super) fn json(out: &mut dyn Write, text: &str) -> fmt::Result {
 ///
 /// White space is written as references, so that no reader normalises it; what XML 1.0 has no way to say (section 2.2)
 /// becomes U+FFFD.
-pub(super) fn xml(out: &mut dyn Write, text: &str) -> fmt::Result {
+pub(crate) fn xml(out: &mut dyn Write, text: &str) -> fmt::Result {
     for letter in text.chars() {
         match letter {
             '&' => out.write_str("&amp;")?,

@@ -33,7 +33,9 @@ use template::Template;
 use values::Reading;
 use words::Way;
 
+pub(crate) use cloud_events::event as cloud_event;
 pub(crate) use escape::form;
+pub(crate) use escape::xml as escape_xml;
 pub(super) use samples::Decimals;
 pub(crate) use samples::Samples;
 pub(crate) use template::BadTemplate;

@@ -75,7 +75,7 @@ fn list(deliveries: &[Delivery], json: bool) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
         for delivery in deliveries {
-            writeln!(out, "{}", object(delivery))?;
+            writeln!(out, "{}", delivery.view())?;
         }
         return Ok(());
     }
@@ -99,21 +99,6 @@ fn list(deliveries: &[Delivery], json: bool) -> anyhow::Result<()> {
     Ok(write!(out, "{}", table(0, &rows))?)
 }
 
-fn object(delivery: &Delivery) -> serde_json::Value {
-    let Delivery { hook, fact, status, item, code, why, updated } = delivery;
-    serde_json::json!({
-        "number": fact.seq,
-        "hook": hook,
-        "status": status.as_str(),
-        "tries": item.attempts,
-        "next": item.next_at,
-        "code": code,
-        "why": why,
-        "updated": updated,
-        "fact": &**fact,
-    })
-}
-
 fn show(path: &Path, hook: &str, number: u64) -> anyhow::Result<()> {
     let wanted =
         Wanted { hook: Some(hook.to_owned()), after: number.saturating_sub(1), most: 1, ..Wanted::default() };
@@ -126,7 +111,7 @@ fn show(path: &Path, hook: &str, number: u64) -> anyhow::Result<()> {
         )
     };
     let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &object(&delivery))?;
+    serde_json::to_writer_pretty(&mut out, &delivery.view())?;
     writeln!(out)?;
     for (number, tried) in &tries {
         writeln!(out, "{}", line(*number, tried))?;

@@ -29,6 +29,7 @@ use super::outbox::Outbox;
 use super::status::Board;
 use message::Asked;
 
+pub(super) use hooks::lines as hook_lines;
 pub(crate) use message::{HookLine, HooksRequest, OptWord, Request, Response, ScheduleLine, ScheduleWish};
 pub(crate) use reports::{OfferLine, ReportsLine, RequestLine};
 #[cfg(test)]

@@ -14,6 +14,8 @@
 //! database.
 
 mod api;
+mod api_hooks;
+mod api_monitors;
 pub(crate) mod bus;
 mod certificates;
 pub(crate) mod clock;

@@ -21,6 +21,7 @@ use crate::report_source::ReportSource;
 use crate::time::Timestamp;
 
 use super::api;
+use super::api_hooks;
 use super::bus::Bus;
 use super::certificates::{Keeper, LOOK};
 use super::clock::{self, Clock};
@@ -210,7 +211,10 @@ impl VenBuilder {
         let outbox = Outbox::start(prepared.hooks, &ground).await;
         let http_address = match prepared.http {
             None => None,
-            Some(setup) => Some(api::serve(setup, &board, inlets, Vec::new(), clock, gone()).await?),
+            Some(setup) => {
+                let more = api_hooks::routes(&outbox, &store, clock);
+                Some(api::serve(setup, &board, inlets, more, clock, gone()).await?)
+            }
         };
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let engine = Engine::new(prepared.settings, snapshot, seed);

@@ -23,7 +23,8 @@ fn send(outbox: &Outbox, hook: &str, again: Vec<u64>) -> Result<(), OrderFault> 
     outbox.order(hook, Order::SendNow)
 }
 
-async fn lines(outbox: &Outbox) -> Vec<HookLine> {
+/// How each hook stands.
+pub(crate) async fn lines(outbox: &Outbox) -> Vec<HookLine> {
     let mut lines = Vec::new();
     for name in outbox.names() {
         lines.push(match outbox.look(&name).await {

@@ -75,6 +75,14 @@ pub(in crate::daemon) enum Who {
 }
 
 impl Who {
+    /// The name of the token, where there is one.
+    pub(in crate::daemon) const fn name(&self) -> Option<&str> {
+        match self {
+            Self::Unknown | Self::Local => None,
+            Self::Known { name, .. } => Some(name.as_str()),
+        }
+    }
+
     /// Whether they may ask for this.
     pub(in crate::daemon) fn may(&self, scope: &Scope) -> bool {
         match self {

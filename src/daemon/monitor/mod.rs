@@ -24,5 +24,6 @@ mod push_tests;
 mod registry;
 mod session;
 
+pub(in crate::daemon) use cursor::Reader;
 pub(in crate::daemon) use push::{Door, Patience, PushMonitors};
 pub(in crate::daemon) use registry::{MonitorFault, MonitorStatus, Monitors};

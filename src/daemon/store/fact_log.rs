@@ -89,6 +89,24 @@ pub(crate) struct Delivery {
     pub(crate) updated: Timestamp,
 }
 
+impl Delivery {
+    /// For programs.
+    pub(crate) fn view(&self) -> serde_json::Value {
+        let Self { hook, fact, status, item, code, why, updated } = self;
+        serde_json::json!({
+            "number": fact.seq,
+            "hook": hook,
+            "status": status.as_str(),
+            "tries": item.attempts,
+            "next": item.next_at,
+            "code": code,
+            "why": why,
+            "updated": updated,
+            "fact": &**fact,
+        })
+    }
+}
+
 /// A delivery after something has been done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Update {

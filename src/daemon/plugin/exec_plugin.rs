@@ -89,7 +89,7 @@ impl ExecPlugin {
 }
 
 /// Tells a fact until it is acknowledged: again where the program has ended meanwhile, or has refused it.
-async fn deliver(
+pub(super) async fn deliver(
     mut seat: ProgramSeat,
     fact: Arc<Fact>,
     first: impl Future<Output = Result<Answer, CallFault>>,
@@ -120,7 +120,7 @@ async fn deliver(
     }
 }
 
-fn question(fact: &Fact) -> Answer {
+pub(super) fn question(fact: &Fact) -> Answer {
     let members = [
         ("topic", json!(fact.topic)),
         ("fact_id", json!(fact.id)),

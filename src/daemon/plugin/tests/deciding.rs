@@ -76,11 +76,7 @@ async fn the_environment_is_cleared_and_no_shell_sees_what_the_vtn_sends() {
 
 #[tokio::test]
 async fn it_is_told_of_everything_that_happens_to_an_event_and_acknowledges_it() {
-    let scene = Scene::new("event() { echo \"$line\" >> $1/heard; yes; }\nfolder=$1\nhello\nanswer");
-    // Functions of sh have arguments of their own.
-    let script =
-        std::fs::read_to_string(scene.path("script.sh")).unwrap().replace("$1/heard", "$folder/heard");
-    std::fs::write(scene.path("script.sh"), script).unwrap();
+    let scene = Scene::new("folder=$1\nevent() { echo \"$line\" >> $folder/heard; yes; }\nhello\nanswer");
     let (seat, keeping) = scene.start(PATIENT).await;
     let handler = scene.handler(&seat, LONG);
     let event = event(2);

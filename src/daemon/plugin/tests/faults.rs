@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{LONG, PATIENT, Patience, SHORT, Scene, is_there, reason, until};
+use super::{LONG, PATIENT, Patience, SHORT, Scene, is_there, reason};
 use crate::config::Startup;
 use crate::daemon::plugin::ProgramSeat;
 use crate::daemon::plugin::exec_handler::EVENT;
@@ -74,10 +74,7 @@ async fn one_that_hangs_is_late_and_then_killed() {
     let patience = Patience { hang: SHORT, ..PATIENT };
     let (mut seat, keeping) = scene.start(patience).await;
     let why = undecided(decide(&scene, &seat, SHORT).await);
-    assert!(
-        why.contains("has not answered within 300 ms") || why.contains("has not answered within"),
-        "{why}"
-    );
+    assert!(why.contains("has not answered within"), "{why}");
     assert!(reason(&scene.told("plugin.failed").await).contains("hangs"));
     scene.told("plugin.started").await;
     seat.started().await.unwrap();
@@ -227,7 +224,6 @@ async fn stderr_that_nobody_reads_does_not_hold_it_up() {
     let (seat, keeping) = scene.start(PATIENT).await;
     assert_eq!(decide(&scene, &seat, LONG).await, fine());
     keeping.close().await;
-    until(|| true).await;
 }
 
 #[tokio::test]

@@ -89,6 +89,10 @@ pub enum Change {
 pub enum Decision {
     /// Take part or not.
     Opt(OptType),
+    /// Take part or not, and why; others are told both.
+    Because(OptType, String),
+    /// It cannot be decided, and why: the default of the configuration is answered.
+    Undecided(String),
     /// Refuse it with a response code of the standard, and why; counts as optOut.
     Reject(ResponseCode, String),
     /// A person has to be asked: `default` is answered at once, and may be changed until `until` (by

@@ -39,6 +39,7 @@ pub mod mock_meter;
 pub mod mock_vtn;
 pub mod notice;
 mod openadr;
+pub mod plugin;
 pub mod report_source;
 #[cfg(feature = "daemon")]
 mod rules;

@@ -40,6 +40,12 @@ pub(super) fn check(path: &Path, brought: Brought) -> anyhow::Result<()> {
     for certificate in &prepared.credentials.certificates {
         writeln!(out, "certificate  {}, valid until {}", certificate.path.display(), certificate.until)?;
     }
+    if let Some(program) = &config.handler.program {
+        writeln!(out, "handler      {}", program.command.join(" "))?;
+    }
+    for plugin in &config.plugins {
+        writeln!(out, "plugin       {}: {}", plugin.name, plugin.program.command.join(" "))?;
+    }
     for meter in &config.meters {
         let is_modbus = meter.protocol == Protocol::Modbus;
         let unit = if is_modbus { format!(", unit {}", meter.unit) } else { String::new() };

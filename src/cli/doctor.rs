@@ -42,6 +42,9 @@ fn source(meter: &str, source: &MeterSource) -> Finding {
         MeterSource::Exec(_) => {
             return Finding::good("meter", format!("{meter}: {source}, not started to try"));
         }
+        MeterSource::Api => {
+            return Finding::good("meter", format!("{meter}: telegrams are posted to the VEN when it runs"));
+        }
     };
     match opened {
         Ok(()) => Finding::good("meter", format!("{meter}: {source} can be opened")),

@@ -13,6 +13,8 @@ mod mock_vtn;
 mod opt;
 mod reports;
 mod run;
+mod status;
+mod token;
 mod topics;
 mod xml;
 
@@ -24,8 +26,10 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::config::Scope;
 use crate::daemon::Brought;
 use crate::handler::EventHandler;
+use crate::plugin::Plugin;
 use crate::report_source::ReportSource;
 
 pub use self::mock_vtn::mock_vtn_main;
@@ -68,6 +72,20 @@ enum Command {
         /// The configuration that the VEN runs with.
         #[arg(long, short, default_value = "ven.toml")]
         config: PathBuf,
+    },
+    /// How a VEN that runs stands: registration, events, meters, reports, hooks. Exits with 1 where it is not ready, with 3 where none runs.
+    Status {
+        /// For programs, as JSON.
+        #[arg(long)]
+        json: bool,
+        /// The configuration that the VEN runs with.
+        #[arg(long, short, default_value = "ven.toml")]
+        config: PathBuf,
+    },
+    /// Tokens for the local API.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
     },
     /// Hooks: what tells others what happened.
     Hooks {
@@ -127,6 +145,19 @@ enum Command {
         /// End after this time, as 30s; without it, go on until Ctrl-C.
         #[arg(long = "for", value_parser = humantime::parse_duration)]
         lasting: Option<std::time::Duration>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token; it goes to stdout, and what is to stand in the configuration to stderr.
+    New {
+        /// Whose it is.
+        #[arg(long, default_value = "new")]
+        name: String,
+        /// What it may do: read, monitors, hooks, meter, plugin:NAME; may be given several times.
+        #[arg(long = "scope", default_value = "read", value_parser = token::scope)]
+        scopes: Vec<Scope>,
     },
 }
 
@@ -204,6 +235,13 @@ impl Cli {
         self
     }
 
+    /// Tells this what happens, too; its name is a small letter, and small letters, digits, `_` and `-`.
+    #[must_use]
+    pub fn plugin(mut self, name: impl Into<String>, plugin: impl Plugin) -> Self {
+        self.brought.plugins.insert(name.into(), Arc::new(plugin));
+        self
+    }
+
     /// Does what the command line says; what the process ends with.
     #[must_use]
     pub fn main(self) -> ExitCode {
@@ -213,6 +251,8 @@ impl Cli {
             Command::Doctor { config } => doctor::doctor(&config),
             Command::Opt(arguments) => opt::opt(arguments),
             Command::Reports { json, config } => reports::reports(&config, json),
+            Command::Status { json, config } => return status::status(&config, json),
+            Command::Token { command: TokenCommand::New { name, scopes } } => token::new(&name, &scopes),
             // It has exit codes of its own.
             Command::Hooks { command, config } => return hooks::hooks(&config, command),
             Command::Deliveries { command, config } => deliveries::deliveries(&config, command),

@@ -95,7 +95,7 @@ pub(super) fn opt(arguments: OptArguments) -> anyhow::Result<()> {
             }
         }
         Response::Error { why } => anyhow::bail!(why),
-        Response::Reports(_) | Response::Hooks { .. } | Response::Ordered => {
+        Response::Reports(_) | Response::Hooks { .. } | Response::Status(_) | Response::Ordered => {
             anyhow::bail!("the VEN has answered something else")
         }
     }

@@ -87,21 +87,22 @@ pub(crate) enum MeterSource {
     File(PathBuf),
     /// What a command of the shell writes to its standard output.
     Exec(String),
+    /// What programs post to the local API.
+    Api,
 }
 
 impl MeterSource {
-    /// Reads `serial:PATH`, `tcp://HOST:PORT`, `file:PATH` and `exec:COMMAND`; files are relative to that folder.
+    /// Reads `serial:PATH`, `tcp://HOST:PORT`, `file:PATH`, `exec:COMMAND` and `api`; files are relative to that folder.
     ///
     /// # Errors
     ///
     /// Says what was expected.
     pub(crate) fn parse(text: &str, folder: &Path) -> Result<Self, String> {
-        const FORMS: &str = "\"serial:/dev/...\", \"tcp://host:port\", \"file:/path\" or \"exec:command\"";
-        if text == "api" {
-            return Err("the local API that takes readings is not there yet; expected ".to_owned() + FORMS);
-        }
+        const FORMS: &str =
+            "\"serial:/dev/...\", \"tcp://host:port\", \"file:/path\", \"exec:command\" or \"api\"";
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         match (kind, rest) {
+            ("api", "") if text == "api" => Ok(Self::Api),
             ("serial", path) if !path.is_empty() => Ok(Self::Serial(folder.join(path))),
             ("file", path) if !path.is_empty() => Ok(Self::File(folder.join(path))),
             ("exec", command) if !command.trim().is_empty() => Ok(Self::Exec(command.to_owned())),
@@ -123,6 +124,7 @@ impl std::fmt::Display for MeterSource {
             Self::Serial(path) | Self::File(path) => path.display().fmt(f),
             Self::Tcp(address) => write!(f, "tcp://{address}"),
             Self::Exec(command) => f.write_str(command),
+            Self::Api => f.write_str("api"),
         }
     }
 }
@@ -148,6 +150,17 @@ pub(super) fn meter(section: Section<'_, '_>, folder: &Path) -> Option<MeterSect
     }
     let clock_base = or(section.span("clock_base"), Span::HOUR);
     let asked = or(section.choice("mode", &[("pull", true), ("push", false)]), true);
+    let is_asked = match protocol {
+        Protocol::Iec62056 => asked,
+        Protocol::Modbus | Protocol::S0 => true,
+        Protocol::Dsmr | Protocol::Sml | Protocol::Dlms => false,
+    };
+    if source == Some(MeterSource::Api) && is_asked {
+        section.fault_at(
+            "source",
+            "the local API takes whole telegrams of meters that speak by themselves only",
+        );
+    }
     let address = or(section.text("address"), String::new());
     let wake_up = or(section.boolean("wake_up"), false);
     let ignore_bcc = or(section.boolean("ignore_bcc"), false);

@@ -2,9 +2,12 @@
 
 mod fault;
 mod hook;
+mod http;
 mod limits;
 mod meter;
 mod opt_schedule;
+mod plugin;
+mod program;
 mod read;
 mod reader;
 mod report;
@@ -20,7 +23,10 @@ use std::path::{Path, PathBuf};
 
 pub use fault::{ConfigError, ConfigFault};
 pub(crate) use hook::{HookFile, is_name, with_secrets};
+pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
+pub(crate) use plugin::{PluginSection, is_plugin_name};
+pub(crate) use program::{EnvValue, ProgramSection, Startup};
 pub(crate) use secret::SecretSource;
 
 use crate::hook::settings::HookSettings;
@@ -49,6 +55,8 @@ pub struct Config {
     /// What is answered for an event that the store cannot keep; `None`: nothing.
     pub(crate) opt_when_full: Option<OptType>,
     pub(crate) journal: JournalSection,
+    /// `None`: there is no local API.
+    pub(crate) http: Option<HttpSection>,
     pub(crate) meters: Vec<MeterSection>,
     pub(crate) reports: Vec<ReportSection>,
     pub(crate) report_sources: Vec<ReportSourceSection>,
@@ -57,6 +65,8 @@ pub struct Config {
     pub(crate) hooks: Vec<HookSettings>,
     /// The hooks that have a file of their own, and which.
     pub(crate) hook_files: BTreeMap<String, PathBuf>,
+    /// Those that are enabled.
+    pub(crate) plugins: Vec<PluginSection>,
 }
 
 /// `[ven]`: who we are.
@@ -160,6 +170,8 @@ pub(crate) struct HandlerSection {
     pub(crate) default: OptType,
     pub(crate) timeout: Span,
     pub(crate) rules: Vec<Rule>,
+    /// `kind = "exec"`: a program decides in place of the rules.
+    pub(crate) program: Option<ProgramSection>,
     /// Signals beyond those of the profile.
     pub(crate) signals: Vec<SignalName>,
 }
@@ -246,7 +258,8 @@ pub(crate) struct OptScheduleSection {
 }
 
 impl Config {
-    /// Reads a file, and those of hooks in `hooks.d` beside it; paths are relative to its folder. Environment variables `VEN__SECTION__KEY` go before it.
+    /// Reads a file, and those of hooks in `hooks.d` beside it; paths are relative to its folder. Environment variables
+    /// `VEN__SECTION__KEY` go before it, and so do `VEN_PLUGINS=a,b`, which says which plugins run, and `VEN_HOOKS=off`.
     ///
     /// # Errors
     ///
@@ -273,7 +286,9 @@ impl Config {
             faults: vec![ConfigFault { file: None, line: None, key: String::new(), what }],
         };
         let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-        let overrides = environment().map_err(|error| unreadable(error.to_string()))?;
+        let mut overrides = environment().map_err(|error| unreadable(error.to_string()))?;
+        let only = std::env::var_os("VEN_PLUGINS").map(|only| only.to_string_lossy().into_owned());
+        overrides.extend(only.map(|only| ("plugins.only".to_owned(), only)));
         Self::from_text(&text, file, overrides, hook_files)
     }
 

@@ -12,15 +12,18 @@ use crate::time::Span;
 
 use super::fault::ConfigFault;
 use super::hook::{Around, HookFile, hooks};
+use super::http::http;
 use super::meter::meter;
 use super::opt_schedule::opt_schedules;
+use super::plugin::plugins;
 use super::reader::{Found, Reader, Section};
 use super::report::{report_sources, reports};
 use super::secret::SecretSource;
 use super::shared_line::shared_lines;
 use super::{
     BusSection, Config, HandlerSection, JournalSection, MeterSection, PointOrigin, PushSection,
-    ReportSection, SignatureSection, TlsBackend, TlsSection, TrustSection, VenSection, Verify, VtnSection,
+    ReportSection, SignatureSection, Startup, TlsBackend, TlsSection, TrustSection, VenSection, Verify,
+    VtnSection, program,
 };
 
 pub(super) const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
@@ -50,10 +53,11 @@ pub(super) fn config(
     let tls = tls(root.section("tls"), &folder);
     let signature = signature(root.section("signature"), &folder, tls.as_ref());
     let push = push(root.section("push"), pushed, signature.as_ref());
-    let handler = handler(root.section("handler"));
+    let handler = handler(root.section("handler"), &folder);
     let opt_when_full = store(root.section("store"));
     let journal = journal(root.section("journal"));
     let bus = bus(root.section("bus"));
+    let http = http(&root, &folder);
     let meters: Vec<_> =
         root.sections("meter").into_iter().filter_map(|section| meter(section, &folder)).collect();
     let ours = vtn.as_ref().map(|vtn| vtn.market_contexts.as_slice());
@@ -64,6 +68,7 @@ pub(super) fn config(
     let ven_name = ven.as_ref().map_or("", |ven| ven.name.as_str());
     let around = Around { folder: &folder, ven: ven_name, meters: &meters };
     let mut hooks = hooks(&root, &around);
+    let plugins = plugins(&root, &folder);
     root.end();
     let (mut faults, lines) = reader.finish();
     let mut own_files = BTreeMap::new();
@@ -88,6 +93,7 @@ pub(super) fn config(
             handler,
             opt_when_full,
             journal,
+            http,
             meters,
             reports,
             report_sources,
@@ -95,6 +101,7 @@ pub(super) fn config(
             bus,
             hooks,
             hook_files: own_files,
+            plugins,
         }),
         _ => Err(faults),
     }
@@ -309,15 +316,23 @@ fn tolerance(section: &Section<'_, '_>) -> Tolerance {
     tolerance
 }
 
-fn handler(section: Section<'_, '_>) -> HandlerSection {
-    section.choice("kind", &[("rules", ())]);
+fn handler(section: Section<'_, '_>, folder: &Path) -> HandlerSection {
+    let by_program = or(section.choice("kind", &[("rules", false), ("exec", true)]), false);
     let default = or(section.choice("default", OPTS), OptType::OptOut);
     let timeout = or(section.span("timeout"), Span::from_seconds(3));
-    let rules = section.sections("rule").into_iter().filter_map(rule).collect();
+    let rules: Vec<_> = section.sections("rule").into_iter().filter_map(rule).collect();
     let signals =
         section.texts("signals").into_iter().map(|found| SignalName::from_token(&found.value)).collect();
+    let named = section.has("command");
+    let program = (by_program || named).then(|| program::program(&section, Startup::Error, folder)).flatten();
+    if by_program && section.has("rule") {
+        section.fault_at("rule", "is for [handler] kind = \"rules\" only: the program decides");
+    }
+    if named && !by_program {
+        section.fault_at("command", "is for [handler] kind = \"exec\" only");
+    }
     section.end();
-    HandlerSection { default, timeout, rules, signals }
+    HandlerSection { default, timeout, rules, program, signals }
 }
 
 fn rule(section: Section<'_, '_>) -> Option<Rule> {

@@ -7,7 +7,9 @@ use super::reader::Reader;
 
 /// Faults meters that have a source in common and cannot share it.
 pub(super) fn shared_lines(reader: &Reader<'_>, meters: &[MeterSection]) {
-    for (at, meter) in meters.iter().enumerate() {
+    // What is posted says for which meter it is.
+    let on_lines = meters.iter().enumerate().filter(|(_, meter)| meter.source != MeterSource::Api);
+    for (at, meter) in on_lines {
         let before = meters[..at].iter().enumerate().filter(|(_, other)| other.source == meter.source);
         let conflict = |(first, other): (usize, _)| Some((first, other, conflict(meter, other)?));
         let Some((first, other, (key, advice))) = before.into_iter().find_map(conflict) else { continue };

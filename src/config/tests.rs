@@ -3,6 +3,8 @@
 mod hook_files;
 mod hook_types;
 mod hooks;
+mod http;
+mod programs;
 mod reports;
 
 use std::collections::BTreeMap;
@@ -366,6 +368,7 @@ fn a_meter_comes_from_anywhere() {
         source("exec:ssh pi cat /dev/ttyUSB0"),
         Ok(MeterSource::Exec("ssh pi cat /dev/ttyUSB0".into()))
     );
+    assert_eq!(source("api"), Ok(MeterSource::Api));
     for (wrong, what) in [
         ("seriall:/dev/x", "did you mean \"serial:\"?"),
         ("tcp://host", "found \"tcp://host\""),
@@ -373,7 +376,11 @@ fn a_meter_comes_from_anywhere() {
         ("tcp:host:1", "found \"tcp:host:1\""),
         ("serial:", "found \"serial:\""),
         ("exec: ", "found \"exec: \""),
-        ("api", "the local API that takes readings is not there yet"),
+        ("api:x", "found \"api:x\""),
+        (
+            "api\"\nprotocol = \"s0\"\npulses_per_kwh = 1000\nname2 = \"",
+            "of meters that speak by themselves only",
+        ),
     ] {
         let fault = source(wrong).unwrap_err();
         assert!(fault.contains("meter[0].source: ") && fault.contains(what), "{fault}");

@@ -3,6 +3,7 @@
 //! ```text
 //! ven opt, ven reports -> control.sock -> serve -> Desk (of ven_task) -> engine -> stored -> answer
 //! ven hooks                                      -> Outbox                            -> answer
+//! ven status                                     -> Board                             -> answer
 //! ```
 //!
 //! One request in one line of JSON, one answer in another, and the connection ends. Length, time and number are bounded.
@@ -25,6 +26,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::engine::{Fulfilled, Input, Order, OrderError};
 
 use super::outbox::Outbox;
+use super::status::Board;
 use message::Asked;
 
 pub(crate) use message::{HookLine, HooksRequest, OptWord, Request, Response, ScheduleLine, ScheduleWish};
@@ -68,17 +70,17 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Opens the socket in this folder and serves it; where that is not possible, nobody comes.
-    pub(crate) fn open(state: &Path, outbox: Outbox) -> Self {
+    pub(crate) fn open(state: &Path, outbox: Outbox, board: Board) -> Self {
         let (sender, asks) = mpsc::channel(MOST);
         let socket = match bind(state) {
             Ok((listener, socket)) => {
-                tokio::spawn(serve(listener, sender, outbox));
+                tokio::spawn(serve(listener, sender, (outbox, board)));
                 Some(socket)
             }
             Err(error) => {
                 let path = state.join(SOCKET);
                 tracing::warn!(
-                    "{}: {error}; `ven opt`, `ven reports` and `ven hooks` will not work",
+                    "{}: {error}; `ven opt`, `ven reports`, `ven hooks` and `ven status` will not work",
                     path.display()
                 );
                 None
@@ -121,7 +123,10 @@ fn bind(state: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
     named.map(|()| (listener, SocketFile(path)))
 }
 
-async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, outbox: Outbox) {
+/// Whom to ask beside the engine.
+type Others = (Outbox, Board);
+
+async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, others: Others) {
     let free = Arc::new(Semaphore::new(MOST));
     loop {
         let Ok(permit) = free.clone().acquire_owned().await else { return };
@@ -131,9 +136,9 @@ async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, outbox: Outbox) 
         };
         match accepted {
             Ok((stream, _)) => {
-                let (asks, outbox) = (asks.clone(), outbox.clone());
+                let (asks, others) = (asks.clone(), others.clone());
                 tokio::spawn(async move {
-                    converse(stream, &asks, &outbox).await;
+                    converse(stream, &asks, &others).await;
                     drop(permit);
                 });
             }
@@ -147,11 +152,12 @@ async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, outbox: Outbox) 
 }
 
 /// One request, one answer; who does not take the answer has had his chance.
-async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>, outbox: &Outbox) {
+async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>, (outbox, board): &Others) {
     let request = tokio::time::timeout(REQUEST_WITHIN, request(&mut stream)).await;
     let response = match request {
         Ok(Ok(Asked::Engine(order))) => obeyed(order, asks).await,
         Ok(Ok(Asked::Hooks(request))) => hooks::answer(request, outbox).await,
+        Ok(Ok(Asked::Status)) => Response::Status(Box::new(board.look())),
         Ok(Err(why)) => Response::Error { why },
         Err(_) => Response::Error { why: "the request does not come".into() },
     };
@@ -224,6 +230,17 @@ fn exchange(path: &Path, request: &Request) -> std::io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::bus::Bus;
+    use crate::daemon::clock::Clock;
+    use crate::daemon::status::{Status, keep};
+
+    fn board() -> Board {
+        let status = Status {
+            ven: crate::daemon::status::VenStatus { name: "house".into(), ..Default::default() },
+            ..Status::default()
+        };
+        keep(status, Bus::new(Clock::start()), Clock::start(), std::future::pending())
+    }
 
     fn asked(folder: &Path, line: &[u8]) -> String {
         let mut stream = std::os::unix::net::UnixStream::connect(folder.join(SOCKET)).unwrap();
@@ -236,7 +253,7 @@ mod tests {
 
     /// A desk that confirms everything.
     fn confirming(folder: &Path) -> tokio::task::JoinHandle<()> {
-        let mut desk = Desk::open(folder, Outbox::default());
+        let mut desk = Desk::open(folder, Outbox::default(), board());
         tokio::spawn(async move {
             loop {
                 if let Input::Order { number, .. } = desk.next().await {
@@ -270,9 +287,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SOCKET);
         std::fs::write(&path, "left behind by one that was killed").unwrap();
-        let desk = Desk::open(folder.path(), Outbox::default());
+        let desk = Desk::open(folder.path(), Outbox::default(), board());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let second = Desk::open(folder.path(), Outbox::default());
+        let second = Desk::open(folder.path(), Outbox::default(), board());
         assert!(desk._socket.is_some() && second._socket.is_none(), "one listens, the other stays away");
         drop((desk, second));
         let error = ask(folder.path(), &Request::ScheduleList).unwrap_err();
@@ -291,5 +308,16 @@ mod tests {
         assert_eq!(answer, Response::Opted { told: true });
         drop(silent);
         desk.abort();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_status_is_told_though_the_engine_answers_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let _silent = Desk::open(folder.path(), Outbox::default(), board());
+        let Response::Status(look) = ask(folder.path(), &Request::Status).unwrap() else {
+            panic!("another answer")
+        };
+        assert_eq!(look.status.ven.name, "house");
+        assert_eq!(look.reasons, ["not registered at the VTN"]);
     }
 }

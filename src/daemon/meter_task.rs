@@ -307,9 +307,10 @@ impl MeterTask {
     fn source(&self) -> String {
         match &self.settings.source {
             MeterSource::Exec(_) => "exec".to_owned(),
-            source @ (MeterSource::Serial(_) | MeterSource::Tcp(_) | MeterSource::File(_)) => {
-                source.to_string()
-            }
+            source @ (MeterSource::Serial(_)
+            | MeterSource::Tcp(_)
+            | MeterSource::File(_)
+            | MeterSource::Api) => source.to_string(),
         }
     }
 

@@ -8,11 +8,12 @@
 //! ```
 //!
 //! Sources of reports that are no meter sit in `source_seat`, which `ven_task` asks as it asks a `meter_task`; programs among them are run by
-//! `source_exec`.
+//! `source_exec`. Programs that decide are run by `plugin`.
 //!
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
 //! database.
 
+mod api;
 pub(crate) mod bus;
 mod certificates;
 pub(crate) mod clock;
@@ -24,19 +25,24 @@ mod examine;
 mod examine_push;
 mod fact_keeper;
 mod handler_seat;
+pub(crate) mod http;
 pub(crate) mod journal;
 mod meter_health;
 pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
 pub(crate) mod outbox;
+mod plugin;
 mod prepare;
+mod prepare_http;
 mod prepare_meters;
+mod prepare_programs;
 pub(crate) mod refused;
 mod scribe;
 pub(crate) mod sink;
 mod source_exec;
 mod source_seat;
+pub(crate) mod status;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;

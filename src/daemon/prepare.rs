@@ -18,9 +18,12 @@ use crate::openadr::xml::Limits;
 use super::certificates::{Credentials, OwnCertificate};
 use super::clock::Clock;
 use super::entropy;
+use super::http::Setup;
 use super::meter_task::MeterSettings;
 use super::outbox::Parts;
+use super::prepare_http::http;
 use super::prepare_meters::meters;
+use super::prepare_programs::{HandlerProgram, PreparedPlugin, handler_program, plugins};
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
 
 /// A configuration whose files are loaded and fit together.
@@ -35,6 +38,11 @@ pub(crate) struct Prepared {
     pub(crate) settings: Settings,
     pub(crate) meters: Vec<MeterSettings>,
     pub(crate) hooks: Vec<Parts>,
+    /// `None`: there is no local API.
+    pub(super) http: Option<Setup>,
+    /// `None`: no program decides.
+    pub(crate) handler: Option<HandlerProgram>,
+    pub(crate) plugins: Vec<PreparedPlugin>,
     /// What does not stand in the way, but should be put right; one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -86,7 +94,7 @@ impl<'c> Faults<'c> {
     }
 
     /// The private key of `[tls]` or `[signature]`.
-    fn key(
+    pub(super) fn key(
         &mut self,
         section: &str,
         path: &Path,
@@ -105,7 +113,7 @@ impl<'c> Faults<'c> {
     }
 
     /// Our certificate, which must not have expired (rule 516); one that is not valid yet is a clock that is not set yet.
-    fn certificate(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
+    pub(super) fn certificate(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
         let pem = self.file(key, path)?;
         let own = self.check(key, Some(path), tls::certificates(&pem))?;
         let until = own.first().and_then(|der| Description::of(der)).map(|certificate| certificate.to);
@@ -170,6 +178,9 @@ impl Prepared {
         }
         let meters = meters(&mut faults);
         let hooks = hooks(&mut faults);
+        let http = http(&mut faults);
+        let handler = handler_program(&mut faults);
+        let plugins = plugins(&mut faults);
         match (root, tls, key, policy, meters) {
             (Some(root), Some(tls), Some(key), Some(policy), Some(meters)) if faults.found.is_empty() => {
                 Ok(Self {
@@ -187,6 +198,9 @@ impl Prepared {
                     },
                     meters,
                     hooks,
+                    http,
+                    handler,
+                    plugins,
                     warnings: faults.warnings,
                 })
             }

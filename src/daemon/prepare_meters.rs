@@ -179,7 +179,9 @@ fn protocol(faults: &mut Faults<'_>, at: usize, section: &MeterSection) -> Optio
             let flow = if section.invert { PulseFlow::Export } else { PulseFlow::Import };
             let form = match section.source {
                 MeterSource::Serial(_) => PulseForm::Bytes,
-                MeterSource::Tcp(_) | MeterSource::File(_) | MeterSource::Exec(_) => PulseForm::Lines,
+                MeterSource::Tcp(_) | MeterSource::File(_) | MeterSource::Exec(_) | MeterSource::Api => {
+                    PulseForm::Lines
+                }
             };
             let settings = PulseSettings::new(section.pulses_per_kwh, flow);
             ProtocolSettings::S0 { settings, form, count: 0 }

@@ -1,13 +1,14 @@
 //! Starts a VEN, and gives the program that embeds it a handle.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
-use crate::config::{Config, ConfigError};
-use crate::engine::{Engine, Input};
+use crate::config::{Config, ConfigError, MeterSource};
+use crate::engine::{Engine, Input, RegistrationRecord};
 use crate::handler::EventHandler;
 use crate::hook::render::VenNames;
 use crate::notice::Notice;
@@ -15,10 +16,11 @@ use crate::openadr::message::{
     EventId, OptType, RId, ReportRequest, ReportRequestId, ReportSpecifierId, SiScale, Unit,
 };
 use crate::openadr::xml::Limits;
+use crate::plugin::Plugin;
 use crate::report_source::ReportSource;
-use crate::rules::RulesHandler;
 use crate::time::Timestamp;
 
+use super::api;
 use super::bus::Bus;
 use super::certificates::{Keeper, LOOK};
 use super::clock::{self, Clock};
@@ -27,12 +29,15 @@ use super::courier::Courier;
 use super::entropy;
 use super::fact_keeper::{self, RETENTION};
 use super::handler_seat::{DynHandler, HandlerSeat};
+use super::http::Inlets;
 use super::journal::{FOLDER, Journal};
-use super::meter_source::{FeedSettings, Place, feed};
+use super::meter_source::{FeedSettings, Place, feed, feed_posted};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::outbox::{Ground, Outbox};
-use super::prepare::Prepared;
+use super::plugin::{DynPlugin, Keeping, RustPlugins};
+use super::prepare::{Prepared, PreparedPush};
+use super::prepare_programs::{check_names, handler, start_plugins};
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
@@ -70,10 +75,11 @@ pub struct VenBuilder {
 /// What the program brings of its own.
 #[derive(Default)]
 pub(crate) struct Brought {
-    /// Decides instead of the rules in the configuration.
+    /// Decides instead of the rules or the program in the configuration.
     pub(crate) handler: Option<Arc<dyn DynHandler>>,
     /// Sources of reports, by the names that the configuration has for them.
     pub(crate) sources: BTreeMap<String, Arc<dyn DynSource>>,
+    pub(crate) plugins: BTreeMap<String, Arc<dyn DynPlugin>>,
 }
 
 /// Why a VEN cannot start.
@@ -86,6 +92,12 @@ pub enum StartError {
     /// The folder of the store, or the store.
     #[error("store: {0}")]
     Store(String),
+    /// The program that decides.
+    #[error("[handler]: {0}")]
+    Handler(String),
+    /// A plugin.
+    #[error("{0}")]
+    Plugin(String),
     /// The system.
     #[error("system: {0}")]
     System(String),
@@ -98,7 +110,7 @@ impl From<StoreError> for StartError {
 }
 
 impl VenBuilder {
-    /// Decides with this instead of the rules in the configuration.
+    /// Decides with this instead of the rules or the program in the configuration.
     #[must_use]
     pub fn handler(mut self, handler: impl EventHandler) -> Self {
         self.brought.handler = Some(Arc::new(handler));
@@ -120,6 +132,13 @@ impl VenBuilder {
         self
     }
 
+    /// Tells this what happens, too; its name is a small letter, and small letters, digits, `_` and `-`.
+    #[must_use]
+    pub fn plugin(mut self, name: impl Into<String>, plugin: impl Plugin) -> Self {
+        self.brought.plugins.insert(name.into(), Arc::new(plugin));
+        self
+    }
+
     pub(crate) fn bring(self, brought: Brought) -> Self {
         Self { brought, ..self }
     }
@@ -133,6 +152,7 @@ impl VenBuilder {
         let config = self.config;
         let mut prepared = Prepared::new(&config)?;
         let others = report_sources(&config, self.brought.sources)?;
+        check_names(&config, &self.brought.plugins)?;
         prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let state = config.ven.state.clone();
@@ -142,12 +162,21 @@ impl VenBuilder {
         let bus = Bus::new(clock);
         let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name, bus.clone())?;
         let (inputs, waiting) = mpsc::unbounded_channel();
+        let gone = || {
+            let inputs = inputs.clone();
+            async move { inputs.closed().await }
+        };
+        let board = api::board(&config, &snapshot, &bus, clock, gone());
         let (messages, outbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::channel(PUSHES);
-        let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
-        let handler = self.brought.handler.unwrap_or_else(|| Arc::new(rules));
+        let decides = handler(self.brought.handler, &config, prepared.handler, &bus, clock).await;
+        let (handler, keeping) = decides.map_err(StartError::Handler)?;
+        let started = start_plugins(prepared.plugins, &bus, clock).await;
+        let (_plugins, mut kept) = started.map_err(StartError::Plugin)?;
+        kept.extend(keeping);
+        let brought = RustPlugins::start(self.brought.plugins, &bus, clock).map_err(StartError::Plugin)?;
         let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
-        let orders = start_meters(prepared.meters, clock, &store, &bus).await?;
+        let (orders, inlets) = start_meters(prepared.meters, clock, &store, &bus).await?;
         let others = SourceSeat::new(others, &bus).map_err(system)?;
         let mut meters = Meters::new(orders, others, point_sources(&config), clock, inputs.clone());
         for request in snapshot.requests.values() {
@@ -166,32 +195,23 @@ impl VenBuilder {
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
         let courier = Courier { client, held, scribe: scribe.clone() };
         tokio::spawn(courier.run(outbox, inputs.clone()));
-        if let Some(push) = prepared.push {
-            let server = PushServer::bind(push.listen).await;
-            let server = server
-                .map_err(|error| StartError::System(format!("[push] listen {}: {error}", push.listen)))?;
-            let desk = PushDesk { path: push.path, scribe, pushes, bus: bus.clone() };
-            let gone = inputs.clone();
-            tokio::spawn(server.run(desk, async move { gone.closed().await }));
+        if let Some(PreparedPush { listen, path, .. }) = prepared.push {
+            let desk = PushDesk { path, scribe, pushes, bus: bus.clone() };
+            serve_push(listen, desk, gone()).await?;
         }
-        let gone = inputs.clone();
-        let gone = async move { gone.closed().await };
         let name = config.ven.name.clone();
         let retention = Retention { max_bytes: config.bus.max_size, ..RETENTION };
         let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
-        tokio::spawn(keeper.run(LOOK, gone));
-        let gone = inputs.clone();
-        let gone = async move { gone.closed().await };
-        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention, gone));
-        let registration = snapshot.registration.as_ref();
-        let (names, told_names) = watch::channel(VenNames {
-            name: name.clone(),
-            id: registration.map(|registration| registration.ven_id.to_string()),
-            vtn_id: registration.map(|registration| registration.vtn_id.to_string()),
-        });
+        tokio::spawn(keeper.run(LOOK, gone()));
+        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention, gone()));
+        let (names, told_names) = watch::channel(names(name, snapshot.registration.as_ref()));
         let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names };
         let outbox = Outbox::start(prepared.hooks, &ground).await;
+        let http_address = match prepared.http {
+            None => None,
+            Some(setup) => Some(api::serve(setup, &board, inlets, Vec::new(), clock, gone()).await?),
+        };
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let engine = Engine::new(prepared.settings, snapshot, seed);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -201,7 +221,7 @@ impl VenBuilder {
             store,
             seat,
             meters,
-            desk: Desk::open(&state, outbox.clone()),
+            desk: Desk::open(&state, outbox.clone(), board),
             outbox,
             names,
             messages,
@@ -213,36 +233,71 @@ impl VenBuilder {
             // Dropping the handle stops the VEN too.
             drop(stopped.await);
         }));
-        Ok(VenHandle { inputs, bus, read_certificates, stop: Some(stop), task })
+        let brought = Some(brought);
+        Ok(VenHandle { inputs, bus, read_certificates, http_address, stop: Some(stop), task, kept, brought })
     }
 }
 
-/// Begins to read the meters, those on one line together; where to ask each for data.
+/// Takes what the VTN pushes, until `gone`.
+async fn serve_push(
+    listen: SocketAddr,
+    desk: PushDesk,
+    gone: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StartError> {
+    let server = PushServer::bind(listen).await;
+    let server = server.map_err(|error| StartError::System(format!("[push] listen {listen}: {error}")))?;
+    tokio::spawn(server.run(desk, gone));
+    Ok(())
+}
+
+/// Who we are, and with whom we speak, as far as that is known.
+fn names(name: String, registration: Option<&RegistrationRecord>) -> VenNames {
+    VenNames {
+        name,
+        id: registration.map(|registration| registration.ven_id.to_string()),
+        vtn_id: registration.map(|registration| registration.vtn_id.to_string()),
+    }
+}
+
+/// Telegrams that may wait for a meter.
+const POSTS: usize = 8;
+
+/// Where to ask each meter for data, and where to give telegrams to those that get them from the local API.
+type MeterEnds = (BTreeMap<String, mpsc::Sender<Order>>, Inlets);
+
+/// Begins to read the meters, those on one line together.
 async fn start_meters(
     meters: Vec<MeterSettings>,
     clock: Clock,
     store: &StoreHandle,
     bus: &Bus,
-) -> Result<BTreeMap<String, mpsc::Sender<Order>>, StartError> {
-    let mut orders = BTreeMap::new();
+) -> Result<MeterEnds, StartError> {
+    let (mut orders, mut inlets) = (BTreeMap::new(), Inlets::new());
     let mut lines: Vec<(FeedSettings, Vec<Place>)> = Vec::new();
     for settings in meters {
         let stored = store.series(&settings.name).await?;
         let (order, waiting) = mpsc::channel(ORDERS);
         orders.insert(settings.name.clone(), order);
+        let (name, posted) = (settings.name.clone(), settings.source == MeterSource::Api);
         let meter = MeterTask::new(settings, clock, store.clone(), &stored, bus.clone());
         let (out, fed) = mpsc::channel(FED);
         let (line, place) = (meter.line(), meter.place(out));
-        match lines.iter_mut().find(|(known, _)| known.source == line.source) {
-            Some((_, places)) => places.push(place),
-            None => lines.push((line, vec![place])),
+        if posted {
+            let (inlet, posts) = mpsc::channel(POSTS);
+            inlets.insert(name, inlet);
+            tokio::spawn(feed_posted(posts, place, clock));
+        } else {
+            match lines.iter_mut().find(|(known, _)| known.source == line.source) {
+                Some((_, places)) => places.push(place),
+                None => lines.push((line, vec![place])),
+            }
         }
         tokio::spawn(meter.run(waiting, fed));
     }
     for (line, places) in lines {
         tokio::spawn(feed(line, places, clock, false));
     }
-    Ok(orders)
+    Ok((orders, inlets))
 }
 
 /// Where each data point comes from.
@@ -267,8 +322,13 @@ pub struct VenHandle {
     inputs: mpsc::UnboundedSender<Input>,
     bus: Bus,
     read_certificates: Arc<Notify>,
+    http_address: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
+    /// The program that decides, and plugins.
+    kept: Vec<Keeping>,
+    /// The plugins that the program brings.
+    brought: Option<RustPlugins>,
 }
 
 impl VenHandle {
@@ -299,6 +359,12 @@ impl VenHandle {
         self.read_certificates.notify_one();
     }
 
+    /// Where the local API of `[http]` listens, with the port that the system has chosen where `listen` says 0.
+    #[must_use]
+    pub const fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
+    }
+
     /// Ends the registration; the VEN goes on running, unregistered.
     pub fn unregister(&self) {
         drop(self.inputs.send(Input::Unregister));
@@ -308,5 +374,10 @@ impl VenHandle {
     pub async fn stop(mut self) {
         self.stop.take();
         drop((&mut self.task).await);
+        let mut closing: JoinSet<()> = self.kept.drain(..).map(Keeping::close).collect();
+        if let Some(brought) = self.brought.take() {
+            closing.spawn(brought.close());
+        }
+        while closing.join_next().await.is_some() {}
     }
 }

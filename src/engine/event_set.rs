@@ -218,7 +218,13 @@ impl EventSet {
     }
 
     /// The handler has decided.
-    pub(super) fn decided(&mut self, turn: &mut Turn, ticket: &OptTicket, decision: Decision) {
+    pub(super) fn decided(
+        &mut self,
+        turn: &mut Turn,
+        settings: &Settings,
+        ticket: &OptTicket,
+        decision: Decision,
+    ) {
         self.agenda.touch(&ticket.event);
         let Some(held) = self.held.get_mut(&ticket.event).filter(|held| held.accepts(ticket, turn.now.wall))
         else {
@@ -227,6 +233,10 @@ impl EventSet {
         held.asking = Asking::Nothing;
         match decision {
             Decision::Opt(opt) => held.decide(turn, opt, DecidedBy::Handler, None),
+            Decision::Because(opt, why) => held.decide(turn, opt, DecidedBy::Handler, Some(why)),
+            Decision::Undecided(why) => {
+                held.decide(turn, settings.default_opt, DecidedBy::Default, Some(why));
+            }
             Decision::Pending { until, default } => {
                 held.await_person(ticket.attempt, until);
                 let reason = format!("a person is asked until {until}");

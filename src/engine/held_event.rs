@@ -293,7 +293,7 @@ impl HeldEvent {
     }
 
     fn timeline(&self) -> Timeline {
-        schedule::timeline(&self.record.event.active_period, self.record.offset)
+        self.record.timeline()
     }
 
     /// All of it, laid out in time.

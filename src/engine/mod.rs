@@ -47,7 +47,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::handler::{ActiveInterval, Change, Decision, EndReason, Timeline};
-use crate::notice::Notice;
+use crate::notice::{EventPlan, Notice};
 use crate::openadr::message::{
     EiEvent, EventId, OptType, Payload, PayloadBase, RId, ReportRequest, ReportRequestId, ReportSpecifierId,
     Service,
@@ -74,6 +74,11 @@ pub(crate) use snapshot::{
 };
 use timer::Earliest;
 pub(crate) use timer::Timer;
+
+/// An event laid out in time as the VTN has sent it, without its random offset.
+pub(crate) fn nominal_plan(event: &Arc<EiEvent>) -> Arc<EventPlan> {
+    schedule::plan(event, Span::ZERO)
+}
 
 /// Names one exchange: a message sent and its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -325,7 +330,7 @@ impl Engine {
                 self.pushed(&mut turn, delivery, service, message.into_content());
             }
             Input::Decided { ticket, decision } => {
-                self.events.decided(&mut turn, &ticket, decision);
+                self.events.decided(&mut turn, &self.settings, &ticket, decision);
             }
             Input::Opt { event, opt } => {
                 // Nobody waits for the answer.

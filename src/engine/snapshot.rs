@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::handler::EndReason;
+use crate::handler::{EndReason, Timeline};
 use crate::notice::DecidedBy;
 use crate::openadr::message::{
     EiEvent, EventId, OptId, OptType, RId, RegistrationId, ReportRequestId, ReportSpecifier,
@@ -57,6 +57,13 @@ pub(crate) struct EventRecord {
     pub(crate) ended: bool,
     /// The handler has still to be told that it is over.
     pub(crate) end_owed: Option<EndReason>,
+}
+
+impl EventRecord {
+    /// When it happens, its random offset included.
+    pub(crate) fn timeline(&self) -> Timeline {
+        super::schedule::timeline(&self.event.active_period, self.offset)
+    }
 }
 
 /// A decision about an event.

@@ -56,7 +56,7 @@ fn section(source: &MeterSource, settings: &[String], line: LineSettings) -> Str
         }
         MeterSource::File(path) => format!("file:{}", path.display()),
         MeterSource::Exec(command) => format!("exec:{command}"),
-        MeterSource::Tcp(_) => source.to_string(),
+        MeterSource::Tcp(_) | MeterSource::Api => source.to_string(),
     };
     let mut text = format!("[[meter]]\nname = \"main\"\nsource = {}\n", quoted(&source));
     for setting in settings {

@@ -7,6 +7,7 @@ use crate::engine::{Fulfilled, OptSchedule, Order, OrderError, ScheduleRecord};
 use crate::openadr::message::{Available, Duration, OptReason, OptType, ResourceId};
 
 use super::reports::ReportsLine;
+use crate::daemon::status::Look;
 
 /// What a person asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub(crate) enum Request {
     Reports,
     /// Has hooks do something.
     Hooks(HooksRequest),
+    /// How the VEN stands.
+    Status,
 }
 
 /// What is for the hooks.
@@ -98,6 +101,7 @@ pub(crate) enum Response {
     Hooks {
         hooks: Vec<HookLine>,
     },
+    Status(Box<Look>),
     /// It is done, or will be soon.
     Ordered,
     /// Nothing was done.
@@ -158,6 +162,7 @@ fn resources(names: Vec<String>) -> Vec<ResourceId> {
 pub(super) enum Asked {
     Engine(Order),
     Hooks(HooksRequest),
+    Status,
 }
 
 impl TryFrom<Request> for Asked {
@@ -166,6 +171,7 @@ impl TryFrom<Request> for Asked {
     fn try_from(request: Request) -> Result<Self, String> {
         Ok(Self::Engine(match request {
             Request::Hooks(request) => return Ok(Self::Hooks(request)),
+            Request::Status => return Ok(Self::Status),
             Request::Opt { event, opt, resources: names } => {
                 Order::Opt { event: event.into(), opt: opt.into(), resources: resources(names) }
             }

@@ -3,12 +3,14 @@
 //!
 //! ```text
 //! source (serial, tcp, file, exec) <-> feed (with the decoders, in turn) -> listener -> telegrams, refused bytes, troubles
+//! local API                         -> feed_posted                         ->
 //! ```
 
 mod backoff;
 mod exec;
 mod feed;
 mod listener;
+mod posted;
 mod serial;
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,7 @@ use crate::metering::LineSettings;
 pub(super) use backoff::Backoff;
 pub(super) use exec::Command;
 pub(crate) use feed::{Fed, FeedSettings, Place, feed};
+pub(super) use posted::feed_posted;
 use serial::SerialLine;
 pub(crate) use serial::by_id;
 pub(crate) use trouble::Trouble;
@@ -94,7 +97,7 @@ impl Source {
     pub(crate) async fn open(&mut self) -> io::Result<()> {
         let port = match &self.from {
             MeterSource::Serial(path) => Some(path.as_path()),
-            MeterSource::Tcp(_) | MeterSource::File(_) | MeterSource::Exec(_) => None,
+            MeterSource::Tcp(_) | MeterSource::File(_) | MeterSource::Exec(_) | MeterSource::Api => None,
         };
         self.backoff.wait(port).await;
         self.open = Some(match &self.from {
@@ -102,6 +105,10 @@ impl Source {
             MeterSource::Tcp(address) => Open::Tcp(connect(address).await?),
             MeterSource::File(path) => Open::File(tokio::fs::File::open(path).await?),
             MeterSource::Exec(command) => Open::Exec(Command::start(command)?),
+            MeterSource::Api => {
+                let why = "telegrams are posted to the VEN that runs, and nobody else can read them";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+            }
         });
         Ok(())
     }

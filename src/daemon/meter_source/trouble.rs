@@ -14,6 +14,9 @@ pub(crate) enum Trouble {
     Ended,
     #[error("nothing was heard for {0}; is the cable plugged in?")]
     Silent(Span),
+    /// Nobody gives telegrams to the local API.
+    #[error("nothing was posted to the local API for {0}")]
+    NotPosted(Span),
     /// Bytes, but no beginning and end of anything.
     #[error("{bytes} bytes came in {time}, but no telegram; are protocol, baud and parity right ({line})?")]
     NoFrame { bytes: u64, time: Span, line: String },

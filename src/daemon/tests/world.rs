@@ -22,6 +22,7 @@ use crate::daemon::meters::Meters;
 use crate::daemon::outbox::Outbox;
 use crate::daemon::prepare::Prepared;
 use crate::daemon::source_seat::{SourceSeat, Sources};
+use crate::daemon::status::{Status, keep};
 use crate::daemon::store::{Sqlite, Store as _, StoreHandle};
 use crate::daemon::ven::point_sources;
 use crate::daemon::ven_task::{Pushes, VenTask};
@@ -132,6 +133,7 @@ impl World {
         let mut file = Sqlite::open(&self.folder.path().join("ven.db"), VEN).unwrap();
         let snapshot = file.load().unwrap();
         let bus = Bus::new(self.clock);
+        let board = keep(Status::default(), bus.clone(), self.clock, std::future::pending());
         let store = StoreHandle::start_task(Box::new(file), bus.clone());
         let (inputs, waiting) = mpsc::unbounded_channel();
         let (messages, outbox) = mpsc::unbounded_channel();
@@ -151,7 +153,7 @@ impl World {
             store,
             seat: HandlerSeat::new(Arc::new(handler), inputs.clone()).unwrap(),
             meters: Meters::new(orders, others, point_sources(&self.config), self.clock, inputs),
-            desk: Desk::open(&self.config.ven.state, Outbox::default()),
+            desk: Desk::open(&self.config.ven.state, Outbox::default(), board),
             messages,
             bus,
             outbox: Outbox::default(),

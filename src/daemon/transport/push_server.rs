@@ -7,10 +7,9 @@
 //!
 //! Each connection is a task of its own with deadlines of its own; nothing of ours ever waits for one.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +20,8 @@ use hyper::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, Heade
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -39,10 +37,8 @@ use crate::openadr::signature::{Description, Refusal};
 use crate::openadr::trust::Verified;
 use crate::time::Timestamp;
 
-/// Connections at a time.
-const MOST_CONNECTIONS: usize = 64;
-/// Connections at a time from one address, so that one peer cannot keep all others out.
-const MOST_FROM_ONE: usize = 16;
+use super::listener::Listener;
+
 /// For the TLS handshake, and for each header.
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);
 const BODY_DEADLINE: Duration = Duration::from_secs(15);
@@ -62,7 +58,7 @@ pub(in crate::daemon) struct PushDesk {
 
 /// Our services for the VTN.
 pub(in crate::daemon) struct PushServer {
-    listener: TcpListener,
+    listener: Listener,
 }
 
 impl PushServer {
@@ -70,59 +66,13 @@ impl PushServer {
     ///
     /// Where the address cannot be listened at.
     pub(in crate::daemon) async fn bind(listen: SocketAddr) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(listen).await? })
+        Ok(Self { listener: Listener::bind(listen).await? })
     }
 
     /// Serves until `stop`, then cuts what is open.
     pub(in crate::daemon) async fn run(self, desk: PushDesk, stop: impl Future<Output = ()>) {
-        let (desk, mut slots, mut connections) = (Arc::new(desk), Slots::default(), JoinSet::new());
-        tokio::pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                () = &mut stop => return,
-                Some(_) = connections.join_next() => continue,
-                accepted = self.listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, peer)) => match slots.take(peer.ip()) {
-                    Some(slot) => {
-                        let serving = serve(stream, desk.clone());
-                        connections.spawn(async move {
-                            serving.await;
-                            drop(slot);
-                        });
-                    }
-                    None => tracing::debug!("too many connections: one from {peer} is closed"),
-                },
-                Err(error) => {
-                    tracing::warn!("a connection could not be taken: {error}");
-                    // As long as there are no file descriptors, there is nothing to accept either.
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-            }
-        }
-    }
-}
-
-/// Counts connections.
-struct Slots {
-    all: Arc<Semaphore>,
-    by_peer: HashMap<IpAddr, Arc<Semaphore>>,
-}
-
-impl Default for Slots {
-    fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(MOST_CONNECTIONS)), by_peer: HashMap::new() }
-    }
-}
-
-impl Slots {
-    /// A place for one connection from there, which is given back when it is dropped.
-    fn take(&mut self, peer: IpAddr) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
-        self.by_peer.retain(|_, free| free.available_permits() < MOST_FROM_ONE);
-        let of_peer = self.by_peer.entry(peer).or_insert_with(|| Arc::new(Semaphore::new(MOST_FROM_ONE)));
-        let of_peer = of_peer.clone().try_acquire_owned().ok()?;
-        Some((of_peer, self.all.clone().try_acquire_owned().ok()?))
+        let desk = Arc::new(desk);
+        self.listener.run(stop, |stream, _| serve(stream, desk.clone())).await;
     }
 }
 
@@ -142,7 +92,6 @@ impl Made {
 }
 
 async fn serve(stream: TcpStream, desk: Arc<PushDesk>) {
-    drop(stream.set_nodelay(true));
     let credentials = desk.scribe.credentials();
     // Nothing is said with a certificate that has expired (rule 516).
     let valid = !credentials.have_expired(desk.scribe.now());
@@ -337,7 +286,7 @@ async fn read(body: Incoming) -> Result<Bytes, Refused> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_CONNECTIONS, MOST_FROM_ONE, Service, Slots, is_xml, service_at};
+    use super::{Service, is_xml, service_at};
 
     #[test]
     fn rule_511_services_are_found_under_every_spelling_of_their_path() {
@@ -372,19 +321,5 @@ mod tests {
         for bad in ["", "application/json", "application/xml; charset=latin1", "application/xmlx", "xml"] {
             assert!(!is_xml(bad), "{bad}");
         }
-    }
-
-    #[test]
-    fn one_peer_cannot_take_all_places() {
-        let (mut slots, greedy) = (Slots::default(), [10, 0, 0, 1].into());
-        let mut held: Vec<_> = std::iter::from_fn(|| slots.take(greedy)).collect();
-        assert_eq!(held.len(), MOST_FROM_ONE);
-        for last in 2..=u8::MAX {
-            held.extend(slots.take([10, 0, 0, last].into()));
-        }
-        assert_eq!(held.len(), MOST_CONNECTIONS);
-        held.clear();
-        assert!(slots.take(greedy).is_some(), "places are given back");
-        assert_eq!(slots.by_peer.len(), 1, "who has gone is forgotten");
     }
 }

@@ -166,6 +166,19 @@ pub(crate) fn server(roots: &Roots, certificate: &[u8], key: &[u8]) -> Result<Se
     Ok(builder.with_client_cert_verifier(verifier).with_single_cert(chain, key)?)
 }
 
+/// TLS as a server that asks for no certificate.
+///
+/// # Errors
+///
+/// Where the certificate or the key cannot be used.
+pub(in crate::daemon) fn server_for_anybody(
+    certificate: &[u8],
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(builder.with_no_client_auth().with_single_cert(certificates(certificate)?, key)?)
+}
+
 /// TLS that believes everybody, to look at a certificate that is refused otherwise; nothing is ever sent over it.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Notices: whoever is told of an event, an answer or the VTN is told all that we know.
 
 use super::pair::{Pair, t, wish};
-use crate::handler::EndReason;
+use crate::handler::{Decision, EndReason};
 use crate::mock_vtn::{EventBuilder, Fault};
 use crate::notice::{DecidedBy, Notice};
 use crate::openadr::message::{Float, OptType, PayloadKind};
@@ -109,6 +109,30 @@ fn a_decision_of_the_default_says_why_it_was_needed() {
         panic!("{decided:?}")
     };
     assert!(reason.starts_with("the handler has not answered within"), "{reason}");
+}
+
+#[test]
+fn a_handler_that_gives_its_reasons_has_them_told() {
+    let mut pair = Pair::registered();
+    pair.decide = Box::new(|event, _| {
+        Some(match event.id().as_str() {
+            "e1" => Decision::Because(OptType::OptIn, "level 1".to_owned()),
+            _ => Decision::Undecided("it has ended".to_owned()),
+        })
+    });
+    pair.vtn.add_event(hour("e1"));
+    pair.vtn.add_event(hour("e2"));
+    pair.run(Span::SECOND * 30);
+    let decided = told(&pair, |notice| match notice {
+        Notice::OptDecided { opt, by, reason, .. } => Some((*opt, *by, reason.clone().unwrap_or_default())),
+        _ => None,
+    });
+    assert_eq!(decided.len(), 2);
+    assert!(decided.contains(&(OptType::OptIn, DecidedBy::Handler, "level 1".to_owned())), "{decided:?}");
+    assert!(
+        decided.contains(&(OptType::OptOut, DecidedBy::Default, "it has ended".to_owned())),
+        "{decided:?}"
+    );
 }
 
 #[test]

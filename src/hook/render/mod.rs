@@ -168,7 +168,7 @@ impl Renderer {
         let names = self.names(facts, around);
         let values = fields.iter().map(|(_, template)| template.render(&self.environment, &names));
         let values: Vec<String> = values.collect::<Result<_, _>>()?;
-        Ok(escape::form(fields.iter().zip(&values).map(|((name, _), value)| (name.as_str(), value.as_str()))))
+        Ok(form(fields.iter().zip(&values).map(|((name, _), value)| (name.as_str(), value.as_str()))))
     }
 
     fn by_serializer(
@@ -319,5 +319,5 @@ fn form_of(members: Option<&Map<String, Json>>) -> String {
     };
     let fields: Vec<(&str, String)> =
         members.into_iter().flatten().map(|(name, value)| (name.as_str(), text(value))).collect();
-    escape::form(fields.iter().map(|(name, value)| (*name, value.as_str())))
+    form(fields.iter().map(|(name, value)| (*name, value.as_str())))
 }

@@ -1,0 +1,110 @@
+//! Reads `[[plugin]]` and `[plugins]`: programs that are told what happens.
+
+use std::path::Path;
+
+use crate::fact::Topics;
+use crate::time::Span;
+
+use super::program::{ProgramSection, Startup, program};
+use super::read::or;
+use super::reader::Section;
+
+/// A name is not longer.
+const LONGEST_NAME: usize = 63;
+
+/// `[[plugin]]`: a program that is told what happens.
+#[derive(Clone, Debug)]
+pub(crate) struct PluginSection {
+    /// As a topic has it: `x.<name>.…`.
+    pub(crate) name: String,
+    /// Where it stands in the file, as `plugin[0]`.
+    pub(crate) key: String,
+    pub(crate) program: ProgramSection,
+    /// `None`: what its hello says.
+    pub(crate) topics: Option<Topics>,
+    /// It reads what it is told within this.
+    pub(crate) timeout: Span,
+}
+
+/// The plugins that are enabled.
+pub(super) fn plugins(root: &Section<'_, '_>, folder: &Path) -> Vec<PluginSection> {
+    let mut plugins: Vec<(PluginSection, bool)> = Vec::new();
+    for (at, section) in root.sections("plugin").into_iter().enumerate() {
+        plugins.extend(plugin(section, format!("plugin[{at}]"), folder));
+    }
+    for (at, (plugin, _)) in plugins.iter().enumerate() {
+        if plugins.iter().take(at).any(|(other, _)| other.name == plugin.name) {
+            let key = format!("{}.name", plugin.key);
+            root.reader.fault(root.reader.line_of(&key), &key, format!("\"{}\" stands twice", plugin.name));
+        }
+    }
+    let only = only(root, &plugins);
+    let runs = |(plugin, enabled): (PluginSection, bool)| {
+        only.as_ref().map_or(enabled, |only| only.contains(&plugin.name)).then_some(plugin)
+    };
+    plugins.into_iter().filter_map(runs).collect()
+}
+
+/// `[plugins] only`, or `VEN_PLUGINS`: these run whatever `enabled` says, and no others.
+fn only(root: &Section<'_, '_>, plugins: &[(PluginSection, bool)]) -> Option<Vec<String>> {
+    let section = root.section("plugins");
+    let named = section.has("only");
+    let mut only = Vec::new();
+    for found in section.texts("only") {
+        for name in found.value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            if !plugins.iter().any(|(plugin, _)| plugin.name == name) {
+                let known: Vec<_> = plugins.iter().map(|(plugin, _)| plugin.name.as_str()).collect();
+                let what =
+                    format!("there is no [[plugin]] with name = \"{name}\"; known are: {}", known.join(", "));
+                section.reader.fault(found.line, &found.key, what);
+            }
+            only.push(name.to_owned());
+        }
+    }
+    section.end();
+    named.then_some(only)
+}
+
+fn plugin(section: Section<'_, '_>, key: String, folder: &Path) -> Option<(PluginSection, bool)> {
+    let name = section.required("name", "give the plugin a name of your choice, as name = \"peak-guard\"");
+    if let Some(found) = name.as_ref().filter(|found| !is_plugin_name(&found.value)) {
+        let what = format!(
+            "expected a small letter, and at most {} more, digits, _ and -; found \"{}\"",
+            LONGEST_NAME - 1,
+            found.value
+        );
+        section.reader.fault(found.line, &found.key, what);
+    }
+    section.choice("kind", &[("exec", ())]);
+    let enabled = or(section.boolean("enabled"), true);
+    let program = program(&section, Startup::Retry, folder);
+    if program.as_ref().is_some_and(|program| program.once) {
+        section.fault_at("mode", "is for [handler] only: a plugin goes on running");
+    }
+    let topics = topics(&section);
+    let timeout = or(section.span("timeout"), Span::from_seconds(10));
+    section.end();
+    Some((PluginSection { name: name?.value, key, program: program?, topics, timeout }, enabled))
+}
+
+fn topics(section: &Section<'_, '_>) -> Option<Topics> {
+    let named = section.has("topics");
+    let mut patterns = Vec::new();
+    for found in section.texts("topics") {
+        match Topics::parse([found.value.as_str()]) {
+            Ok(_) => patterns.push(found.value),
+            Err(error) => section.reader.fault(found.line, &found.key, error.to_string()),
+        }
+    }
+    let topics = Topics::parse(patterns.iter().map(String::as_str)).ok();
+    topics.filter(|_| named)
+}
+
+/// Whether a plugin may be called that.
+pub(crate) fn is_plugin_name(name: &str) -> bool {
+    let letter =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-".contains(letter);
+    name.len() <= LONGEST_NAME
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(letter)
+}

@@ -1,0 +1,86 @@
+//! Reads which program is run, and how: of `[handler] kind = "exec"` and of `[[plugin]]`.
+
+use std::path::Path;
+
+use super::read::or;
+use super::reader::Section;
+use super::secret::SecretSource;
+
+/// A program that is run.
+#[derive(Clone, Debug)]
+pub(crate) struct ProgramSection {
+    /// The program and its arguments; no shell reads them.
+    pub(crate) command: Vec<String>,
+    /// It is run for each question, and does not go on running.
+    pub(crate) once: bool,
+    pub(crate) startup: Startup,
+    /// Its environment, beside what every program is given.
+    pub(crate) environment: Vec<(String, EnvValue)>,
+}
+
+/// What is done where a program cannot be started at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Startup {
+    /// The VEN does not start.
+    Error,
+    /// It is tried again for as long as it takes.
+    Retry,
+    /// The VEN runs without it.
+    Ignore,
+}
+
+/// A value in the environment of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EnvValue {
+    Text(String),
+    Secret(SecretSource),
+}
+
+impl EnvValue {
+    /// The value.
+    ///
+    /// # Errors
+    ///
+    /// Says why a secret cannot be read, and never what was found.
+    pub(crate) fn read(&self) -> Result<String, String> {
+        match self {
+            Self::Text(text) => Ok(text.clone()),
+            Self::Secret(source) => source.text().map(|text| text.to_string()),
+        }
+    }
+}
+
+/// Reads the settings of a program; a path in `command` is relative to the file.
+pub(super) fn program(section: &Section<'_, '_>, startup: Startup, folder: &Path) -> Option<ProgramSection> {
+    let mut command: Vec<String> = section.texts("command").into_iter().map(|found| found.value).collect();
+    if command.first().is_none_or(String::is_empty) {
+        let what = "is missing; name the program and its arguments, as command = [\"/usr/bin/python3\", \"/etc/ven/decide.py\"]";
+        section.fault("command", what);
+    }
+    if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+        *program = folder.join(&*program).to_string_lossy().into_owned();
+    }
+    let once = or(section.choice("mode", &[("persistent", false), ("oneshot", true)]), false);
+    let words = [("error", Startup::Error), ("retry", Startup::Retry), ("ignore", Startup::Ignore)];
+    let startup = or(section.choice("startup", &words), startup);
+    let environment = environment(section, folder);
+    (!command.is_empty()).then_some(ProgramSection { command, once, startup, environment })
+}
+
+fn environment(section: &Section<'_, '_>, folder: &Path) -> Vec<(String, EnvValue)> {
+    let mut environment = Vec::new();
+    for (name, found) in section.pairs("env") {
+        let letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        if !name.chars().all(letter) || name.starts_with(|first: char| first.is_ascii_digit()) {
+            let what = "is no name of an environment variable: it has letters, digits and _, and begins with no digit";
+            section.reader.fault(found.line, &found.key, what);
+        }
+        let secret = SecretSource::parse(&found.value, folder);
+        if secret.is_none() && found.value.starts_with("${") {
+            let what = "expected a text, \"${env:NAME}\" or \"${file:/path}\"";
+            section.reader.fault(found.line, &found.key, what);
+        }
+        environment.push((name, secret.map_or(EnvValue::Text(found.value), EnvValue::Secret)));
+    }
+    environment
+}

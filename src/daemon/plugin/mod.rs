@@ -1,0 +1,35 @@
+//! Runs programs that decide and that want to know: in any language, by lines of JSON on their standard input and output.
+//!
+//! ```text
+//! ExecHandler -┐
+//!   decides    ├-> ProgramSeat --> Conversation --> Process
+//! ExecPlugin  -┘     keeps it        lines of         one run,
+//!   is told          running         JSON             killed with all that it started
+//! ```
+//!
+//! Plugins of the embedding program are told the same by `rust_plugin`.
+//!
+//! A program decides nothing about us: whatever it does, each question has a deadline, each pipe a bound, and what it writes
+//! is taken as what a stranger writes.
+
+mod conversation;
+mod exec_handler;
+mod exec_plugin;
+mod lines;
+mod oneshot;
+mod process;
+mod program_seat;
+mod protocol;
+mod reader;
+mod restarts;
+mod rust_plugin;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use conversation::Patience;
+pub(crate) use exec_handler::{Asked, DECIDE, EVENT, ExecHandler};
+pub(crate) use exec_plugin::{ExecPlugin, Plugins};
+pub(crate) use oneshot::OneShot;
+pub(crate) use process::{Program, is_there};
+pub(crate) use program_seat::{Keeping, ProgramSeat, ProgramSettings};
+pub(crate) use rust_plugin::{DynPlugin, RustPlugins};

@@ -1,0 +1,53 @@
+//! What each fact says of how the VEN stands, beyond what notices say.
+
+use serde_json::Value;
+
+use crate::fact::Fact;
+use crate::fact::topic::{own, vtn};
+
+use super::{HookStatus, MOST_TOPICS, PluginStatus, Status};
+
+/// For topics beyond those that are counted one by one.
+const OTHERS: &str = "others";
+
+impl Status {
+    /// Something was told.
+    pub(super) fn take(&mut self, fact: &Fact) {
+        self.count(&fact.topic);
+        let text = |name| fact.data.get(name).and_then(Value::as_str);
+        let number = |name| fact.data.get(name).and_then(Value::as_u64);
+        let why = text("reason").map(str::to_owned);
+        let topic = fact.topic.as_str();
+        if topic == vtn::POLLED.name {
+            self.vtn.last_poll = Some(fact.time);
+            self.reached();
+        } else if let Some(hook) = text("hook").filter(|_| topic.starts_with("hook.")) {
+            let hook = self.hooks.entry(hook.to_owned()).or_default();
+            hook.waiting = number("waiting").unwrap_or(hook.waiting);
+            if topic == own::HOOK_FAILING.name {
+                (hook.failing, hook.why) = (true, why);
+            } else if topic == own::HOOK_RECOVERED.name {
+                *hook = HookStatus { failing: false, disabled: false, why: None, ..hook.clone() };
+            } else if topic == own::HOOK_DISABLED.name {
+                (hook.disabled, hook.why) = (true, why);
+            } else if topic == own::HOOK_EXHAUSTED.name {
+                hook.given_up += 1;
+            } else if topic == own::HOOK_OVERFLOW.name {
+                let cause = text("cause").unwrap_or(OTHERS).to_owned();
+                *hook.dropped.entry(cause).or_default() += number("dropped").unwrap_or(0);
+            }
+        } else if let Some(plugin) = text("plugin").filter(|_| topic.starts_with("plugin.")) {
+            let failed = topic == own::PLUGIN_FAILED.name;
+            let running = topic == own::PLUGIN_STARTED.name;
+            self.plugins.insert(plugin.to_owned(), PluginStatus { running, failed, why });
+        }
+    }
+
+    /// Topics of plugins are theirs to invent, so not every one is counted for itself.
+    fn count(&mut self, topic: &str) {
+        let facts = &mut self.bus.facts;
+        let known = facts.contains_key(topic) || facts.len() < MOST_TOPICS;
+        let topic = if known { topic } else { OTHERS };
+        *facts.entry(topic.to_owned()).or_default() += 1;
+    }
+}

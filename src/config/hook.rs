@@ -110,7 +110,7 @@ pub(super) fn hooks(root: &Section<'_, '_>, around: &Around<'_>) -> Vec<HookSett
 fn hook(section: Section<'_, '_>, around: &Around<'_>, file: Option<&str>) -> Option<HookSettings> {
     let name = match file {
         None => name(&section),
-        Some(file) => name_of_file(&section, file),
+        Some(file) => Some(name_of_file(&section, file)),
     };
     let kind = section.choice("type", KINDS);
     if !section.has("type") {
@@ -208,12 +208,12 @@ fn name(section: &Section<'_, '_>) -> Option<String> {
 }
 
 /// The file has the name already.
-fn name_of_file(section: &Section<'_, '_>, file: &str) -> Option<String> {
+fn name_of_file(section: &Section<'_, '_>, file: &str) -> String {
     if let Some(found) = section.text("name").filter(|found| found.value != file) {
         let what = format!("is \"{file}\", as the file is called; leave it out, found \"{}\"", found.value);
         section.reader.fault(found.line, &found.key, what);
     }
-    Some(file.to_owned())
+    file.to_owned()
 }
 
 /// Every topic that is wrong is named.

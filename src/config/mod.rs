@@ -260,7 +260,7 @@ pub(crate) struct OptScheduleSection {
 
 impl Config {
     /// Reads a file, and those of hooks in `hooks.d` beside it; paths are relative to its folder. Environment variables
-    /// `VEN__SECTION__KEY` go before it, and so does `VEN_PLUGINS=a,b`, which says which plugins run.
+    /// `VEN__SECTION__KEY` go before it, and so do `VEN_PLUGINS=a,b`, which says which plugins run, and `VEN_HOOKS=off`.
     ///
     /// # Errors
     ///

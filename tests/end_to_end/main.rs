@@ -6,6 +6,7 @@ mod support;
 mod certificates;
 mod cli;
 mod doctor;
+mod hooks_cli;
 mod interop;
 mod journal;
 mod kills;

@@ -21,7 +21,6 @@ use crate::report_source::ReportSource;
 use crate::time::Timestamp;
 
 use super::api;
-use super::api_hooks;
 use super::bus::Bus;
 use super::certificates::{Keeper, LOOK};
 use super::clock::{self, Clock};
@@ -35,6 +34,7 @@ use super::journal::{FOLDER, Journal};
 use super::meter_source::{FeedSettings, Place, feed, feed_posted};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
+use super::monitor::Monitors;
 use super::outbox::{Ground, Outbox};
 use super::plugin::{DynPlugin, Keeping, RustPlugins};
 use super::prepare::{Prepared, PreparedPush};
@@ -46,6 +46,7 @@ use super::store::{Retention, STORE, StoreError, StoreHandle};
 use super::transport::{PullClient, PushDesk, PushServer};
 use super::ven_task::{Pushes, VenTask};
 use super::writer::Writer;
+use super::{api_hooks, api_monitors};
 
 /// Pushed messages that may wait for the engine.
 const PUSHES: usize = 16;
@@ -209,10 +210,12 @@ impl VenBuilder {
         let (names, told_names) = watch::channel(names(name, snapshot.registration.as_ref()));
         let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names };
         let outbox = Outbox::start(prepared.hooks, &ground).await;
+        let monitors = Monitors::open(bus.clone(), store.clone(), clock, Vec::new()).await?;
         let http_address = match prepared.http {
             None => None,
             Some(setup) => {
-                let more = api_hooks::routes(&outbox, &store, clock);
+                let mut more = api_hooks::routes(&outbox, &store, clock);
+                more.extend(api_monitors::routes(monitors, ground.names.clone()));
                 Some(api::serve(setup, &board, inlets, more, clock, gone()).await?)
             }
         };

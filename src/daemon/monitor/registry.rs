@@ -59,6 +59,22 @@ pub(super) struct Lease {
     pub(super) ended: oneshot::Receiver<()>,
 }
 
+impl Held {
+    fn new_id(&mut self) -> Result<u32, MonitorFault> {
+        if self.monitors.len() >= MOST_MONITORS {
+            return Err(MonitorFault::Full);
+        }
+        let id = self.next_id;
+        self.next_id = id.checked_add(1).ok_or(MonitorFault::Full)?;
+        Ok(id)
+    }
+
+    fn remove(&mut self, id: u32) {
+        self.monitors.remove(&id);
+        self.sessions.remove(&id);
+    }
+}
+
 /// What a monitor is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::daemon) enum MonitorStatus {
@@ -179,13 +195,7 @@ impl Monitors {
         owner: String,
         settings: MonitorSettings,
     ) -> Result<MonitorRecord, MonitorFault> {
-        let mut held = self.held();
-        if held.monitors.len() >= MOST_MONITORS {
-            return Err(MonitorFault::Full);
-        }
-        let id = held.next_id;
-        held.next_id = id.checked_add(1).ok_or(MonitorFault::Full)?;
-        drop(held);
+        let id = self.held().new_id()?;
         let record = self.record(id, owner, settings, false);
         self.write(record.clone()).await?;
         self.held().monitors.insert(id, record.clone());
@@ -245,10 +255,7 @@ impl Monitors {
     /// Where there is none, it stands in the configuration, or the store fails.
     pub(in crate::daemon) async fn delete(&self, owner: Option<&str>, id: u32) -> Result<(), MonitorFault> {
         self.changeable(owner, id)?;
-        let mut held = self.held();
-        held.monitors.remove(&id);
-        held.sessions.remove(&id);
-        drop(held);
+        self.held().remove(id);
         Ok(self.store.facts(move |log| log.forget_monitor(id)).await?)
     }
 

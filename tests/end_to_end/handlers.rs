@@ -1,7 +1,7 @@
 //! Programs that decide, as an operator configures them: `examples/handlers`, and some that fail.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
+
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use openadr_ven::Config;
 use openadr_ven::message::OptType;
 use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn, VtnCore};
 use openadr_ven::time::Span;
-use support::{House, PATIENCE, Process};
+use crate::support::{House, PATIENCE, Process};
 
 struct Scene {
     house: House,

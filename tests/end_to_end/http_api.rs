@@ -2,7 +2,7 @@
 //! keeps the VEN from polling.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-mod support;
+
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use support::{House, PATIENCE};
+use crate::support::{House, PATIENCE};
 
 const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
 

@@ -1,5 +1,4 @@
 //! Readers over a real store.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::Path;
 

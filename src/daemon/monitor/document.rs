@@ -137,24 +137,20 @@ fn element(out: &mut String, name: &str, value: &Value, depth: usize) {
         escape(out, name);
         out.push('"');
     }
-    match value {
-        Value::Null => out.push_str(" nil=\"true\"/>"),
-        value => {
-            out.push('>');
-            match value {
-                Value::Object(members) if depth < DEEPEST => {
-                    members.iter().for_each(|(name, value)| element(out, name, value, depth + 1));
-                }
-                Value::Array(items) if depth < DEEPEST => {
-                    items.iter().for_each(|item| element(out, "item", item, depth + 1));
-                }
-                value => escape(out, &plain(value)),
-            }
-            out.push_str("</");
-            out.push_str(tag);
-            out.push('>');
-        }
+    if value.is_null() {
+        return out.push_str(" nil=\"true\"/>");
     }
+    out.push('>');
+    match (value, depth < DEEPEST) {
+        (Value::Object(members), true) => {
+            members.iter().for_each(|(name, value)| element(out, name, value, depth + 1));
+        }
+        (Value::Array(items), true) => items.iter().for_each(|item| element(out, "item", item, depth + 1)),
+        _ => escape(out, &plain(value)),
+    }
+    out.push_str("</");
+    out.push_str(tag);
+    out.push('>');
 }
 
 fn plain(value: &Value) -> String {
@@ -203,7 +199,7 @@ mod tests {
         let msg = json!({"topic": "event.started", "operation": "started", "timestamp": "2030-03-17T17:46:40Z",
             "group": "*", "id": "01", "seq": 7, "subject": "e<1", "Event": {"operation": "started", "level": "2.50"}});
         let read = |found: &[Found]| serde_json::from_str::<Value>(&write(found, Format::Json)).unwrap();
-        assert_eq!(read(&[started.clone()]), json!({"Document": {"Msg": msg}}));
+        assert_eq!(read(std::slice::from_ref(&started)), json!({"Document": {"Msg": msg}}));
         let gap_msg = json!({"topic": "monitor.gap", "operation": "gap", "timestamp": "2030-03-17T17:46:41Z", "group": "*",
             "Monitor": {"operation": "gap", "from": 3, "to": 9, "count": null, "reason": "expired"}});
         assert_eq!(read(&[gap(), started]), json!({"Document": {"Msg": [gap_msg, msg]}}));
@@ -251,12 +247,12 @@ mod tests {
             let mut reader = quick_xml::Reader::from_str(&xml);
             let mut depth = 0_i32;
             loop {
-                match reader.read_event().unwrap() {
-                    quick_xml::events::Event::Start(_) => depth += 1,
-                    quick_xml::events::Event::End(_) => depth -= 1,
-                    quick_xml::events::Event::Eof => break,
-                    _ => {}
+                let event = reader.read_event().unwrap();
+                if matches!(event, quick_xml::events::Event::Eof) {
+                    break;
                 }
+                depth += i32::from(matches!(event, quick_xml::events::Event::Start(_)));
+                depth -= i32::from(matches!(event, quick_xml::events::Event::End(_)));
             }
             assert_eq!(depth, 0);
         });

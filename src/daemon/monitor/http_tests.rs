@@ -1,5 +1,4 @@
 //! What is read behind a cursor over HTTP.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::time::Duration;
 

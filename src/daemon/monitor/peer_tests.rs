@@ -1,5 +1,4 @@
 //! The client that Digi published reads a monitor of ours.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::process::Stdio;
 

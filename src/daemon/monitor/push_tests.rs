@@ -1,5 +1,4 @@
 //! Sessions over real sockets.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -84,7 +83,8 @@ pub(super) fn patient() -> Patience {
 
 pub(super) fn settings(options: Value) -> MonitorSettings {
     let mut all = json!({"topics": ["event.*"]});
-    all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    let Value::Object(options) = options else { panic!("{options} is no object") };
+    all.as_object_mut().unwrap().extend(options);
     let options: MonitorOptions = serde_json::from_value(all).unwrap();
     MonitorSettings::read(&options).unwrap()
 }
@@ -181,10 +181,8 @@ impl Client {
             let mut payload = vec![0; usize::try_from(size).unwrap()];
             self.stream.read_exact(&mut payload).await.unwrap();
             let document: Value = serde_json::from_slice(&payload).unwrap();
-            let messages = match &document["Document"]["Msg"] {
-                Value::Array(messages) => messages.clone(),
-                one => vec![one.clone()],
-            };
+            let messages = document["Document"]["Msg"].clone();
+            let messages = messages.as_array().cloned().unwrap_or_else(|| vec![messages]);
             assert_eq!(usize::from(u16::from_be_bytes([header[8], header[9]])), messages.len());
             let text = |message: &Value| message["Event"]["text"].as_str().unwrap_or("gap").to_owned();
             (u16::from_be_bytes([header[6], header[7]]), messages.iter().map(text).collect())

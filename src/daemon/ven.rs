@@ -50,6 +50,8 @@ use super::{api_hooks, api_monitors};
 
 /// Pushed messages that may wait for the engine.
 const PUSHES: usize = 16;
+/// Facts of meters that are still to be told, in `[ven] state`.
+const METER_FACTS: &str = "meter-facts.db";
 /// Orders that may wait for a meter.
 const ORDERS: usize = 64;
 /// What comes from a meter and may wait for its task.
@@ -203,12 +205,24 @@ impl VenBuilder {
         }
         let name = config.ven.name.clone();
         let retention = Retention { max_bytes: config.bus.max_size, ..RETENTION };
+        let config_name = name.clone();
         let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
         tokio::spawn(keeper.run(LOOK, gone()));
         tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention, gone()));
         let (names, told_names) = watch::channel(names(name, snapshot.registration.as_ref()));
-        let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names };
+        // A file of its own: what the VEN itself has to keep never waits for facts of meters.
+        let durable = prepared.hooks.iter().any(|hook| hook.durable);
+        let meter_facts = durable.then(|| {
+            StoreHandle::open(&state.join(METER_FACTS), &config_name, Bus::new(clock)).map(|(store, _)| store)
+        });
+        let ground = Ground {
+            bus: bus.clone(),
+            store: store.clone(),
+            clock,
+            names: told_names,
+            meter_facts: meter_facts.transpose()?,
+        };
         let outbox = Outbox::start(prepared.hooks, &ground).await;
         let monitors = Monitors::open(bus.clone(), store.clone(), clock, Vec::new()).await?;
         let http_address = match prepared.http {

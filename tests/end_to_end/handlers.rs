@@ -1,15 +1,13 @@
 //! Programs that decide, as an operator configures them: `examples/handlers`, and some that fail.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-
-
 use std::process::Command;
 
+use crate::support::{House, PATIENCE, Process};
 use openadr_ven::Config;
 use openadr_ven::message::OptType;
 use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn, VtnCore};
 use openadr_ven::time::Span;
-use crate::support::{House, PATIENCE, Process};
 
 struct Scene {
     house: House,

@@ -2,8 +2,6 @@
 //! keeps the VEN from polling.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-
-
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};

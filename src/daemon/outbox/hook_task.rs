@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
 use ring::rand::SecureRandom as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::daemon::bus::Bus;
@@ -23,12 +23,16 @@ use crate::daemon::clock::Clock;
 use crate::daemon::entropy;
 use crate::daemon::sink::{Message, Sink};
 use crate::daemon::store::{DeliveryStatus, StoreHandle, Tried, Update, Wanted};
-use crate::fact::{Class, Draft, Fact, Topics};
+use crate::fact::topic::own::{HOOK_DISABLED, HOOK_EXHAUSTED, HOOK_FAILING, HOOK_OVERFLOW, HOOK_RECOVERED};
+use crate::fact::{Class, Draft, Fact, Member, Topic, Topics};
 use crate::hook::filter::Filter;
 use crate::hook::outcome::{Outcome, Try};
 use crate::hook::queue::{self, Change, Fate, Item, Load, Losses, Queue, Standing, Step};
 use crate::hook::render::{Around, Renderer, VenNames};
 use crate::time::Span;
+
+use super::Ground;
+use super::durable::Durable;
 
 /// Facts that are read at once.
 const PAGE: usize = 256;
@@ -73,6 +77,8 @@ pub(crate) struct Parts {
     pub(crate) filter: Option<Filter>,
     pub(crate) renderer: Renderer,
     pub(crate) rules: queue::Rules,
+    /// Facts of meters are kept on the disk until they are told.
+    pub(crate) durable: bool,
     pub(crate) timeout: Span,
     pub(crate) on_change: bool,
     pub(crate) sink: Box<dyn Sink>,
@@ -102,6 +108,7 @@ pub(crate) struct HookTask {
     /// What is still to be written down of control facts, and how the hook stands.
     unwritten: BTreeMap<u64, Update>,
     unwritten_standing: Option<Standing>,
+    durable: Option<Durable>,
     write_again_at: Option<Span>,
     /// The digest of what was last told of a topic and subject.
     told: BTreeMap<(String, Option<String>), Vec<u8>>,
@@ -110,13 +117,11 @@ pub(crate) struct HookTask {
 
 impl HookTask {
     /// Goes on where the store says it stopped; facts of meters from now on.
-    pub(crate) async fn new(
-        parts: Parts,
-        bus: Bus,
-        store: StoreHandle,
-        clock: Clock,
-        names: watch::Receiver<VenNames>,
-    ) -> Self {
+    pub(crate) async fn new(parts: Parts, ground: Ground) -> Self {
+        let Ground { bus, store, clock, names, meter_facts } = ground;
+        let most = parts.rules.meter.max_bytes;
+        let durable = meter_facts.filter(|_| parts.durable);
+        let durable = durable.map(|store| Durable::new(store, parts.name.clone(), most, clock.now()));
         let name = parts.name.clone();
         let standing = store.facts(move |log| log.standing(&name)).await.unwrap_or_default();
         let queue = Queue::new(parts.rules.clone(), standing, clock.now());
@@ -132,11 +137,13 @@ impl HookTask {
             place,
             unwritten: BTreeMap::new(),
             unwritten_standing: None,
+            durable,
             write_again_at: None,
             told: BTreeMap::new(),
             view: View::default(),
         };
         task.load_waiting().await;
+        task.load_durable().await;
         task
     }
 
@@ -177,6 +184,9 @@ impl HookTask {
                 && let Some(done) = self.obey(order).await
             {
                 self.write().await;
+                if let Some(durable) = &mut self.durable {
+                    durable.write(self.clock.now(), true).await;
+                }
                 self.parts.sink.close().await;
                 // Whoever wanted to know may be gone.
                 done.send(()).ok();
@@ -188,7 +198,8 @@ impl HookTask {
     fn wake_at(&self, step: &Step) -> Span {
         let regular = self.clock.now().since_start + LOOK;
         let asked = if let Step::Wait(until) = step { Some(*until) } else { None };
-        [asked, self.write_again_at, Some(regular)].into_iter().flatten().min().unwrap_or(regular)
+        let durable = self.durable.as_ref().and_then(Durable::write_at);
+        [asked, self.write_again_at, durable, Some(regular)].into_iter().flatten().min().unwrap_or(regular)
     }
 
     /// Does what it is told; where that is to finish, returns whom to tell.
@@ -235,6 +246,11 @@ impl HookTask {
                 let own = fact.topic.starts_with("hook.")
                     && fact.subject.as_deref() == Some(self.parts.name.as_str());
                 if self.parts.topics.pick(&fact.topic) && !own {
+                    if let Some(durable) = &mut self.durable
+                        && fact.class() == Class::Meter
+                    {
+                        durable.keep(fact.clone(), self.clock.now().since_start);
+                    }
                     self.take(Item::new(&fact), fact);
                 }
             }
@@ -251,6 +267,17 @@ impl HookTask {
             ..Wanted::default()
         };
         match self.store.facts(move |log| log.deliveries(&wanted)).await {
+            Ok(deliveries) => {
+                deliveries.into_iter().for_each(|delivery| self.take(delivery.item, delivery.fact))
+            }
+            Err(error) => tracing::warn!(hook = self.parts.name, "what waits cannot be read: {error}"),
+        }
+    }
+
+    /// Takes facts of meters that were not told before the start.
+    async fn load_durable(&mut self) {
+        let Some(durable) = &self.durable else { return };
+        match durable.waiting(self.parts.rules.meter.max_items).await {
             Ok(deliveries) => {
                 deliveries.into_iter().for_each(|delivery| self.take(delivery.item, delivery.fact))
             }
@@ -361,57 +388,60 @@ impl HookTask {
             match change {
                 Change::Item(item, fate) => {
                     let status = DeliveryStatus::from_fate(fate);
-                    if status != DeliveryStatus::Waiting {
-                        self.facts.remove(&item.seq);
-                    }
+                    let fact =
+                        if status == DeliveryStatus::Waiting { None } else { self.facts.remove(&item.seq) };
                     if fate == Fate::Dead {
-                        self.publish("hook.exhausted", tried, Some(&item));
+                        let of_fact = [
+                            ("status", status.as_str().into()),
+                            ("fact_id", item.id.clone().into()),
+                            ("fact_seq", item.seq.into()),
+                            ("fact_topic", fact.map(|fact| fact.topic.clone()).into()),
+                            ("attempts", item.attempts.into()),
+                        ];
+                        self.publish(&HOOK_EXHAUSTED, of_fact.into_iter().chain(fault(tried)));
                     }
                     self.put_down(item, status, tried.cloned());
                 }
                 Change::Standing(standing) => self.unwritten_standing = Some(standing),
-                Change::Failing => self.publish("hook.failing", tried, None),
-                Change::Recovered => self.publish("hook.recovered", None, None),
-                Change::Disabled => self.publish("hook.disabled", tried, None),
-                Change::Overflow(count) => self.publish_overflow(count),
+                Change::Failing => {
+                    self.publish(&HOOK_FAILING, fault(tried).into_iter().chain([self.waiting()]))
+                }
+                Change::Recovered => self.publish(&HOOK_RECOVERED, [self.waiting()]),
+                Change::Disabled => self.publish(&HOOK_DISABLED, fault(tried)),
+                Change::Overflow(count) => {
+                    self.publish(&HOOK_OVERFLOW, [("dropped", count.into()), self.waiting()]);
+                }
             }
         }
     }
 
     fn put_down(&mut self, item: Item, status: DeliveryStatus, tried: Option<Tried>) {
-        if item.class == Class::Control {
-            self.unwritten.insert(item.seq, Update { item, status, tried });
+        let update = Update { item, status, tried };
+        if update.item.class == Class::Control {
+            self.unwritten.insert(update.item.seq, update);
+        } else if let Some(durable) = &mut self.durable {
+            durable.note(update, self.clock.now().since_start);
         }
     }
 
-    fn publish(&self, topic: &str, tried: Option<&Tried>, item: Option<&Item>) {
-        let mut data = Map::new();
-        data.insert("hook".into(), self.parts.name.clone().into());
-        if let Some(tried) = tried {
-            data.insert("why".into(), tried.why.clone().into());
-            data.insert("code".into(), tried.code.map_or(Value::Null, Value::from));
-        }
-        if let Some(item) = item {
-            data.insert("seq".into(), item.seq.into());
-            data.insert("attempts".into(), item.attempts.into());
-        }
-        self.publish_data(topic, data);
-    }
-
-    fn publish_overflow(&self, dropped: u64) {
-        let data = [("hook", Value::from(self.parts.name.clone())), ("dropped", dropped.into())];
-        let data = data.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-        self.publish_data("hook.overflow", data);
-    }
-
-    fn publish_data(&self, topic: &str, data: Map<String, Value>) {
+    /// Tells something of the hook itself.
+    fn publish(&self, topic: &Topic, members: impl IntoIterator<Item = Member>) {
         let subject = Some(self.parts.name.clone());
-        self.bus.publish(Draft { topic: topic.to_owned(), subject, time: self.clock.now().wall, data });
+        let members = [("hook", Value::from(self.parts.name.clone()))].into_iter().chain(members);
+        self.bus.publish(Draft { time: self.clock.now().wall, ..Draft::new(topic, subject, members) });
+    }
+
+    fn waiting(&self) -> Member {
+        let waiting = self.queue.load(Class::Control).items + self.queue.load(Class::Meter).items;
+        ("waiting", waiting.into())
     }
 
     /// Writes down what there is; what the store does not take stays for later.
     async fn write(&mut self) {
         let now = self.clock.now();
+        if let Some(durable) = &mut self.durable {
+            durable.write(now, false).await;
+        }
         let nothing = self.unwritten.is_empty() && self.unwritten_standing.is_none();
         if nothing || self.write_again_at.is_some_and(|at| now.since_start < at) {
             return;
@@ -428,6 +458,12 @@ impl HookTask {
             Err(error) => tracing::debug!(hook = self.parts.name, "deliveries are not written down: {error}"),
         }
     }
+}
+
+/// What went wrong.
+fn fault(tried: Option<&Tried>) -> [Member; 2] {
+    let (code, why) = tried.map_or((None, None), |tried| (tried.code, Some(tried.why.as_str())));
+    [("code", code.into()), ("reason", why.into())]
 }
 
 /// Any number; without chance all hooks would be tried again at the same moment, which is no harm.

@@ -1,5 +1,6 @@
 //! Tells others what happened: one task for each hook, none of which ever waits for another.
 
+mod durable;
 mod hook_task;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,8 @@ pub(crate) struct Ground {
     pub(crate) store: StoreHandle,
     pub(crate) clock: Clock,
     pub(crate) names: watch::Receiver<VenNames>,
+    /// Where facts of meters are kept until they are told, where a hook wants that.
+    pub(crate) meter_facts: Option<StoreHandle>,
 }
 
 /// The hooks that run.
@@ -69,6 +72,7 @@ impl Parts {
             filter: filter.map_err(|error| format!("filter: {error}"))?,
             renderer: renderer.map_err(|error| error.to_string())?,
             rules: Rules::of(settings),
+            durable: settings.durable_always,
             timeout: settings.timeout,
             on_change: settings.on_change,
             sink: sink::of(settings)?,
@@ -85,8 +89,7 @@ impl Outbox {
         for parts in hooks {
             let name = parts.name.clone();
             let (order, waiting) = mpsc::channel(ORDERS);
-            let Ground { bus, store, clock, names } = ground.clone();
-            let task = HookTask::new(parts, bus, store, clock, names).await;
+            let task = HookTask::new(parts, ground.clone()).await;
             tokio::spawn(task.run(waiting));
             orders.insert(name, order);
         }

@@ -57,7 +57,11 @@ fn scene(folder: &Path) -> Scene {
     let bus = Bus::new(clock);
     let (store, snapshot) = StoreHandle::open(&folder.join("ven.db"), "a", bus.clone()).unwrap();
     let (names, receiver) = watch::channel(VenNames { name: "a".into(), ..VenNames::default() });
-    Scene { ground: Ground { bus, store, clock, names: receiver }, snapshot, _names: names }
+    Scene {
+        ground: Ground { bus, store, clock, names: receiver, meter_facts: None },
+        snapshot,
+        _names: names,
+    }
 }
 
 /// Tries again soon, so that nobody waits.
@@ -95,6 +99,7 @@ fn hook(name: &str, patterns: &[&str], answer: Answer) -> Hook {
         topics,
         filter: None,
         rules: rules(),
+        durable: false,
         timeout: Span::from_seconds(30),
         on_change: false,
         sink: Box::new(Fake { answer: answer.clone(), got: sender }),

@@ -163,10 +163,10 @@ pub(crate) struct FactLog<'c> {
 /// Adds facts and their deliveries.
 pub(super) fn put(connection: &Connection, ven: &str, told: &[Told]) -> Result<(), StoreError> {
     let mut put = connection.prepare_cached(
-        "INSERT INTO fact (ven, seq, id, topic, subject, time_us, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO fact (ven, seq, id, topic, subject, time_us, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?;
     let mut owe = connection.prepare_cached(
-        "INSERT INTO delivery (ven, hook, seq, status, since_us, attempts, refusals, updated_us)
+        "INSERT OR IGNORE INTO delivery (ven, hook, seq, status, since_us, attempts, refusals, updated_us)
          VALUES (?1, ?2, ?3, 'waiting', ?4, 0, 0, ?4)",
     )?;
     for Told { fact, hooks } in told {
@@ -237,6 +237,17 @@ impl FactLog<'_> {
             .execute("INSERT OR REPLACE INTO fact_mark (ven, seq) VALUES (?, ?)", params![self.ven, ahead])?;
         transaction.commit()?;
         Ok(last)
+    }
+
+    /// Adds facts that nothing else is stored with, and their deliveries; those that are there stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub(crate) fn keep(&mut self, told: &[Told]) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction()?;
+        put(&transaction, self.ven, told)?;
+        Ok(transaction.commit()?)
     }
 
     /// The facts behind a place, at most so many.

@@ -6,20 +6,20 @@ use super::Topic;
 pub(crate) const HOOK_FAILING: Topic = Topic::control(
     "hook.failing",
     "A hook has begun to fail: what it has to tell waits; told once",
-    r#"{"operation": "failing", "hook": "ops", "type": "http", "code": 503, "reason": "HTTP status 503", "waiting": 3}"#,
+    r#"{"operation": "failing", "hook": "ops", "code": 503, "reason": "HTTP status 503", "waiting": 3}"#,
 );
 
 /// It can be delivered again.
 pub(crate) const HOOK_RECOVERED: Topic = Topic::control(
     "hook.recovered",
     "A hook delivers again",
-    r#"{"operation": "recovered", "hook": "ops", "type": "http", "failed_seconds": 3600, "waiting": 3}"#,
+    r#"{"operation": "recovered", "hook": "ops", "waiting": 3}"#,
 );
 
 /// One fact is given up.
 pub(crate) const HOOK_EXHAUSTED: Topic = Topic::control(
     "hook.exhausted",
-    "A fact is given up by a hook, and can be sent again by hand; status: error, dead, expired",
+    "A fact is given up by a hook, and can be sent again by hand; status: dead",
     r#"{
         "operation": "exhausted", "hook": "ops", "status": "dead", "fact_id": "01890a5d-ac96-774b-bcce-b302099a8057",
         "fact_seq": 42, "fact_topic": "event.started", "attempts": 3, "code": 422, "reason": "HTTP status 422"
@@ -36,8 +36,8 @@ pub(crate) const HOOK_DISABLED: Topic = Topic::control(
 /// Facts were dropped.
 pub(crate) const HOOK_OVERFLOW: Topic = Topic::control(
     "hook.overflow",
-    "A hook has dropped facts; told once a minute at most; cause: items, bytes, age",
-    r#"{"operation": "overflow", "hook": "ops", "cause": "items", "dropped": 17, "waiting": 10000}"#,
+    "A hook has dropped facts; told once a minute at most",
+    r#"{"operation": "overflow", "hook": "ops", "dropped": 17, "waiting": 10000}"#,
 );
 
 /// It runs.

@@ -32,6 +32,7 @@ pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
 mod monitor;
+mod monitors_start;
 pub(crate) mod outbox;
 mod plugin;
 mod prepare;

@@ -34,6 +34,8 @@ use super::journal::{FOLDER, Journal};
 use super::meter_source::{FeedSettings, Place, feed, feed_posted};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
+use super::monitor::Monitors;
+use super::monitors_start::push_monitors;
 use super::outbox::{Ground, Outbox};
 use super::plugin::{DynPlugin, Keeping, RustPlugins};
 use super::prepare::{Prepared, PreparedPush};
@@ -183,6 +185,10 @@ impl VenBuilder {
             meters.expect_step(request.granularity);
         }
         prepared.gate.remember(store.nonces().await?);
+        let monitors = Monitors::open(bus.clone(), store.clone(), clock, config.monitors.clone()).await?;
+        if let (Some(section), Some(api)) = (config.push_monitor, &prepared.http) {
+            push_monitors(section, api, &monitors, clock, gone).await?;
+        }
         let held = Arc::new(prepared.credentials);
         let credentials = watch::Sender::new(held.clone());
         let scribe = Arc::new(Scribe::new(

@@ -26,10 +26,12 @@ pub use fault::{ConfigError, ConfigFault};
 pub(crate) use hook::{HookFile, is_name, with_secrets};
 pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
+pub(crate) use monitor::PushMonitorSection;
 pub(crate) use plugin::{PluginSection, is_plugin_name};
-pub(crate) use program::{EnvValue, ProgramSection, Startup};
+pub(crate) use program::{ProgramSection, Startup};
 pub(crate) use secret::SecretSource;
 
+use crate::hook::monitor::StaticMonitor;
 use crate::hook::settings::HookSettings;
 use crate::metering::Quantity;
 use crate::openadr::message::{
@@ -64,6 +66,9 @@ pub struct Config {
     pub(crate) opt_schedules: Vec<OptScheduleSection>,
     pub(crate) bus: BusSection,
     pub(crate) hooks: Vec<HookSettings>,
+    pub(crate) monitors: Vec<StaticMonitor>,
+    /// `None`: monitors are read over the local API only.
+    pub(crate) push_monitor: Option<PushMonitorSection>,
     /// Those that are enabled.
     pub(crate) plugins: Vec<PluginSection>,
     /// The hooks that have a file of their own, and which.

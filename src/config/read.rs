@@ -14,6 +14,7 @@ use super::fault::ConfigFault;
 use super::hook::{Around, HookFile, hooks};
 use super::http::http;
 use super::meter::meter;
+use super::monitor::{monitors, push_monitor};
 use super::opt_schedule::opt_schedules;
 use super::plugin::plugins;
 use super::reader::{Found, Reader, Section};
@@ -57,6 +58,8 @@ pub(super) fn config(
     let opt_when_full = store(root.section("store"));
     let journal = journal(root.section("journal"));
     let http = http(&root, &folder);
+    let monitors = monitors(&root, http.as_ref());
+    let push_monitor = push_monitor(&root, http.as_ref());
     let bus = bus(root.section("bus"));
     let meters: Vec<_> =
         root.sections("meter").into_iter().filter_map(|section| meter(section, &folder)).collect();
@@ -100,6 +103,8 @@ pub(super) fn config(
             opt_schedules,
             bus,
             hooks,
+            monitors,
+            push_monitor,
             plugins,
             hook_files: own_files,
         }),

@@ -4,6 +4,7 @@ mod hook_files;
 mod hook_types;
 mod hooks;
 mod http;
+mod monitors;
 mod programs;
 mod reports;
 

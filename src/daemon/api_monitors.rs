@@ -218,6 +218,12 @@ async fn read(desk: Desk, call: Call) -> Answer {
         Ok(asked) => asked,
         Err(fault) => return answer_of(fault),
     };
+    // Who goes on at a cursor has everything before it.
+    if let (Ok(id), Ok(Some(cursor))) = (id(&call), number(&call, "cursor"))
+        && let Err(error) = desk.monitors.acked(id, cursor).await
+    {
+        return Answer::problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+    }
     let most = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MOST_EVENTS);
     let wait = Duration::from_secs(wait.unwrap_or(0)).min(LONGEST_WAIT);
     let names = desk.names.borrow().clone();

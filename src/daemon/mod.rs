@@ -16,6 +16,7 @@
 mod api;
 mod api_hooks;
 mod api_monitors;
+mod api_plugins;
 pub(crate) mod bus;
 mod certificates;
 pub(crate) mod clock;
@@ -34,6 +35,7 @@ pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
 mod monitor;
+mod monitors_start;
 pub(crate) mod outbox;
 mod plugin;
 mod prepare;

@@ -35,6 +35,7 @@ use super::meter_source::{FeedSettings, Place, feed, feed_posted};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::monitor::Monitors;
+use super::monitors_start::push_monitors;
 use super::outbox::{Ground, Outbox};
 use super::plugin::{DynPlugin, Keeping, RustPlugins};
 use super::prepare::{Prepared, PreparedPush};
@@ -46,7 +47,7 @@ use super::store::{Retention, STORE, StoreError, StoreHandle};
 use super::transport::{PullClient, PushDesk, PushServer};
 use super::ven_task::{Pushes, VenTask};
 use super::writer::Writer;
-use super::{api_hooks, api_monitors};
+use super::{api_hooks, api_monitors, api_plugins};
 
 /// Pushed messages that may wait for the engine.
 const PUSHES: usize = 16;
@@ -176,7 +177,7 @@ impl VenBuilder {
         let decides = handler(self.brought.handler, &config, prepared.handler, &bus, clock).await;
         let (handler, keeping) = decides.map_err(StartError::Handler)?;
         let started = start_plugins(prepared.plugins, &bus, clock).await;
-        let (_plugins, mut kept) = started.map_err(StartError::Plugin)?;
+        let (plugins, mut kept) = started.map_err(StartError::Plugin)?;
         kept.extend(keeping);
         let brought = RustPlugins::start(self.brought.plugins, &bus, clock).map_err(StartError::Plugin)?;
         let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
@@ -187,6 +188,10 @@ impl VenBuilder {
             meters.expect_step(request.granularity);
         }
         prepared.gate.remember(store.nonces().await?);
+        let monitors = Monitors::open(bus.clone(), store.clone(), clock, config.monitors.clone()).await?;
+        if let (Some(section), Some(api)) = (config.push_monitor, &prepared.http) {
+            push_monitors(section, api, &monitors, clock, gone).await?;
+        }
         let held = Arc::new(prepared.credentials);
         let credentials = watch::Sender::new(held.clone());
         let scribe = Arc::new(Scribe::new(
@@ -224,12 +229,12 @@ impl VenBuilder {
             meter_facts: meter_facts.transpose()?,
         };
         let outbox = Outbox::start(prepared.hooks, &ground).await;
-        let monitors = Monitors::open(bus.clone(), store.clone(), clock, Vec::new()).await?;
         let http_address = match prepared.http {
             None => None,
             Some(setup) => {
                 let mut more = api_hooks::routes(&outbox, &store, clock);
                 more.extend(api_monitors::routes(monitors, ground.names.clone()));
+                more.extend(api_plugins::routes(&plugins));
                 Some(api::serve(setup, &board, inlets, more, clock, gone()).await?)
             }
         };

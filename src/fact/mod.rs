@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub(crate) use of_notice::{draft, of_event};
-pub(crate) use pattern::{BadTopic, Topics};
+pub(crate) use pattern::Topics;
 pub(crate) use topic::{Class, Topic};
 
 use crate::notice::Notice;

@@ -14,6 +14,7 @@ mod journal;
 mod kills;
 mod meter;
 mod meter_cli;
+mod monitors;
 mod opt_cli;
 mod push;
 mod push_credentials;

@@ -1,7 +1,8 @@
 //! Programs that decide.
 
 use super::{SMALLEST, read};
-use crate::config::{EnvValue, SecretSource, Startup};
+use crate::config::program::EnvValue;
+use crate::config::{SecretSource, Startup};
 
 #[test]
 fn a_program_that_decides_is_read_with_its_defaults() {

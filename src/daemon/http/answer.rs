@@ -65,6 +65,11 @@ impl Answer {
         Self::new(StatusCode::OK, content_type, Body::Whole(text.into()))
     }
 
+    /// A text with some status.
+    pub(in crate::daemon) fn whole(status: StatusCode, text: impl Into<Bytes>) -> Self {
+        Self::new(status, "text/plain", Body::Whole(text.into()))
+    }
+
     /// Nothing but a status.
     pub(in crate::daemon) fn empty(status: StatusCode) -> Self {
         Self { status, headers: Box::default(), body: Body::Whole(Bytes::new()) }

@@ -1,7 +1,5 @@
 //! What is asked: parameters of the path, the query, headers, a body.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
@@ -14,13 +12,14 @@ use super::token::Who;
 #[derive(Debug)]
 pub(in crate::daemon) struct Call {
     pub(in crate::daemon) who: Who,
-    pub(in crate::daemon) peer: IpAddr,
     pub(in crate::daemon) headers: HeaderMap,
     /// Empty where there is none.
     pub(in crate::daemon) body: Bytes,
     /// What stands in the place of `{name}` in the path of the route.
     pub(super) parameters: Vec<(String, String)>,
     pub(super) query: Vec<(String, String)>,
+    /// The query as it was written.
+    pub(in crate::daemon) query_text: String,
 }
 
 impl Call {

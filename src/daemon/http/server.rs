@@ -194,7 +194,8 @@ impl Clerk {
     async fn answer(&self, request: Request<Incoming>, ends: Ends) -> Result<Answer, Answer> {
         let (head, body) = request.into_parts();
         let host = self.hosts.check(&head.uri, &head.headers, ends.ours)?;
-        let query = query(head.uri.query().unwrap_or_default())
+        let query_text = head.uri.query().unwrap_or_default().to_owned();
+        let query = query(&query_text)
             .ok_or_else(|| Answer::problem(StatusCode::BAD_REQUEST, "the query cannot be read"))?;
         check_address(&query)?;
         let (route, parameters) = self.route(&head.method, head.uri.path())?;
@@ -208,7 +209,7 @@ impl Clerk {
             check_type(&head.headers, route.takes)?;
             read(body, self.deadlines.body).await?
         };
-        let call = Call { who, peer: ends.peer, headers: head.headers, body, parameters, query };
+        let call = Call { who, headers: head.headers, body, parameters, query, query_text };
         timeout(route.within, (route.handler)(call)).await.map_err(|_| {
             let why = format!("there was no answer within {} s", route.within.as_secs());
             Answer::problem(StatusCode::GATEWAY_TIMEOUT, why)

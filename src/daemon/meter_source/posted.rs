@@ -137,8 +137,7 @@ mod tests {
     async fn who_posts_is_told_whether_it_was_good() {
         let (mut feed, good) = (feed(Span::HOUR), telegram());
         assert_eq!(feed.post(&good).await, Ok(()));
-        let without_line_end = good.len() - 2;
-        assert_eq!(feed.next().await, format!("good, {without_line_end} bytes"));
+        assert_eq!(feed.next().await, format!("good, {} bytes", good.len()), "with its line end");
         let mut damaged = good.clone();
         damaged[100] ^= 1;
         let why = feed.post(&damaged).await.unwrap_err();

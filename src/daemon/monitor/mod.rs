@@ -26,4 +26,4 @@ mod session;
 
 pub(in crate::daemon) use cursor::Reader;
 pub(in crate::daemon) use push::{Door, Patience, PushMonitors};
-pub(in crate::daemon) use registry::{MonitorFault, MonitorStatus, Monitors};
+pub(in crate::daemon) use registry::{MonitorFault, Monitors};

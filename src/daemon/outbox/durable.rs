@@ -9,7 +9,6 @@ use crate::daemon::store::{
     Delivery, DeliveryStatus, Retention, StoreError, StoreHandle, Told, Update, Wanted,
 };
 use crate::fact::Fact;
-use crate::hook::queue::Item;
 use crate::time::{Now, Span};
 
 /// Facts wait so long to be written together.
@@ -117,11 +116,12 @@ mod tests {
 
     use serde_json::Map;
 
-    use super::{Durable, Item, TOGETHER, Update};
+    use super::{Durable, TOGETHER, Update};
     use crate::daemon::bus::Bus;
     use crate::daemon::clock::Clock;
     use crate::daemon::store::{DeliveryStatus, StoreHandle};
     use crate::fact::Fact;
+    use crate::hook::queue::Item;
     use crate::time::{Now, Span, Timestamp};
 
     fn fact(seq: u64) -> Arc<Fact> {

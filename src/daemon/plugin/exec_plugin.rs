@@ -179,6 +179,11 @@ impl Plugins {
         self.seats.insert(seat.name().to_owned(), seat);
     }
 
+    /// Their names.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.seats.keys().cloned().collect()
+    }
+
     /// How each is.
     pub(crate) fn states(&self) -> BTreeMap<&str, State> {
         self.seats.iter().map(|(name, seat)| (name.as_str(), seat.state())).collect()

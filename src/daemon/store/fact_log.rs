@@ -162,13 +162,17 @@ pub(crate) struct FactLog<'c> {
 
 /// Adds facts and their deliveries.
 pub(super) fn put(connection: &Connection, ven: &str, told: &[Told]) -> Result<(), StoreError> {
-    let mut put = connection.prepare_cached(
-        "INSERT OR IGNORE INTO fact (ven, seq, id, topic, subject, time_us, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )?;
-    let mut owe = connection.prepare_cached(
-        "INSERT OR IGNORE INTO delivery (ven, hook, seq, status, since_us, attempts, refusals, updated_us)
-         VALUES (?1, ?2, ?3, 'waiting', ?4, 0, 0, ?4)",
-    )?;
+    insert(connection, ven, told, "INSERT")
+}
+
+fn insert(connection: &Connection, ven: &str, told: &[Told], how: &str) -> Result<(), StoreError> {
+    let mut put = connection.prepare_cached(&format!(
+        "{how} INTO fact (ven, seq, id, topic, subject, time_us, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    ))?;
+    let mut owe = connection.prepare_cached(&format!(
+        "{how} INTO delivery (ven, hook, seq, status, since_us, attempts, refusals, updated_us)
+         VALUES (?1, ?2, ?3, 'waiting', ?4, 0, 0, ?4)"
+    ))?;
     for Told { fact, hooks } in told {
         let (seq, time) = (fact.seq.cast_signed(), fact.time.micros());
         let data = serde_json::to_string(&fact.data).unwrap_or_default();
@@ -246,7 +250,7 @@ impl FactLog<'_> {
     /// Where the database fails.
     pub(crate) fn keep(&mut self, told: &[Told]) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
-        put(&transaction, self.ven, told)?;
+        insert(&transaction, self.ven, told, "INSERT OR IGNORE")?;
         Ok(transaction.commit()?)
     }
 
@@ -265,17 +269,6 @@ impl FactLog<'_> {
             facts.push(fact(row)?);
         }
         Ok(facts)
-    }
-
-    /// The oldest place that is kept.
-    ///
-    /// # Errors
-    ///
-    /// Where the database fails.
-    pub(crate) fn oldest(&self) -> Result<Option<u64>, StoreError> {
-        let query = "SELECT min(seq) FROM fact WHERE ven = ?";
-        let oldest: Option<i64> = self.connection.query_row(query, params![self.ven], |row| row.get(0))?;
-        Ok(oldest.map(i64::cast_unsigned))
     }
 
     /// Deliveries of this kind.

@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use crate::config::Config;
 use crate::daemon::clock::Clock;
-use crate::daemon::control::{HooksRequest, Request, Response, ask};
+use crate::daemon::control::{HooksRequest, Request, ask};
 use crate::daemon::store::{Delivery, DeliveryStatus, Tried, Wanted};
 use crate::time::Span;
 
@@ -62,11 +62,8 @@ pub(super) fn deliveries(path: &Path, command: DeliveriesCommand) -> anyhow::Res
         DeliveriesCommand::Resend { hook, numbers } => {
             let config = Config::load(path)?;
             let request = HooksRequest::Send { hook, again: numbers };
-            match ask(&config.ven.state, &Request::Hooks(request))? {
-                Response::Ordered => Ok(writeln!(std::io::stdout(), "they are delivered again")?),
-                Response::Error { why } => anyhow::bail!(why),
-                _ => anyhow::bail!("the VEN has answered something else"),
-            }
+            ask(&config.ven.state, &Request::Hooks(request))?.ordered().map_err(anyhow::Error::msg)?;
+            Ok(writeln!(std::io::stdout(), "they are delivered again")?)
         }
     }
 }

@@ -193,19 +193,15 @@ fn told(count: u64, status: DeliveryStatus, limit: u64, json: bool) -> ExitCode 
 
 fn order(path: &Path, request: HooksRequest) -> anyhow::Result<()> {
     let config = Config::load(path)?;
-    match ask(&config.ven.state, &Request::Hooks(request))? {
-        Response::Ordered => Ok(writeln!(std::io::stdout(), "done")?),
-        Response::Error { why } => anyhow::bail!(why),
-        _ => anyhow::bail!("the VEN has answered something else"),
-    }
+    ask(&config.ven.state, &Request::Hooks(request))?.ordered().map_err(anyhow::Error::msg)?;
+    Ok(writeln!(std::io::stdout(), "done")?)
 }
 
 fn list(path: &Path, json: bool) -> anyhow::Result<()> {
     let config = Config::load(path)?;
-    let hooks = match ask(&config.ven.state, &Request::Hooks(HooksRequest::Look))? {
-        Response::Hooks { hooks } => hooks,
-        Response::Error { why } => anyhow::bail!(why),
-        _ => anyhow::bail!("the VEN has answered something else"),
+    let answer = ask(&config.ven.state, &Request::Hooks(HooksRequest::Look))?;
+    let Response::Hooks { hooks } = answer else {
+        return answer.ordered().map_err(anyhow::Error::msg);
     };
     let mut out = std::io::stdout().lock();
     if json {

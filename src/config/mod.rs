@@ -29,7 +29,7 @@ pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use monitor::PushMonitorSection;
 pub(crate) use plugin::{PluginSection, is_plugin_name};
 pub(crate) use program::{ProgramSection, Startup};
-pub(crate) use secret::SecretSource;
+pub(crate) use secret::{SecretSource, setting};
 
 use crate::hook::monitor::StaticMonitor;
 use crate::hook::settings::HookSettings;

@@ -29,6 +29,15 @@ use super::{
 
 pub(super) const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
 
+/// The lines that are no TOML.
+fn broken(reader: Reader<'_>, errors: &[toml::de::Error]) -> Vec<ConfigFault> {
+    for error in errors {
+        let line = error.span().map(|span| reader.line(span.start));
+        reader.fault(line, "", error.message());
+    }
+    reader.finish().0
+}
+
 pub(super) fn config(
     text: &str,
     file: &Path,
@@ -37,13 +46,9 @@ pub(super) fn config(
 ) -> Result<Config, Vec<ConfigFault>> {
     let reader = Reader::new(text, overrides);
     let (table, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        let line = error.span().map(|span| reader.line(span.start));
-        reader.fault(line, "", error.message());
-    }
     if !errors.is_empty() {
         // What comes after a broken line would be blamed wrongly.
-        return Err(reader.finish().0);
+        return Err(broken(reader, &errors));
     }
     let folder = file.parent().unwrap_or_else(|| Path::new("")).to_owned();
     let root = Section::root(&reader, table.get_ref());

@@ -15,6 +15,12 @@ pub(crate) enum SecretSource {
     File(PathBuf),
 }
 
+/// A setting of the user's own in the environment, as `EDITOR`.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+pub(crate) fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
 impl SecretSource {
     /// Reads `${env:NAME}` or `${file:/path}`; `None` where it is something else.
     pub(super) fn parse(text: &str, folder: &Path) -> Option<Self> {

@@ -62,19 +62,20 @@ pub(super) fn board(
     keep(beginning(config, snapshot), bus.clone(), clock, gone)
 }
 
-/// Serves the local API until `gone`, with `more` routes beside our own; where it listens.
+/// Serves the local API, if there is to be one, until `gone`, with `more` routes beside our own; where it listens.
 ///
 /// # Errors
 ///
 /// Where it cannot listen there.
 pub(super) async fn serve(
-    setup: Setup,
+    setup: Option<Setup>,
     board: &Board,
     inlets: Inlets,
     more: Vec<Route>,
     clock: Clock,
     gone: impl Future<Output = ()> + Send + 'static,
-) -> Result<SocketAddr, StartError> {
+) -> Result<Option<SocketAddr>, StartError> {
+    let Some(setup) = setup else { return Ok(None) };
     let (traffic, listen) = (Traffic::default(), setup.listen);
     let routes = Routes::default().with(own_routes(board, &traffic)).with(telegram_routes(inlets));
     let routes = routes.with(more).described();
@@ -84,5 +85,5 @@ pub(super) async fn serve(
     let address = server.address().map_err(unusable)?;
     tracing::info!("the local API is at {scheme}://{address}");
     tokio::spawn(server.run(gone));
-    Ok(address)
+    Ok(Some(address))
 }

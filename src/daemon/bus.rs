@@ -301,8 +301,6 @@ pub(crate) fn uuid_v7(time: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use std::sync::Arc;
 
     use serde_json::{Map, Value};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -45,7 +46,7 @@ use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
 use super::store::{Retention, STORE, StoreError, StoreHandle};
 use super::transport::{PullClient, PushDesk, PushServer};
-use super::ven_task::{Pushes, VenTask};
+use super::ven_task::{Push, Pushes, VenTask};
 use super::writer::Writer;
 use super::{api_hooks, api_monitors, api_plugins};
 
@@ -160,33 +161,25 @@ impl VenBuilder {
         check_names(&config, &self.brought.plugins)?;
         prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let system = |error: std::io::Error| StartError::System(error.to_string());
-        let state = config.ven.state.clone();
-        let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
-        std::fs::create_dir_all(&state).map_err(unusable)?;
+        let state = state_folder(&config)?;
         let clock = Clock::by(self.wall_clock);
         let bus = Bus::new(clock);
         let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name, bus.clone())?;
         let (inputs, waiting) = mpsc::unbounded_channel();
-        let gone = || {
-            let inputs = inputs.clone();
-            async move { inputs.closed().await }
-        };
+        let gone = || over(inputs.clone());
         let board = api::board(&config, &snapshot, &bus, clock, gone());
         let (messages, outbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::channel(PUSHES);
         let decides = handler(self.brought.handler, &config, prepared.handler, &bus, clock).await;
         let (handler, keeping) = decides.map_err(StartError::Handler)?;
-        let started = start_plugins(prepared.plugins, &bus, clock).await;
-        let (plugins, mut kept) = started.map_err(StartError::Plugin)?;
-        kept.extend(keeping);
+        let started = start_plugins(prepared.plugins, &bus, clock).await.map_err(StartError::Plugin)?;
+        let (plugins, kept) = (started.0, started.1.into_iter().chain(keeping).collect());
         let brought = RustPlugins::start(self.brought.plugins, &bus, clock).map_err(StartError::Plugin)?;
         let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
         let (orders, inlets) = start_meters(prepared.meters, clock, &store, &bus).await?;
         let others = SourceSeat::new(others, &bus).map_err(system)?;
         let mut meters = Meters::new(orders, others, point_sources(&config), clock, inputs.clone());
-        for request in snapshot.requests.values() {
-            meters.expect_step(request.granularity);
-        }
+        snapshot.requests.values().for_each(|request| meters.expect_step(request.granularity));
         prepared.gate.remember(store.nonces().await?);
         let monitors = Monitors::open(bus.clone(), store.clone(), clock, config.monitors.clone()).await?;
         if let (Some(section), Some(api)) = (config.push_monitor, &prepared.http) {
@@ -194,55 +187,27 @@ impl VenBuilder {
         }
         let held = Arc::new(prepared.credentials);
         let credentials = watch::Sender::new(held.clone());
-        let scribe = Arc::new(Scribe::new(
-            credentials.subscribe(),
-            prepared.gate,
-            clock,
-            store.clone(),
-            Journal::start(state.join(FOLDER), &config.journal, clock, bus.clone()),
-        ));
+        let journal = Journal::start(state.join(FOLDER), &config.journal, clock, bus.clone());
+        let scribe = Scribe::new(credentials.subscribe(), prepared.gate, clock, store.clone(), journal);
+        let scribe = Arc::new(scribe);
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
-        let courier = Courier { client, held, scribe: scribe.clone() };
-        tokio::spawn(courier.run(outbox, inputs.clone()));
-        if let Some(PreparedPush { listen, path, .. }) = prepared.push {
-            let desk = PushDesk { path, scribe, pushes, bus: bus.clone() };
-            serve_push(listen, desk, gone()).await?;
-        }
-        let name = config.ven.name.clone();
-        let retention = Retention { max_bytes: config.bus.max_size, ..RETENTION };
-        let config_name = name.clone();
+        tokio::spawn(Courier { client, held, scribe: scribe.clone() }.run(outbox, inputs.clone()));
+        serve_push(prepared.push, scribe, pushes, &bus, gone()).await?;
+        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention(&config), gone()));
+        let (names, told_names) = watch::channel(names(&config, snapshot.registration.as_ref()));
+        let meter_facts = meter_facts(&config, clock)?;
+        let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names, meter_facts };
+        let outbox = Outbox::start(prepared.hooks, &ground).await;
+        let of_hooks = api_hooks::routes(&outbox, &store, clock);
+        let more = [of_hooks, api_monitors::routes(monitors, ground.names), api_plugins::routes(&plugins)];
+        let http_address = api::serve(prepared.http, &board, inlets, more.concat(), clock, gone()).await?;
         let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
         tokio::spawn(keeper.run(LOOK, gone()));
-        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention, gone()));
-        let (names, told_names) = watch::channel(names(name, snapshot.registration.as_ref()));
-        // A file of its own: what the VEN itself has to keep never waits for facts of meters.
-        let durable = prepared.hooks.iter().any(|hook| hook.durable);
-        let meter_facts = durable.then(|| {
-            StoreHandle::open(&state.join(METER_FACTS), &config_name, Bus::new(clock)).map(|(store, _)| store)
-        });
-        let ground = Ground {
-            bus: bus.clone(),
-            store: store.clone(),
-            clock,
-            names: told_names,
-            meter_facts: meter_facts.transpose()?,
-        };
-        let outbox = Outbox::start(prepared.hooks, &ground).await;
-        let http_address = match prepared.http {
-            None => None,
-            Some(setup) => {
-                let mut more = api_hooks::routes(&outbox, &store, clock);
-                more.extend(api_monitors::routes(monitors, ground.names.clone()));
-                more.extend(api_plugins::routes(&plugins));
-                Some(api::serve(setup, &board, inlets, more, clock, gone()).await?)
-            }
-        };
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
-        let engine = Engine::new(prepared.settings, snapshot, seed);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = VenTask {
-            engine,
+            engine: Engine::new(prepared.settings, snapshot, seed),
             clock,
             store,
             seat,
@@ -255,31 +220,62 @@ impl VenBuilder {
             writer: Writer::default(),
             pushes: Pushes::new(pushed),
         };
-        let task = tokio::spawn(task.run(waiting, async {
-            // Dropping the handle stops the VEN too.
-            drop(stopped.await);
-        }));
+        // Dropping the handle stops the VEN too.
+        let task = tokio::spawn(task.run(waiting, async { drop(stopped.await) }));
         let brought = Some(brought);
         Ok(VenHandle { inputs, bus, read_certificates, http_address, stop: Some(stop), task, kept, brought })
     }
 }
 
-/// Takes what the VTN pushes, until `gone`.
+/// Takes what the VTN pushes, if it does, until `gone`.
 async fn serve_push(
-    listen: SocketAddr,
-    desk: PushDesk,
+    push: Option<PreparedPush>,
+    scribe: Arc<Scribe>,
+    pushes: mpsc::Sender<Push>,
+    bus: &Bus,
     gone: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
+    let Some(PreparedPush { listen, path, .. }) = push else { return Ok(()) };
+    let desk = PushDesk { path, scribe, pushes, bus: bus.clone() };
     let server = PushServer::bind(listen).await;
     let server = server.map_err(|error| StartError::System(format!("[push] listen {listen}: {error}")))?;
     tokio::spawn(server.run(desk, gone));
     Ok(())
 }
 
+/// When the VEN has ended.
+async fn over(inputs: mpsc::UnboundedSender<Input>) {
+    inputs.closed().await;
+}
+
+/// How long facts are kept.
+fn retention(config: &Config) -> Retention {
+    Retention { max_bytes: config.bus.max_size, ..RETENTION }
+}
+
+/// The folder of the state, made where it is not there.
+fn state_folder(config: &Config) -> Result<PathBuf, StartError> {
+    let state = config.ven.state.clone();
+    let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
+    std::fs::create_dir_all(&state).map_err(unusable)?;
+    Ok(state)
+}
+
+/// Where hooks keep facts of meters, where one wants that: a file of its own, since what the VEN itself has to keep must never wait for
+/// them.
+fn meter_facts(config: &Config, clock: Clock) -> Result<Option<StoreHandle>, StoreError> {
+    if !config.hooks.iter().any(|hook| hook.enabled && hook.durable_always) {
+        return Ok(None);
+    }
+    let (store, _) =
+        StoreHandle::open(&config.ven.state.join(METER_FACTS), &config.ven.name, Bus::new(clock))?;
+    Ok(Some(store))
+}
+
 /// Who we are, and with whom we speak, as far as that is known.
-fn names(name: String, registration: Option<&RegistrationRecord>) -> VenNames {
+fn names(config: &Config, registration: Option<&RegistrationRecord>) -> VenNames {
     VenNames {
-        name,
+        name: config.ven.name.clone(),
         id: registration.map(|registration| registration.ven_id.to_string()),
         vtn_id: registration.map(|registration| registration.vtn_id.to_string()),
     }

@@ -102,7 +102,12 @@ impl Writer {
             Effect::Notify(notice) => {
                 Some(Draft::of(notice, now)).filter(|draft| draft.class() == Class::Control)
             }
-            _ => None,
+            Effect::Send { .. }
+            | Effect::Respond { .. }
+            | Effect::Offer { .. }
+            | Effect::Announce { .. }
+            | Effect::Collect { .. }
+            | Effect::Answer { .. } => None,
         });
         let waiting = Waiting { facts: facts.collect(), batch };
         let promises = !waiting.batch.persist.is_empty();

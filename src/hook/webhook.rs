@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ring::hmac;
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use ring::signature::Ed25519KeyPair;
 use zeroize::Zeroizing;
 
 use crate::time::Timestamp;
@@ -121,10 +121,13 @@ impl Signer {
     }
 
     /// What receivers of `v1a` have to know: `whpk_…`, one for each private key.
+    #[cfg(test)]
     pub(crate) fn public_keys(&self) -> Vec<String> {
         let public = |key: &Key| match key {
             Key::Hmac(_) => None,
-            Key::Ed25519(pair) => Some(format!("whpk_{}", BASE64.encode(pair.public_key()))),
+            Key::Ed25519(pair) => {
+                Some(format!("whpk_{}", BASE64.encode(ring::signature::KeyPair::public_key(pair))))
+            }
         };
         self.keys.iter().filter_map(public).collect()
     }

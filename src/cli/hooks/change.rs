@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::config::{Config, HookFile, is_name, with_secrets};
+use crate::config::{Config, HookFile, is_name, setting, with_secrets};
 use crate::daemon::outbox::Parts;
 
 pub(super) fn add(config: &Path, hook: &str, file: &Path) -> anyhow::Result<()> {
@@ -95,7 +95,7 @@ fn written(place: &Path, text: &str, instead: bool) -> anyhow::Result<()> {
 fn by_hand(config: &Path, hook: &str, place: &Path) -> anyhow::Result<()> {
     let mut draft = tempfile::Builder::new().prefix(hook).suffix(".toml").tempfile()?;
     draft.write_all(std::fs::read_to_string(place)?.as_bytes())?;
-    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok());
+    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(setting);
     let editor = editor.unwrap_or_else(|| "vi".to_owned());
     let mut words = editor.split_whitespace();
     let program = words.next().unwrap_or("vi");

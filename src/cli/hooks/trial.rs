@@ -22,7 +22,7 @@ use crate::hook::render::{Around, Rendered, Renderer, Samples, VenNames};
 use crate::hook::settings::{HookSettings, Target};
 use crate::time::Timestamp;
 
-/// What `--event` names: a fact as `ven topics` shows it, or a CloudEvent as a hook has sent it.
+/// What `--event` names: a fact as `ven topics` shows it, or a `CloudEvent` as a hook has sent it.
 #[derive(Deserialize)]
 struct Told {
     #[serde(alias = "type")]
@@ -114,7 +114,12 @@ fn request(settings: &HookSettings, rendered: &Rendered) -> anyhow::Result<()> {
             }
             writeln!(out, "content-type: {}", rendered.content_type)?;
         }
-        other => writeln!(out, "{} to {}", other.word(), goal(other))?,
+        other @ (Target::Mqtt(_)
+        | Target::File(_)
+        | Target::Tcp(_)
+        | Target::Serial(_)
+        | Target::Exec(_)
+        | Target::PvOutput(_)) => writeln!(out, "{} to {}", other.word(), goal(other))?,
     }
     writeln!(out)?;
     out.write_all(&rendered.body)?;

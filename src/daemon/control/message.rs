@@ -126,6 +126,27 @@ pub(crate) struct ScheduleLine {
     pub(crate) owed: bool,
 }
 
+impl Response {
+    /// Whether what was ordered of hooks is done, or will be.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not.
+    pub(crate) fn ordered(self) -> Result<(), String> {
+        match self {
+            Self::Ordered => Ok(()),
+            Self::Error { why } => Err(why),
+            Self::Opted { .. }
+            | Self::ScheduleAdded { .. }
+            | Self::ScheduleCancelled
+            | Self::Schedules { .. }
+            | Self::Reports(_)
+            | Self::Hooks { .. }
+            | Self::Status(_) => Err("the VEN has answered something else".to_owned()),
+        }
+    }
+}
+
 /// How one hook stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HookLine {

@@ -268,7 +268,7 @@ impl HookTask {
         };
         match self.store.facts(move |log| log.deliveries(&wanted)).await {
             Ok(deliveries) => {
-                deliveries.into_iter().for_each(|delivery| self.take(delivery.item, delivery.fact))
+                deliveries.into_iter().for_each(|delivery| self.take(delivery.item, delivery.fact));
             }
             Err(error) => tracing::warn!(hook = self.parts.name, "what waits cannot be read: {error}"),
         }
@@ -279,7 +279,7 @@ impl HookTask {
         let Some(durable) = &self.durable else { return };
         match durable.waiting(self.parts.rules.meter.max_items).await {
             Ok(deliveries) => {
-                deliveries.into_iter().for_each(|delivery| self.take(delivery.item, delivery.fact))
+                deliveries.into_iter().for_each(|delivery| self.take(delivery.item, delivery.fact));
             }
             Err(error) => tracing::warn!(hook = self.parts.name, "what waits cannot be read: {error}"),
         }
@@ -404,7 +404,7 @@ impl HookTask {
                 }
                 Change::Standing(standing) => self.unwritten_standing = Some(standing),
                 Change::Failing => {
-                    self.publish(&HOOK_FAILING, fault(tried).into_iter().chain([self.waiting()]))
+                    self.publish(&HOOK_FAILING, fault(tried).into_iter().chain([self.waiting()]));
                 }
                 Change::Recovered => self.publish(&HOOK_RECOVERED, [self.waiting()]),
                 Change::Disabled => self.publish(&HOOK_DISABLED, fault(tried)),

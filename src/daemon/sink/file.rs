@@ -90,7 +90,7 @@ fn append(target: &FileTarget, line: &[u8]) -> io::Result<()> {
     } else if target.fsync && length == 0 {
         // Its name is in the folder, and that has to be on the disk too.
         let folder = target.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
     }
     written
 }

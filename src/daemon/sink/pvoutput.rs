@@ -1,4 +1,4 @@
-//! Tells PVOutput (pvoutput.org) what a meter has measured, by its API r2: one slot by `addstatus`, several by `addbatchstatus`.
+//! Tells `PVOutput` (pvoutput.org) what a meter has measured, by its API r2: one slot by `addstatus`, several by `addbatchstatus`.
 //!
 //! ```text
 //! d, t   local date and time of the end of the slot; 23:59 where that is midnight: the energy is that of the day before
@@ -183,7 +183,6 @@ fn judge(tried: Try, at: Timestamp) -> Try {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
     use super::*;
     use crate::hook::settings::TimeZone;

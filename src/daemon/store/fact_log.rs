@@ -543,8 +543,6 @@ fn put_update(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
     use std::path::Path;
     use std::sync::Arc;
 

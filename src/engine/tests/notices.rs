@@ -123,9 +123,9 @@ fn a_handler_that_gives_its_reasons_has_them_told() {
     pair.vtn.add_event(hour("e1"));
     pair.vtn.add_event(hour("e2"));
     pair.run(Span::SECOND * 30);
-    let decided = told(&pair, |notice| match notice {
-        Notice::OptDecided { opt, by, reason, .. } => Some((*opt, *by, reason.clone().unwrap_or_default())),
-        _ => None,
+    let decided = told(&pair, |notice| {
+        let Notice::OptDecided { opt, by, reason, .. } = notice else { return None };
+        Some((*opt, *by, reason.clone().unwrap_or_default()))
     });
     assert_eq!(decided.len(), 2);
     assert!(decided.contains(&(OptType::OptIn, DecidedBy::Handler, "level 1".to_owned())), "{decided:?}");

@@ -1,5 +1,4 @@
 //! Sinks against files, pseudo-terminals, sockets, programs and a broker.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod exec;
 mod file;

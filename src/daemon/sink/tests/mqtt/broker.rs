@@ -93,7 +93,7 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Listens; what is retained comes first.
-    pub(super) async fn start(broker: &Broker, topics: &str) -> Self {
+    pub(super) fn start(broker: &Broker, topics: &str) -> Self {
         let mut command = Command::new(program("mosquitto_sub").unwrap());
         command.args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-t", topics, "-F", "%r %t %x"]);
         let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();

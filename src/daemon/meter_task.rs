@@ -23,6 +23,7 @@ use super::bus::Bus;
 use super::clock::Clock;
 use super::counters::KeptCounters;
 use super::meter_health::{Health, Told};
+use super::meter_slots::Slots;
 use super::meter_source::{Fed, FeedSettings, Place};
 use super::refused::RefusedRing;
 use super::store::StoreHandle;
@@ -71,6 +72,8 @@ pub(crate) struct MeterSettings {
     pub(crate) wanted: Vec<Quantity>,
     /// Somebody wants its telegrams byte by byte.
     pub(crate) telegrams: bool,
+    /// Somebody wants its slots of some minutes.
+    pub(crate) slots: bool,
     /// The transformers before it; `None`: nobody has said whether there are any.
     pub(crate) transformers: Option<Transformers>,
     /// Between which values it is believed.
@@ -100,6 +103,7 @@ pub(crate) struct MeterTask {
     /// The frame counters of what it encrypts.
     counters: KeptCounters,
     transformers: BehindTransformers,
+    slots: Option<Slots>,
     /// The meter has said that its PIN is missing.
     pin_missing: bool,
     /// What it said of these was left out, which was told.
@@ -137,6 +141,7 @@ impl MeterTask {
         };
         Self {
             transformers: BehindTransformers::new(settings.transformers),
+            slots: settings.slots.then(|| Slots::new(settings.name.clone())),
             refused: RefusedRing::new(settings.refused.clone(), now.since_start),
             settings,
             clock,
@@ -328,7 +333,12 @@ impl MeterTask {
         let at = reading.at;
         let before = std::mem::replace(&mut self.read_at, at);
         self.unsaved = true;
+        let serial = reading.meter.clone();
         self.series.push(reading);
+        if let Some(slots) = &mut self.slots {
+            let over = slots.after(&self.series, serial.as_deref(), at);
+            over.into_iter().for_each(|draft| self.bus.publish(draft));
+        }
         // The reading at a boundary begins an interval that is reported: a power cut must not take it.
         if self.steps.iter().any(|step| at.floor_to(*step) > before || at.floor_to(*step) == at) {
             self.flush().await;

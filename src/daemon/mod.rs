@@ -31,6 +31,7 @@ mod handler_seat;
 pub(crate) mod http;
 pub(crate) mod journal;
 mod meter_health;
+mod meter_slots;
 pub(crate) mod meter_source;
 mod meter_task;
 mod meters;

@@ -60,7 +60,8 @@ pub(super) fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
             counters: counters::file(&config.ven.state, &section.name),
             keep: keep(config, &section.name),
             wanted: wanted(config, section),
-            telegrams: config.hooks.iter().any(|hook| hook.enabled && hook.topics.pick("meter.telegram")),
+            telegrams: is_told(config, "meter.telegram"),
+            slots: is_told(config, "meter.interval"),
             transformers: section.transformers,
             limits: section.limits.clone(),
         }));
@@ -107,12 +108,19 @@ fn same_port(one: &MeterSettings, other: &MeterSettings) -> bool {
     one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
+/// Whether a hook tells facts of this topic.
+fn is_told(config: &Config, topic: &str) -> bool {
+    config.hooks.iter().any(|hook| hook.enabled && hook.topics.pick(topic))
+}
+
 /// How long what is kept of a meter, as its reports want it.
 fn keep(config: &Config, meter: &str) -> Keep {
     let asked = |report: &&ReportSection| report.points.iter().any(|point| of_meter(point, meter).is_some());
     let reports: Vec<&ReportSection> = config.reports.iter().filter(asked).collect();
     // A history begins with a whole step.
     let kept = reports.iter().map(|report| report.kept + report.min_period).max().unwrap_or(Span::DAY);
+    // What was measured since midnight, on the longest day too.
+    let kept = if is_told(config, "meter.interval") { kept.max(Span::HOUR * 26) } else { kept };
     let step = reports.iter().map(|report| report.min_period).min().unwrap_or(Span::MINUTE);
     Keep::for_span(kept).with_step(step)
 }
@@ -121,7 +129,7 @@ fn keep(config: &Config, meter: &str) -> Keep {
 fn wanted(config: &Config, section: &MeterSection) -> Vec<Quantity> {
     let points = config.reports.iter().flat_map(|report| &report.points);
     let mut wanted: Vec<Quantity> = points.filter_map(|point| of_meter(point, &section.name)).collect();
-    if section.protocol == Protocol::S0 {
+    if section.protocol == Protocol::S0 || is_told(config, "meter.interval") {
         wanted.extend([Quantity::IMPORT_ENERGY, Quantity::EXPORT_ENERGY]);
     }
     wanted

@@ -38,6 +38,7 @@ fn settings(folder: &Path) -> MeterSettings {
         keep: Keep::for_span(Span::DAY).with_step(Span::from_seconds(10)),
         wanted: asked(),
         telegrams: false,
+        slots: false,
         transformers: None,
         limits: Limits { power: Decimal::from(20_000), ..Limits::default() },
     }

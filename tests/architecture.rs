@@ -66,6 +66,7 @@ const WALLS: &[(&str, &[&str])] = &[
             "mock_vtn",
             "notice",
             "openadr",
+            "plugin",
             "report_source",
             "time",
         ],

@@ -17,6 +17,7 @@ pub(in crate::daemon) mod http;
 #[cfg(test)]
 mod http_tests;
 #[cfg(test)]
+#[path = "tests/peer.rs"]
 mod peer_tests;
 mod push;
 #[cfg(test)]

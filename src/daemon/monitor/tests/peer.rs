@@ -53,7 +53,7 @@ impl Reader {
     }
 }
 
-const SCRIPT: &str = include_str!("../../../tests/peers/push_monitor.py");
+const SCRIPT: &str = include_str!("../../../../tests/peers/push_monitor.py");
 
 #[tokio::test]
 async fn the_published_client_reads_confirms_comes_again_and_goes_on() {

@@ -1,6 +1,6 @@
 //! What others may know happened, in the form in which they see it.
 //!
-//! A [`Fact`] has a topic of the [`topic::CATALOGUE`], a subject and data; hooks, monitors and plugins read the same facts.
+//! A [`Fact`] has a topic of the `topic::CATALOGUE`, a subject and data; hooks, monitors and plugins read the same facts.
 //!
 //! How data are written, everywhere:
 //!

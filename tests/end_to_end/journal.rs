@@ -129,7 +129,8 @@ async fn what_was_pushed_is_there_with_the_verdict_and_our_answer() {
         let answer = exchange(reserved.address, &connector, &post(service, message)).await.unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
     }
-    process.kill();
+    // What is killed may not have written its last lines yet.
+    process.terminate();
 
     let lines = listed(&configuration, &[]);
     let pushed = number(&lines, &[" in ", "EiEvent", "oadrDistributeEvent", "believed, signed by"]);

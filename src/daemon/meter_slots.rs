@@ -67,9 +67,8 @@ impl Slots {
             ("day_import_kwh", energy(Quantity::IMPORT_ENERGY, midnight)),
             ("day_export_kwh", energy(Quantity::EXPORT_ENERGY, midnight)),
         ];
-        let numbers = numbers
-            .into_iter()
-            .filter_map(|(name, number)| Some((name, Value::from(number?.normalize().to_string()))));
+        let text = |number: Decimal| Value::from(number.normalize().to_string());
+        let numbers = numbers.map(|(name, number)| (name, number.map_or(Value::Null, text)));
         let words: [Member; 7] = [
             ("meter", self.meter.clone().into()),
             ("meter_id", serial.into()),

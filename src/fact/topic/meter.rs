@@ -53,13 +53,11 @@ pub(crate) const READING: Topic = Topic::meter(
 /// A slot of some minutes is over.
 pub(crate) const INTERVAL: Topic = Topic::meter(
     "meter.interval",
-    "A slot of some minutes is over: energies of it and since local midnight, means of powers and voltages",
+    "A slot of 5, 10 or 15 minutes is over: energies of it and since local midnight, means of powers",
     r#"{
         "operation": "interval", "meter": "main", "meter_id": "E0044007338125217",
         "start": "2030-01-02T11:55:00Z", "end": "2030-01-02T12:00:00Z", "duration_seconds": 300, "late": false,
         "import_kwh": "0.034", "export_kwh": "0", "import_w": "408", "export_w": "0", "net_w": "408",
-        "voltage_l1_v": "230.1", "voltage_l2_v": "229.8", "voltage_l3_v": "231",
-        "gas_m3": "0.02", "water_m3": "0.001", "hot_water_m3": "0.001", "heat_gj": "0.002", "cold_gj": "0.001",
         "date": "2030-01-02", "day_import_kwh": "4.2", "day_export_kwh": "1.1"
     }"#,
 );

@@ -188,10 +188,13 @@ fn both(one: Option<String>, other: Option<String>) -> Option<String> {
     }
 }
 
+/// A name is not longer.
+pub(super) const LONGEST_NAME: usize = 63;
+
 /// A name that can stand in commands, paths and topics.
 pub(crate) fn is_name(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
-    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.len() <= 63 && text.chars().all(fits)
+    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.len() <= LONGEST_NAME && text.chars().all(fits)
 }
 
 fn name(section: &Section<'_, '_>) -> Option<String> {

@@ -27,7 +27,7 @@ pub(crate) use hook::{HookFile, is_name, with_secrets};
 pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use monitor::PushMonitorSection;
-pub(crate) use plugin::{PluginSection, is_plugin_name};
+pub(crate) use plugin::PluginSection;
 pub(crate) use program::{ProgramSection, Startup};
 pub(crate) use secret::{SecretSource, setting};
 

@@ -5,12 +5,10 @@ use std::path::Path;
 use crate::fact::Topics;
 use crate::time::Span;
 
+use super::hook::{LONGEST_NAME, is_name};
 use super::program::{ProgramSection, Startup, program};
 use super::read::or;
 use super::reader::Section;
-
-/// A name is not longer.
-const LONGEST_NAME: usize = 63;
 
 /// `[[plugin]]`: a program that is told what happens.
 #[derive(Clone, Debug)]
@@ -67,7 +65,7 @@ fn only(root: &Section<'_, '_>, plugins: &[(PluginSection, bool)]) -> Option<Vec
 
 fn plugin(section: Section<'_, '_>, key: String, folder: &Path) -> Option<(PluginSection, bool)> {
     let name = section.required("name", "give the plugin a name of your choice, as name = \"peak-guard\"");
-    if let Some(found) = name.as_ref().filter(|found| !is_plugin_name(&found.value)) {
+    if let Some(found) = name.as_ref().filter(|found| !is_name(&found.value)) {
         let what = format!(
             "expected a small letter, and at most {} more, digits, _ and -; found \"{}\"",
             LONGEST_NAME - 1,
@@ -98,13 +96,4 @@ fn topics(section: &Section<'_, '_>) -> Option<Topics> {
     }
     let topics = Topics::parse(patterns.iter().map(String::as_str)).ok();
     topics.filter(|_| named)
-}
-
-/// Whether a plugin may be called that.
-pub(crate) fn is_plugin_name(name: &str) -> bool {
-    let letter =
-        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-".contains(letter);
-    name.len() <= LONGEST_NAME
-        && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.chars().all(letter)
 }

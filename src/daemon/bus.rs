@@ -225,11 +225,10 @@ impl Bus {
         self.log().takers = takers;
     }
 
-    /// Who is to tell this fact. That a hook fails, it does not tell itself: it would never end.
+    /// Who is to tell this fact.
     pub(crate) fn takers(&self, fact: &Fact) -> Vec<String> {
-        let of_itself = |name: &str| fact.topic.starts_with("hook.") && fact.subject.as_deref() == Some(name);
         let log = self.log();
-        let takers = log.takers.iter().filter(|(name, topics)| topics.pick(&fact.topic) && !of_itself(name));
+        let takers = log.takers.iter().filter(|(name, topics)| fact.is_for_hook(name, topics));
         takers.map(|(name, _)| name.clone()).collect()
     }
 }

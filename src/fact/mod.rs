@@ -50,6 +50,12 @@ impl Fact {
         topic::class(&self.topic)
     }
 
+    /// Whether a hook of this name is to tell it: of its own troubles it does not, since that would never end.
+    pub(crate) fn is_for_hook(&self, name: &str, topics: &Topics) -> bool {
+        let of_itself = self.topic.starts_with("hook.") && self.subject.as_deref() == Some(name);
+        topics.pick(&self.topic) && !of_itself
+    }
+
     /// Bytes that it takes in memory, about.
     #[must_use]
     pub(crate) fn weight(&self) -> usize {

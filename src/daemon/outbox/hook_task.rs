@@ -243,9 +243,7 @@ impl HookTask {
             let Some(last) = page.facts.last() else { return };
             self.place = last.seq;
             for fact in page.facts {
-                let own = fact.topic.starts_with("hook.")
-                    && fact.subject.as_deref() == Some(self.parts.name.as_str());
-                if self.parts.topics.pick(&fact.topic) && !own {
+                if fact.is_for_hook(&self.parts.name, &self.parts.topics) {
                     if let Some(durable) = &mut self.durable
                         && fact.class() == Class::Meter
                     {

@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::config::is_plugin_name;
+use crate::config::is_name;
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
 use crate::fact::topic::{OF_PLUGINS, own};
@@ -96,7 +96,7 @@ impl RustPlugins {
         }
         let mut wanted = Vec::new();
         for (name, plugin) in plugins {
-            if !is_plugin_name(&name) {
+            if !is_name(&name) {
                 return Err(format!(
                     "plugin \"{name}\": a name is a small letter, and small letters, digits, _ and -"
                 ));

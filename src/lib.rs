@@ -50,7 +50,7 @@ pub mod time;
 #[cfg(feature = "daemon")]
 pub use cli::{Cli, main, main_by_rules, mock_vtn_main};
 #[cfg(feature = "daemon")]
-pub use config::{Config, ConfigError, ConfigFault};
+pub use config::{Changes, Config, ConfigError, ConfigFault, Part};
 #[cfg(feature = "daemon")]
-pub use daemon::{StartError, Ven, VenBuilder, VenHandle};
+pub use daemon::{ReloadError, StartError, Ven, VenBuilder, VenHandle};
 pub use openadr::message;

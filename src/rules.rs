@@ -32,14 +32,14 @@ const NAMES: &[&str] = &[
 const FUEL: u64 = 10_000;
 
 /// What is answered when.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rule {
     pub(crate) when: Condition,
     pub(crate) opt: OptType,
 }
 
 /// An expression that holds of an event or not.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Condition {
     text: String,
     names: HashSet<String>,

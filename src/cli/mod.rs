@@ -11,6 +11,7 @@ mod journal;
 mod meter;
 mod mock_vtn;
 mod opt;
+mod reload;
 mod reports;
 mod run;
 mod status;
@@ -47,6 +48,16 @@ enum Command {
     /// Take part: register, poll, decide, report, until it is told to stop.
     Run {
         /// The configuration.
+        #[arg(long, short, default_value = "ven.toml")]
+        config: PathBuf,
+        /// Hooks tell nobody anything during this run, as with VEN_HOOKS=off.
+        #[arg(long)]
+        no_hooks: bool,
+    },
+    /// Have a VEN that runs read its configuration anew: hooks, plugins, monitors, who decides, tokens, certificates. What has faults is
+    /// not taken; what needs a restart is named.
+    Reload {
+        /// The configuration that the VEN runs with.
         #[arg(long, short, default_value = "ven.toml")]
         config: PathBuf,
     },
@@ -246,7 +257,8 @@ impl Cli {
     #[must_use]
     pub fn main(self) -> ExitCode {
         let outcome = match Arguments::parse().command {
-            Command::Run { config } => run::run(&config, self.brought),
+            Command::Run { config, no_hooks } => run::run(&config, no_hooks, self.brought),
+            Command::Reload { config } => reload::reload(&config),
             Command::Check { config } => check::check(&config, self.brought),
             Command::Doctor { config } => doctor::doctor(&config),
             Command::Opt(arguments) => opt::opt(arguments),

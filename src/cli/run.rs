@@ -7,8 +7,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::Config;
 use crate::daemon::{Brought, Ven};
 
-pub(super) fn run(config: &Path, brought: Brought) -> anyhow::Result<()> {
+pub(super) fn run(config: &Path, no_hooks: bool, brought: Brought) -> anyhow::Result<()> {
     let config = Config::load(config)?;
+    let config = if no_hooks { config.without_hooks() } else { config };
     super::log("info");
     super::runtime()?.block_on(async {
         let ven = Ven::builder(config).bring(brought).start().await?;
@@ -20,7 +21,7 @@ pub(super) fn run(config: &Path, brought: Brought) -> anyhow::Result<()> {
         loop {
             tokio::select! {
                 outcome = &mut stop => break outcome?,
-                Some(()) = hangup.recv() => ven.read_certificates(),
+                Some(()) = hangup.recv() => ven.hang_up(),
             }
         }
         tracing::info!("stopping; the registration stays");

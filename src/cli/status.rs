@@ -38,6 +38,8 @@ fn look(path: &Path) -> anyhow::Result<Look> {
         | Response::Schedules { .. }
         | Response::Reports(_)
         | Response::Hooks { .. }
+        | Response::Reloaded { .. }
+        | Response::Rejected { .. }
         | Response::Ordered => anyhow::bail!("the VEN has answered something else"),
     }
 }

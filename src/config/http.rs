@@ -9,7 +9,7 @@ use super::reader::{Found, Section};
 use super::secret::SecretSource;
 
 /// `[http]`: the local API.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HttpSection {
     pub(crate) listen: SocketAddr,
     /// Names beside the usual ones by which it may be asked for.
@@ -20,7 +20,7 @@ pub(crate) struct HttpSection {
 }
 
 /// With what the local API shows itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HttpTls {
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,
@@ -29,7 +29,7 @@ pub(crate) struct HttpTls {
 }
 
 /// `[[http.token]]`: somebody who may ask.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TokenSection {
     pub(crate) name: String,
     pub(crate) proof: TokenProof,

@@ -12,7 +12,7 @@ use super::reader::{Found, Section};
 use super::secret::SecretSource;
 
 /// `[[meter]]`: one meter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MeterSection {
     pub(crate) name: String,
     pub(crate) source: MeterSource,

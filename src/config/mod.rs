@@ -1,5 +1,6 @@
 //! Reads the TOML file: every fault at once, each with its line and what to do about it.
 
+mod changes;
 mod fault;
 mod hook;
 mod http;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub use changes::{Changes, Part};
 pub use fault::{ConfigError, ConfigFault};
 pub(crate) use hook::{HookFile, is_name, with_secrets};
 pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof};
@@ -73,10 +75,12 @@ pub struct Config {
     pub(crate) plugins: Vec<PluginSection>,
     /// The hooks that have a file of their own, and which.
     pub(crate) hook_files: BTreeMap<String, PathBuf>,
+    /// Hooks are switched off for this run, whatever the file says.
+    pub(crate) hooks_off: bool,
 }
 
 /// `[ven]`: who we are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct VenSection {
     pub(crate) name: String,
     pub(crate) id: Option<VenId>,
@@ -91,7 +95,7 @@ pub(crate) struct VenSection {
 }
 
 /// `[vtn]`: with whom we speak.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct VtnSection {
     pub(crate) url: String,
     pub(crate) market_contexts: Vec<MarketContext>,
@@ -103,7 +107,7 @@ pub(crate) struct VtnSection {
 }
 
 /// `[push]`: where the VTN posts its messages.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PushSection {
     /// Where we listen.
     pub(crate) listen: SocketAddr,
@@ -114,7 +118,7 @@ pub(crate) struct PushSection {
 }
 
 /// `[tls]`: the connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TlsSection {
     /// `None`: what the operating system trusts.
     pub(crate) ca: Option<PathBuf>,
@@ -135,7 +139,7 @@ pub(crate) enum TlsBackend {
 }
 
 /// `[signature]`: the messages.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SignatureSection {
     pub(crate) sign: bool,
     pub(crate) cert: PathBuf,
@@ -157,7 +161,7 @@ pub(crate) enum Verify {
 }
 
 /// By what the VTN's signature is known.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum TrustSection {
     Pinned(Vec<Fingerprint>),
     /// The certificate itself.
@@ -171,7 +175,7 @@ pub(crate) enum TrustSection {
 }
 
 /// `[handler]`: how it is decided.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HandlerSection {
     pub(crate) default: OptType,
     pub(crate) timeout: Span,
@@ -183,7 +187,7 @@ pub(crate) struct HandlerSection {
 }
 
 /// `[journal]`: what went over the wire.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct JournalSection {
     pub(crate) enabled: bool,
     /// No message stays longer.
@@ -193,7 +197,7 @@ pub(crate) struct JournalSection {
 }
 
 /// `[bus]`: what happened, and who is told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BusSection {
     /// Hooks deliver; otherwise nothing is noted for them.
     pub(crate) hooks: bool,
@@ -202,7 +206,7 @@ pub(crate) struct BusSection {
 }
 
 /// `[[report]]`: what can be reported.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ReportSection {
     pub(crate) name: ReportName,
     pub(crate) specifier: ReportSpecifierId,
@@ -213,7 +217,7 @@ pub(crate) struct ReportSection {
 }
 
 /// One data point of a report.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PointSection {
     pub(crate) r_id: RId,
     pub(crate) origin: PointOrigin,
@@ -241,7 +245,7 @@ pub(crate) enum PointOrigin {
 }
 
 /// `[[report_source]]`: a program that is asked for values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ReportSourceSection {
     pub(crate) name: String,
     /// The program and its arguments.
@@ -251,7 +255,7 @@ pub(crate) struct ReportSourceSection {
 }
 
 /// `[[opt_schedule]]`: when we take no part, or do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct OptScheduleSection {
     pub(crate) name: OptId,
     pub(crate) opt: OptType,
@@ -284,6 +288,27 @@ impl Config {
         files.retain(|other| other.path != hook.path);
         files.push(hook);
         Self::load_files(file, files)
+    }
+
+    /// This one with `[bus] hooks` switched off, also when its file is read anew while a VEN runs with it.
+    #[must_use]
+    pub fn without_hooks(mut self) -> Self {
+        (self.bus.hooks, self.hooks_off) = (false, true);
+        self
+    }
+
+    /// The folder of the state, though other things that stand in the file may be wrong.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once, where it cannot be known.
+    pub(crate) fn state_of(file: &Path) -> Result<PathBuf, ConfigError> {
+        let in_spite_of = |error| {
+            let text = std::fs::read_to_string(file).ok();
+            let state = text.and_then(|text| read::state(&text, file, environment().ok()?));
+            state.ok_or(error)
+        };
+        Self::load(file).map(|config| config.ven.state).or_else(in_spite_of)
     }
 
     fn load_files(file: &Path, hook_files: Vec<HookFile>) -> Result<Self, ConfigError> {

@@ -12,7 +12,7 @@ use super::reader::Section;
 const LAST_STATIC: u32 = 999;
 
 /// `[push_monitor]`: where monitors are pushed; one of the two is there at least.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PushMonitorSection {
     /// In the clear, on this machine only.
     pub(crate) tcp: Option<SocketAddr>,

@@ -7,7 +7,7 @@ use super::reader::Section;
 use super::secret::SecretSource;
 
 /// A program that is run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ProgramSection {
     /// The program and its arguments; no shell reads them.
     pub(crate) command: Vec<String>,

@@ -1,7 +1,7 @@
 //! Reads each section of the file.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
@@ -112,9 +112,18 @@ pub(super) fn config(
             push_monitor,
             plugins,
             hook_files: own_files,
+            hooks_off: false,
         }),
         _ => Err(faults),
     }
+}
+
+/// The folder of the state, whatever else is wrong with the text; `None` where it does not say.
+pub(super) fn state(text: &str, file: &Path, overrides: BTreeMap<String, String>) -> Option<PathBuf> {
+    let reader = Reader::new(text, overrides);
+    let (table, _) = DeTable::parse_recoverable(text);
+    let state = Section::root(&reader, table.get_ref()).section("ven").text("state")?;
+    Some(file.parent().unwrap_or_else(|| Path::new("")).join(state.value))
 }
 
 pub(super) fn or<T>(found: Option<Found<T>>, default: T) -> T {

@@ -1,5 +1,6 @@
 //! Files that are right, and files that are wrong in many ways at once.
 
+mod changes;
 mod hook_files;
 mod hook_types;
 mod hooks;

@@ -248,7 +248,14 @@ async fn stream(desk: Desk, call: Call) -> Answer {
     let accept = call.headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let lines = accept.contains("application/x-ndjson");
     let (answer, stream) = Answer::stream(if lines { "application/x-ndjson" } else { "text/event-stream" });
-    tokio::spawn(pour(reader, stream, desk.names, lines));
+    let admission = call.admission;
+    tokio::spawn(async move {
+        tokio::select! {
+            // Who may still read goes on where this has ended.
+            () = admission.over() => {}
+            () = pour(reader, stream, desk.names, lines) => {}
+        }
+    });
     answer
 }
 

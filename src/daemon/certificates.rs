@@ -70,7 +70,8 @@ impl Credentials {
 /// Looks after the credentials while the VEN runs; whoever uses them watches the sender's other end.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    pub(crate) config: Arc<Config>,
+    /// The one that runs.
+    pub(crate) config: watch::Receiver<Arc<Config>>,
     pub(crate) clock: Clock,
     pub(crate) bus: Bus,
     pub(crate) credentials: watch::Sender<Arc<Credentials>>,
@@ -99,14 +100,13 @@ struct Told {
 impl Keeper {
     /// With the credentials that were just loaded.
     pub(crate) fn new(
-        config: Config,
+        config: watch::Receiver<Arc<Config>>,
         clock: Clock,
         bus: Bus,
         credentials: watch::Sender<Arc<Credentials>>,
     ) -> Self {
-        let seen = Seen { taken: contents(&config), doubtful: None, refused: None };
+        let seen = Seen { taken: contents(&config.borrow()), doubtful: None, refused: None };
         let wanted = Arc::new(Notify::new());
-        let config = Arc::new(config);
         Self { config, clock, bus, credentials, wanted, seen, told: Told::default() }
     }
 
@@ -128,7 +128,7 @@ impl Keeper {
 
     /// Takes what is new. What cannot be used may be half of a change, so it is judged at the second look, or `at_once`.
     async fn look(&mut self, at_once: bool) {
-        let (config, taken) = (self.config.clone(), self.seen.taken.clone());
+        let (config, taken) = (self.config.borrow().clone(), self.seen.taken.clone());
         // A disk may hang, and nobody else shall wait for it.
         let loaded = tokio::task::spawn_blocking(move || {
             let found = contents(&config);
@@ -270,6 +270,7 @@ mod tests {
         let bus = Bus::new(Clock::start());
         let told = bus.listen();
         let credentials = watch::Sender::new(Arc::new(Prepared::new(&config).unwrap().credentials));
+        let config = watch::Sender::new(Arc::new(config)).subscribe();
         (Keeper::new(config, Clock::start(), bus, credentials), told)
     }
 
@@ -281,7 +282,7 @@ mod tests {
         let certificate =
             |path: &str, days: i64| OwnCertificate { path: path.into(), until: now.wall + Span::DAY * days };
         let certificates = vec![certificate("good", 300), certificate("old", 3)];
-        let credentials = Prepared::new(&keeper.config).unwrap().credentials;
+        let credentials = Prepared::new(&keeper.config.borrow()).unwrap().credentials;
         keeper.credentials.send_replace(Arc::new(super::Credentials { certificates, ..credentials }));
         for _ in 0..3 {
             keeper.tell_of_ends(now);

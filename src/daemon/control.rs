@@ -4,6 +4,7 @@
 //! ven opt, ven reports -> control.sock -> serve -> Desk (of ven_task) -> engine -> stored -> answer
 //! ven hooks                                      -> Outbox                            -> answer
 //! ven status                                     -> Board                             -> answer
+//! ven reload                                     -> Reload                            -> answer
 //! ```
 //!
 //! One request in one line of JSON, one answer in another, and the connection ends. Length, time and number are bounded.
@@ -26,6 +27,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::engine::{Fulfilled, Input, Order, OrderError};
 
 use super::outbox::Outbox;
+use super::reload::{Reload, ReloadError};
 use super::status::Board;
 use message::Asked;
 
@@ -43,6 +45,8 @@ const LONGEST: u64 = 64 * 1024;
 const MOST: usize = 8;
 /// A request has to come within this.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
+/// A new configuration holds within this: programs that must start have to say hello.
+const RELOADED_WITHIN: Duration = Duration::from_secs(120);
 /// An answer comes within this, unless the store does not take what it confirms.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -71,17 +75,17 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Opens the socket in this folder and serves it; where that is not possible, nobody comes.
-    pub(crate) fn open(state: &Path, outbox: Outbox, board: Board) -> Self {
+    pub(crate) fn open(state: &Path, outbox: Outbox, board: Board, reload: Reload) -> Self {
         let (sender, asks) = mpsc::channel(MOST);
         let socket = match bind(state) {
             Ok((listener, socket)) => {
-                tokio::spawn(serve(listener, sender, (outbox, board)));
+                tokio::spawn(serve(listener, sender, (outbox, board, reload)));
                 Some(socket)
             }
             Err(error) => {
                 let path = state.join(SOCKET);
                 tracing::warn!(
-                    "{}: {error}; `ven opt`, `ven reports`, `ven hooks` and `ven status` will not work",
+                    "{}: {error}; `ven opt`, `ven reports`, `ven hooks`, `ven status` and `ven reload` will not work",
                     path.display()
                 );
                 None
@@ -125,7 +129,7 @@ fn bind(state: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
 }
 
 /// Whom to ask beside the engine.
-type Others = (Outbox, Board);
+type Others = (Outbox, Board, Reload);
 
 async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, others: Others) {
     let free = Arc::new(Semaphore::new(MOST));
@@ -153,12 +157,13 @@ async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, others: Others) 
 }
 
 /// One request, one answer; who does not take the answer has had his chance.
-async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>, (outbox, board): &Others) {
+async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>, (outbox, board, reload): &Others) {
     let request = tokio::time::timeout(REQUEST_WITHIN, request(&mut stream)).await;
     let response = match request {
         Ok(Ok(Asked::Engine(order))) => obeyed(order, asks).await,
         Ok(Ok(Asked::Hooks(request))) => hooks::answer(request, outbox).await,
         Ok(Ok(Asked::Status)) => Response::Status(Box::new(board.look())),
+        Ok(Ok(Asked::Reload)) => reloaded(reload).await,
         Ok(Err(why)) => Response::Error { why },
         Err(_) => Response::Error { why: "the request does not come".into() },
     };
@@ -193,6 +198,25 @@ async fn obeyed(order: Order, asks: &mpsc::Sender<Ask>) -> Response {
     }
 }
 
+/// Has the configuration read anew.
+async fn reloaded(reload: &Reload) -> Response {
+    match tokio::time::timeout(RELOADED_WITHIN, reload.take(None)).await {
+        Ok(Ok(reloaded)) => Response::Reloaded {
+            file: reloaded.file.display().to_string(),
+            changes: reloaded.changes.to_string(),
+            warnings: reloaded.warnings,
+        },
+        Ok(Err(ReloadError::Config(error))) => {
+            let faults = error.faults.iter().map(|fault| fault.in_file(&error.file));
+            Response::Rejected { faults: faults.collect() }
+        }
+        Ok(Err(error @ ReloadError::Stopping)) => Response::Error { why: error.to_string() },
+        Err(_) => {
+            Response::Error { why: "it is still going on; the log of the VEN says what comes of it".into() }
+        }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
@@ -221,7 +245,8 @@ pub(crate) fn ask(state: &Path, request: &Request) -> Result<Response, AskError>
 
 fn exchange(path: &Path, request: &Request) -> std::io::Result<String> {
     let mut stream = std::os::unix::net::UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(2 * ANSWER_WITHIN))?;
+    let within = if *request == Request::Reload { RELOADED_WITHIN } else { ANSWER_WITHIN };
+    stream.set_read_timeout(Some(within + ANSWER_WITHIN))?;
     stream.write_all(format!("{}\n", serde_json::to_string(request)?).as_bytes())?;
     let mut line = String::new();
     std::io::BufReader::new(stream).read_line(&mut line)?;
@@ -254,7 +279,7 @@ mod tests {
 
     /// A desk that confirms everything.
     fn confirming(folder: &Path) -> tokio::task::JoinHandle<()> {
-        let mut desk = Desk::open(folder, Outbox::default(), board());
+        let mut desk = Desk::open(folder, Outbox::default(), board(), Reload::default());
         tokio::spawn(async move {
             loop {
                 if let Input::Order { number, .. } = desk.next().await {
@@ -288,9 +313,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SOCKET);
         std::fs::write(&path, "left behind by one that was killed").unwrap();
-        let desk = Desk::open(folder.path(), Outbox::default(), board());
+        let desk = Desk::open(folder.path(), Outbox::default(), board(), Reload::default());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let second = Desk::open(folder.path(), Outbox::default(), board());
+        let second = Desk::open(folder.path(), Outbox::default(), board(), Reload::default());
         assert!(desk._socket.is_some() && second._socket.is_none(), "one listens, the other stays away");
         drop((desk, second));
         let error = ask(folder.path(), &Request::ScheduleList).unwrap_err();
@@ -314,7 +339,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_status_is_told_though_the_engine_answers_nobody() {
         let folder = tempfile::tempdir().unwrap();
-        let _silent = Desk::open(folder.path(), Outbox::default(), board());
+        let _silent = Desk::open(folder.path(), Outbox::default(), board(), Reload::default());
         let Response::Status(look) = ask(folder.path(), &Request::Status).unwrap() else {
             panic!("another answer")
         };

@@ -11,6 +11,7 @@ use crate::config::{
     with_secrets,
 };
 use crate::engine::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
+use crate::hook::settings::{HookSettings, Target};
 use crate::openadr::signature::{Description, Gate, Policy, SigningKey, Trust, private_key};
 use crate::openadr::trust::Fingerprint;
 use crate::openadr::xml::Limits;
@@ -18,10 +19,10 @@ use crate::openadr::xml::Limits;
 use super::certificates::{Credentials, OwnCertificate};
 use super::clock::Clock;
 use super::entropy;
-use super::http::Setup;
+use super::http::{Setup, Tokens};
 use super::meter_task::MeterSettings;
 use super::outbox::Parts;
-use super::prepare_http::http;
+use super::prepare_http::{http, tokens};
 use super::prepare_meters::meters;
 use super::prepare_programs::{HandlerProgram, PreparedPlugin, handler_program, plugins};
 use super::transport::{normalised, server_for_vtn, simple_root, tls};
@@ -37,7 +38,7 @@ pub(crate) struct Prepared {
     pub(crate) gate: Gate,
     pub(crate) settings: Settings,
     pub(crate) meters: Vec<MeterSettings>,
-    pub(crate) hooks: Vec<Parts>,
+    pub(crate) hooks: Vec<PreparedHook>,
     /// `None`: there is no local API.
     pub(super) http: Option<Setup>,
     /// `None`: no program decides.
@@ -45,6 +46,40 @@ pub(crate) struct Prepared {
     pub(crate) plugins: Vec<PreparedPlugin>,
     /// What does not stand in the way, but should be put right; one line each.
     pub(crate) warnings: Vec<String>,
+}
+
+/// A hook that is ready to run.
+#[derive(Debug)]
+pub(crate) struct PreparedHook {
+    pub(crate) image: HookImage,
+    pub(crate) parts: Parts,
+}
+
+/// All that a hook is made of, to be compared: its settings with the secrets in them, and the certificates that it trusts.
+#[derive(Clone, PartialEq)]
+pub(crate) struct HookImage {
+    settings: HookSettings,
+    ca: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for HookImage {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HookImage").field("name", &self.settings.name).finish_non_exhaustive()
+    }
+}
+
+impl HookImage {
+    fn of(settings: HookSettings) -> Self {
+        let ca = match &settings.target {
+            Target::Http(target) => target.ca.as_ref(),
+            Target::Mqtt(target) => target.ca.as_ref(),
+            Target::PvOutput(target) => target.ca.as_ref(),
+            Target::File(_) | Target::Tcp(_) | Target::Serial(_) | Target::Exec(_) => None,
+        };
+        // One that cannot be read is faulted where the sink is made.
+        Self { ca: ca.and_then(|file| std::fs::read(file).ok()), settings }
+    }
 }
 
 /// What the VTN pushes to.
@@ -142,6 +177,36 @@ impl<'c> Faults<'c> {
     }
 }
 
+/// What of a configuration can change while the VEN runs, loaded.
+#[derive(Debug)]
+pub(super) struct PreparedLive {
+    pub(super) hooks: Vec<PreparedHook>,
+    pub(super) handler: Option<HandlerProgram>,
+    pub(super) plugins: Vec<PreparedPlugin>,
+    /// `None`: there is no local API.
+    pub(super) tokens: Option<Tokens>,
+}
+
+impl PreparedLive {
+    /// Loads it.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once.
+    pub(super) fn new(config: &Config) -> Result<Self, ConfigError> {
+        let mut faults = Faults::new(config);
+        let hooks = hooks(&mut faults);
+        let handler = handler_program(&mut faults);
+        let plugins = plugins(&mut faults);
+        let tokens = config.http.as_ref().map(|section| tokens(&mut faults, section));
+        let found = faults.found;
+        if found.is_empty() {
+            return Ok(Self { hooks, handler, plugins, tokens });
+        }
+        Err(ConfigError { file: config.file.clone(), faults: found })
+    }
+}
+
 impl Prepared {
     /// Loads no more than what is demanded of the VTN's messages.
     ///
@@ -210,7 +275,7 @@ impl Prepared {
 }
 
 /// The hooks that are enabled; what is odd about their words is a warning.
-fn hooks(faults: &mut Faults<'_>) -> Vec<Parts> {
+fn hooks(faults: &mut Faults<'_>) -> Vec<PreparedHook> {
     let mut hooks = Vec::new();
     if !faults.config.bus.hooks {
         faults
@@ -221,13 +286,16 @@ fn hooks(faults: &mut Faults<'_>) -> Vec<Parts> {
     for settings in faults.config.hooks.iter().filter(|settings| settings.enabled) {
         let key = format!("hook.{}", settings.name);
         let folder = faults.config.file.parent().unwrap_or_else(|| Path::new(""));
-        let ready = with_secrets(settings, folder).and_then(|settings| Parts::of(&settings));
-        let Some(parts) = faults.check(&key, None, ready) else { continue };
-        for warning in parts.renderer.warnings() {
+        let ready = with_secrets(settings, folder).and_then(|settings| {
+            let parts = Parts::of(&settings)?;
+            Ok(PreparedHook { image: HookImage::of(settings), parts })
+        });
+        let Some(hook) = faults.check(&key, None, ready) else { continue };
+        for warning in hook.parts.renderer.warnings() {
             let fault = faults.config.fault(&key, warning.clone());
             faults.warnings.push(fault.in_file(&faults.config.file));
         }
-        hooks.push(parts);
+        hooks.push(hook);
     }
     hooks
 }

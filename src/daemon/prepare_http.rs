@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::{HttpTls, MeterSource, Scope, SecretSource, TokenProof};
+use crate::config::{HttpSection, HttpTls, MeterSource, Scope, SecretSource, TokenProof};
 
 use super::http::{SHORTEST, Setup, Token, Tokens, hash};
 use super::prepare::Faults;
@@ -27,6 +27,17 @@ pub(super) fn http(faults: &mut Faults<'_>) -> Option<Setup> {
         let what = "takes telegrams from the local API, where nobody may give any; add an [[http.token]] with scopes = [\"meter\"]";
         faults.check::<(), _>(&format!("meter[{at}].source"), None, Err(what));
     }
+    let tokens = tokens(faults, section);
+    let tls = match &section.tls {
+        None => None,
+        Some(section) => Some(Arc::new(server(faults, section)?)),
+    };
+    let (listen, hosts) = (section.listen, section.hosts.clone());
+    Some(Setup { listen, hosts, tls, tokens })
+}
+
+/// Who may ask; faults are noted.
+pub(super) fn tokens(faults: &mut Faults<'_>, section: &HttpSection) -> Tokens {
     let mut tokens = Vec::new();
     for (at, token) in section.tokens.iter().enumerate() {
         let hash = match &token.proof {
@@ -38,12 +49,7 @@ pub(super) fn http(faults: &mut Faults<'_>) -> Option<Setup> {
         let (name, scopes) = (token.name.clone(), token.scopes.clone());
         tokens.extend(hash.map(|hash| Token { name, hash, scopes }));
     }
-    let tls = match &section.tls {
-        None => None,
-        Some(section) => Some(Arc::new(server(faults, section)?)),
-    };
-    let (listen, hosts) = (section.listen, section.hosts.clone());
-    Some(Setup { listen, hosts, tls, tokens: Tokens::new(tokens) })
+    Tokens::new(tokens)
 }
 
 /// The hash of a token that stands elsewhere.

@@ -13,7 +13,7 @@ use super::bus::Bus;
 use super::clock::Clock;
 use super::handler_seat::DynHandler;
 use super::plugin::{
-    Asked, DECIDE, DynPlugin, EVENT, ExecHandler, ExecPlugin, Keeping, OneShot, Patience, Plugins, Program,
+    Asked, DECIDE, DynPlugin, EVENT, ExecHandler, ExecPlugin, Keeping, OneShot, Patience, Program,
     ProgramSeat, ProgramSettings, is_there,
 };
 use super::prepare::Faults;
@@ -22,7 +22,7 @@ use super::prepare::Faults;
 const HANDLER: &str = "handler";
 
 /// The program of `[handler] kind = "exec"`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HandlerProgram {
     settings: ProgramSettings,
     /// It is run for each question.
@@ -30,11 +30,21 @@ pub(crate) struct HandlerProgram {
 }
 
 /// A program that is told what happens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PreparedPlugin {
     settings: ProgramSettings,
     /// `None`: what its hello says.
     topics: Option<Topics>,
+}
+
+impl PreparedPlugin {
+    pub(super) fn name(&self) -> &str {
+        &self.settings.program.name
+    }
+
+    pub(super) const fn startup(&self) -> Startup {
+        self.settings.startup
+    }
 }
 
 /// The program that decides, where one does.
@@ -106,27 +116,21 @@ pub(super) fn check_names(
     if faults.is_empty() { Ok(()) } else { Err(ConfigError { file: config.file.clone(), faults }) }
 }
 
-/// Starts the plugins.
+/// Starts a plugin.
 ///
 /// # Errors
 ///
 /// Why one that must start does not.
-pub(super) async fn start_plugins(
-    prepared: Vec<PreparedPlugin>,
+pub(super) async fn start_plugin(
+    PreparedPlugin { settings, topics }: PreparedPlugin,
     bus: &Bus,
     clock: Clock,
-) -> Result<(Plugins, Vec<Keeping>), String> {
-    let (mut plugins, mut kept) = (Plugins::default(), Vec::new());
-    for PreparedPlugin { settings, topics } in prepared {
-        let named = |why: String, name: &str| format!("[[plugin]] {name}: {why}");
-        let name = settings.program.name.clone();
-        let started = ProgramSeat::start(settings, bus, clock).await;
-        let (seat, keeping) = started.map_err(|why| named(why, &name))?;
-        plugins.add(seat.clone());
-        kept.push(keeping);
-        tokio::spawn(ExecPlugin { seat, bus: bus.clone(), topics }.run());
-    }
-    Ok((plugins, kept))
+) -> Result<(ProgramSeat, Keeping), String> {
+    let name = settings.program.name.clone();
+    let started = ProgramSeat::start(settings, bus, clock).await;
+    let (seat, keeping) = started.map_err(|why| format!("[[plugin]] {name}: {why}"))?;
+    tokio::spawn(ExecPlugin { seat: seat.clone(), bus: bus.clone(), topics }.run());
+    Ok((seat, keeping))
 }
 
 /// What a program is told once.

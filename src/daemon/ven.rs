@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
-use crate::config::{Config, ConfigError, MeterSource};
+use crate::config::{Changes, Config, ConfigError, MeterSource};
 use crate::engine::{Engine, Input, RegistrationRecord};
 use crate::handler::EventHandler;
 use crate::hook::render::VenNames;
@@ -37,10 +37,12 @@ use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::monitor::Monitors;
 use super::monitors_start::push_monitors;
-use super::outbox::{Ground, Outbox};
-use super::plugin::{DynPlugin, Keeping, RustPlugins};
+use super::outbox::Ground;
+use super::plugin::{DynPlugin, RustPlugins};
 use super::prepare::{Prepared, PreparedPush};
-use super::prepare_programs::{check_names, handler, start_plugins};
+use super::prepare_programs::check_names;
+use super::programs::Programs;
+use super::reload::{self, Live, Reload, ReloadError, Reloading, start_hooks};
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
@@ -79,7 +81,7 @@ pub struct VenBuilder {
 }
 
 /// What the program brings of its own.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Brought {
     /// Decides instead of the rules or the program in the configuration.
     pub(crate) handler: Option<Arc<dyn DynHandler>>,
@@ -157,8 +159,9 @@ impl VenBuilder {
     pub async fn start(self) -> Result<VenHandle, StartError> {
         let config = self.config;
         let mut prepared = Prepared::new(&config)?;
-        let others = report_sources(&config, self.brought.sources)?;
-        check_names(&config, &self.brought.plugins)?;
+        let brought = self.brought;
+        let others = report_sources(&config, brought.sources.clone())?;
+        check_names(&config, &brought.plugins)?;
         prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let state = state_folder(&config)?;
@@ -170,12 +173,12 @@ impl VenBuilder {
         let board = api::board(&config, &snapshot, &bus, clock, gone());
         let (messages, outbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::channel(PUSHES);
-        let decides = handler(self.brought.handler, &config, prepared.handler, &bus, clock).await;
-        let (handler, keeping) = decides.map_err(StartError::Handler)?;
-        let started = start_plugins(prepared.plugins, &bus, clock).await.map_err(StartError::Plugin)?;
-        let (plugins, kept) = (started.0, started.1.into_iter().chain(keeping).collect());
-        let brought = RustPlugins::start(self.brought.plugins, &bus, clock).map_err(StartError::Plugin)?;
-        let seat = HandlerSeat::new(handler, inputs.clone()).map_err(system)?;
+        let programs = (prepared.handler, prepared.plugins);
+        let programs = Programs::start(brought.handler.clone(), &config, programs, &bus, clock).await?;
+        let (seat, plugins) = (HandlerSeat::new(programs.handler(), inputs.clone()), programs.plugins());
+        let seat = seat.map_err(system)?;
+        let of_program = RustPlugins::start(brought.plugins.clone(), &bus, clock);
+        let of_program = of_program.map_err(StartError::Plugin)?;
         let (orders, inlets) = start_meters(prepared.meters, clock, &store, &bus).await?;
         let others = SourceSeat::new(others, &bus).map_err(system)?;
         let mut meters = Meters::new(orders, others, point_sources(&config), clock, inputs.clone());
@@ -197,13 +200,17 @@ impl VenBuilder {
         let (names, told_names) = watch::channel(names(&config, snapshot.registration.as_ref()));
         let meter_facts = meter_facts(&config, clock)?;
         let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names, meter_facts };
-        let outbox = Outbox::start(prepared.hooks, &ground).await;
-        let of_hooks = api_hooks::routes(&outbox, &store, clock);
-        let more = [of_hooks, api_monitors::routes(monitors, ground.names), api_plugins::routes(&plugins)];
+        let of_monitors = api_monitors::routes(monitors.clone(), ground.names.clone());
+        let (outbox, hooks) = start_hooks(prepared.hooks, &config, ground).await;
+        let more = [api_hooks::routes(&outbox, &store, clock), of_monitors, api_plugins::routes(&plugins)];
+        let tokens = prepared.http.as_ref().map(|setup| setup.tokens.clone());
         let http_address = api::serve(prepared.http, &board, inlets, more.concat(), clock, gone()).await?;
-        let keeper = Keeper::new(config, clock, bus.clone(), credentials);
+        let running = watch::Sender::new(Arc::new(config));
+        let keeper = Keeper::new(running.subscribe(), clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
         tokio::spawn(keeper.run(LOOK, gone()));
+        let live = Live { hooks, programs, monitors, tokens };
+        let (reload, reloading) = reload::start(running, live, brought, read_certificates.clone());
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let (stop, stopped) = oneshot::channel::<()>();
         let task = VenTask {
@@ -212,7 +219,7 @@ impl VenBuilder {
             store,
             seat,
             meters,
-            desk: Desk::open(&state, outbox.clone(), board),
+            desk: Desk::open(&state, outbox.clone(), board, reload.clone()),
             outbox,
             names,
             messages,
@@ -222,8 +229,8 @@ impl VenBuilder {
         };
         // Dropping the handle stops the VEN too.
         let task = tokio::spawn(task.run(waiting, async { drop(stopped.await) }));
-        let brought = Some(brought);
-        Ok(VenHandle { inputs, bus, read_certificates, http_address, stop: Some(stop), task, kept, brought })
+        let ends = Some((stop, reloading, of_program));
+        Ok(VenHandle { inputs, bus, read_certificates, http_address, reload, task, ends })
     }
 }
 
@@ -263,7 +270,7 @@ fn state_folder(config: &Config) -> Result<PathBuf, StartError> {
 
 /// Where hooks keep facts of meters, where one wants that: a file of its own, since what the VEN itself has to keep must never wait for
 /// them.
-fn meter_facts(config: &Config, clock: Clock) -> Result<Option<StoreHandle>, StoreError> {
+pub(super) fn meter_facts(config: &Config, clock: Clock) -> Result<Option<StoreHandle>, StoreError> {
     if !config.hooks.iter().any(|hook| hook.enabled && hook.durable_always) {
         return Ok(None);
     }
@@ -345,12 +352,10 @@ pub struct VenHandle {
     bus: Bus,
     read_certificates: Arc<Notify>,
     http_address: Option<SocketAddr>,
-    stop: Option<oneshot::Sender<()>>,
+    reload: Reload,
     task: JoinHandle<()>,
-    /// The program that decides, and plugins.
-    kept: Vec<Keeping>,
-    /// The plugins that the program brings.
-    brought: Option<RustPlugins>,
+    /// Until it is stopped: the VEN, the program that decides and plugins, and those that the program brings.
+    ends: Option<(oneshot::Sender<()>, Reloading, RustPlugins)>,
 }
 
 impl VenHandle {
@@ -376,6 +381,25 @@ impl VenHandle {
         drop(self.inputs.send(Input::CancelRequested { ids, report_to_follow, along }));
     }
 
+    /// Takes another configuration while the VEN runs: hooks, plugins, monitors, who decides, and tokens of the local API are exchanged
+    /// where they are different, and left alone where they are not. What else is different is named in [`Changes::needs_restart`], and
+    /// stays as it was.
+    ///
+    /// `ven reload` does this with what stands in the file then: `ven.reload(Config::load(path)?)`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it; the old one goes on, untouched.
+    pub async fn reload(&self, config: Config) -> Result<Changes, ReloadError> {
+        self.reload.take(Some(config)).await.map(|reloaded| reloaded.changes)
+    }
+
+    /// Reads the configuration and the files that it names anew; the log says what came of it.
+    pub(crate) fn hang_up(&self) {
+        self.read_certificates();
+        self.reload.request();
+    }
+
     /// Reads certificates, keys and trust anew, if their files have changed; without this, it is noticed within seconds.
     pub fn read_certificates(&self) {
         self.read_certificates.notify_one();
@@ -394,12 +418,9 @@ impl VenHandle {
 
     /// Stops the VEN and waits until everything is stored. The registration stays.
     pub async fn stop(mut self) {
-        self.stop.take();
+        let Some((stop, reloading, of_program)) = self.ends.take() else { return };
+        drop(stop);
         drop((&mut self.task).await);
-        let mut closing: JoinSet<()> = self.kept.drain(..).map(Keeping::close).collect();
-        if let Some(brought) = self.brought.take() {
-            closing.spawn(brought.close());
-        }
-        while closing.join_next().await.is_some() {}
+        tokio::join!(reloading.close(), of_program.close());
     }
 }

@@ -7,7 +7,7 @@ use crate::fact::Topics;
 use crate::time::Span;
 
 /// One hook, as it is configured; what its type needs besides stands in `target`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HookSettings {
     /// `^[a-z][a-z0-9_-]{0,62}$`, unlike every other.
     pub(crate) name: String,
@@ -202,7 +202,7 @@ impl From<&str> for TimeZone {
 
 /// Where it goes. As the configuration is read, secrets stand in it as `${env:NAME}` and `${file:/path}`; in what a sink gets, they are
 /// there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Target {
     Http(HttpTarget),
     Mqtt(MqttTarget),
@@ -214,7 +214,7 @@ pub(crate) enum Target {
 }
 
 /// `type = "http"`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct HttpTarget {
     pub(crate) url: String,
     pub(crate) method: String,
@@ -238,7 +238,7 @@ impl std::fmt::Debug for HttpTarget {
 }
 
 /// `type = "mqtt"`; MQTT 3.1.1.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct MqttTarget {
     /// `mqtt://host[:1883]` or `mqtts://host[:8883]`.
     pub(crate) url: String,
@@ -287,7 +287,7 @@ pub(crate) enum Layout {
 }
 
 /// `type = "file"`; a message is a line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FileTarget {
     pub(crate) path: PathBuf,
     /// One that would grow beyond is put aside as `<path>.1`, the one before as `<path>.2`, …
@@ -308,7 +308,7 @@ pub(crate) enum TcpTarget {
 }
 
 /// `type = "serial"`; raw telegrams, and of other facts the words of the hook.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SerialTarget {
     pub(crate) port: PathBuf,
     /// `"inherit"` is resolved: the line of the meter.
@@ -352,7 +352,7 @@ pub(crate) enum Flow {
 }
 
 /// `type = "exec"`; a process for each message, which it gets on its standard input.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct ExecTarget {
     /// The program and its arguments; no shell reads them.
     pub(crate) command: Vec<String>,
@@ -368,7 +368,7 @@ impl std::fmt::Debug for ExecTarget {
 }
 
 /// `type = "pvoutput"`; facts of `meter.interval`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct PvOutputTarget {
     /// Where the service is; `https://pvoutput.org` unless it is a test.
     pub(crate) url: String,

@@ -39,7 +39,7 @@ pub(super) fn edit(config: &Path, hook: &str, file: Option<&Path>) -> anyhow::Re
 pub(super) fn remove(config: &Path, hook: &str) -> anyhow::Result<()> {
     let place = own_file(config, hook)?;
     std::fs::remove_file(&place).with_context(|| place.display().to_string())?;
-    said(&format!("{} is gone", place.display()))
+    said(&format!("{} is gone; a VEN that runs goes on with it until: ven reload", place.display()))
 }
 
 /// Where the hook stands, if that is a file of its own.
@@ -88,7 +88,7 @@ fn written(place: &Path, text: &str, instead: bool) -> anyhow::Result<()> {
     let placed = if instead { file.persist(place) } else { file.persist_noclobber(place) };
     placed.with_context(|| place.display().to_string())?;
     std::fs::File::open(folder)?.sync_all()?;
-    said(&format!("{} is written; it holds when the VEN is started again", place.display()))
+    said(&format!("{} is written; a VEN that runs takes it with: ven reload", place.display()))
 }
 
 /// In an editor; what is wrong afterwards stays there to be put right.

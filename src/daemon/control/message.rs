@@ -31,6 +31,8 @@ pub(crate) enum Request {
     Hooks(HooksRequest),
     /// How the VEN stands.
     Status,
+    /// Reads the configuration anew.
+    Reload,
 }
 
 /// What is for the hooks.
@@ -102,6 +104,18 @@ pub(crate) enum Response {
         hooks: Vec<HookLine>,
     },
     Status(Box<Look>),
+    /// The configuration in this file holds.
+    Reloaded {
+        file: String,
+        /// What is different, a list in a line.
+        changes: String,
+        /// What should be put right all the same.
+        warnings: Vec<String>,
+    },
+    /// The configuration has faults, each a line; the old one goes on.
+    Rejected {
+        faults: Vec<String>,
+    },
     /// It is done, or will be soon.
     Ordered,
     /// Nothing was done.
@@ -142,6 +156,8 @@ impl Response {
             | Self::Schedules { .. }
             | Self::Reports(_)
             | Self::Hooks { .. }
+            | Self::Reloaded { .. }
+            | Self::Rejected { .. }
             | Self::Status(_) => Err("the VEN has answered something else".to_owned()),
         }
     }
@@ -184,6 +200,7 @@ pub(super) enum Asked {
     Engine(Order),
     Hooks(HooksRequest),
     Status,
+    Reload,
 }
 
 impl TryFrom<Request> for Asked {
@@ -193,6 +210,7 @@ impl TryFrom<Request> for Asked {
         Ok(Self::Engine(match request {
             Request::Hooks(request) => return Ok(Self::Hooks(request)),
             Request::Status => return Ok(Self::Status),
+            Request::Reload => return Ok(Self::Reload),
             Request::Opt { event, opt, resources: names } => {
                 Order::Opt { event: event.into(), opt: opt.into(), resources: resources(names) }
             }

@@ -6,12 +6,14 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 
 use super::answer::Answer;
-use super::token::Who;
+use super::token::{Admission, Who};
 
 /// What somebody asks, after it was found that they may.
 #[derive(Debug)]
 pub(in crate::daemon) struct Call {
     pub(in crate::daemon) who: Who,
+    /// What goes on for long ends with it.
+    pub(in crate::daemon) admission: Admission,
     pub(in crate::daemon) headers: HeaderMap,
     /// Empty where there is none.
     pub(in crate::daemon) body: Bytes,

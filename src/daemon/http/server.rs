@@ -97,7 +97,7 @@ impl Server {
         let listener = Listener::bind(setup.listen).await?;
         let clerk = Clerk {
             // Whoever can reach us from elsewhere has to say who they are.
-            open: setup.tokens.is_empty() && setup.listen.ip().is_loopback(),
+            local: setup.listen.ip().is_loopback(),
             hosts: Hosts::new(setup.hosts),
             tokens: setup.tokens,
             failures: Mutex::default(),
@@ -169,8 +169,8 @@ async fn converse(
 
 /// Finds out who asks for what, and has it answered.
 struct Clerk {
-    /// On this machine everybody may read, as nobody has a token.
-    open: bool,
+    /// Nobody can reach us from elsewhere: everybody may read, where nobody has a token.
+    local: bool,
     hosts: Hosts,
     tokens: Tokens,
     failures: Mutex<Failures>,
@@ -199,6 +199,7 @@ impl Clerk {
             .ok_or_else(|| Answer::problem(StatusCode::BAD_REQUEST, "the query cannot be read"))?;
         check_address(&query)?;
         let (route, parameters) = self.route(&head.method, head.uri.path())?;
+        let admission = self.tokens.admission();
         let who = self.admit(route, &head.headers, ends.peer).await?;
         if route.writes() {
             check_origin(&head.headers, &host)?;
@@ -209,11 +210,17 @@ impl Clerk {
             check_type(&head.headers, route.takes)?;
             read(body, self.deadlines.body).await?
         };
-        let call = Call { who, headers: head.headers, body, parameters, query, query_text };
-        timeout(route.within, (route.handler)(call)).await.map_err(|_| {
+        let headers = head.headers.clone();
+        let call = Call { who, admission: admission.clone(), headers, body, parameters, query, query_text };
+        let answer = timeout(route.within, (route.handler)(call)).await.map_err(|_| {
             let why = format!("there was no answer within {} s", route.within.as_secs());
             Answer::problem(StatusCode::GATEWAY_TIMEOUT, why)
-        })
+        })?;
+        if !route.writes() && admission.is_over() {
+            // The token may have been taken away while it waited for something to tell.
+            self.admit(route, &head.headers, ends.peer).await?;
+        }
+        Ok(answer)
     }
 
     fn route(&self, method: &Method, path: &str) -> Result<(&Route, Parameters), Answer> {
@@ -242,7 +249,7 @@ impl Clerk {
                 Some(who) => who,
                 None => return Err(self.refuse_guess(peer).await),
             },
-            None if self.open => Who::Local,
+            None if self.local && self.tokens.is_empty() => Who::Local,
             None => Who::Unknown,
         };
         let Some(scope) = route.scope.as_ref().filter(|scope| !who.may(scope)) else { return Ok(who) };

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, generate};
+use tokio::sync::watch;
 
 use crate::config::{Scope, TOKEN_HASH};
 use crate::time::Span;
@@ -24,7 +25,7 @@ const WAIT: Span = Span::SECOND;
 const MOST_REMEMBERED: usize = 1024;
 
 /// A token, of which nothing but its hash is kept.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(in crate::daemon) struct Token {
     pub(in crate::daemon) name: String,
     pub(in crate::daemon) hash: [u8; 32],
@@ -93,30 +94,65 @@ impl Who {
     }
 }
 
-/// The tokens that there are.
+/// The tokens that there are; clones have the same ones.
 #[derive(Clone, Debug, Default)]
-pub(in crate::daemon) struct Tokens(Vec<Token>);
+pub(in crate::daemon) struct Tokens(watch::Sender<Vec<Token>>);
 
 impl Tokens {
-    pub(in crate::daemon) const fn new(tokens: Vec<Token>) -> Self {
-        Self(tokens)
+    pub(in crate::daemon) fn new(tokens: Vec<Token>) -> Self {
+        Self(watch::Sender::new(tokens))
     }
 
     /// Whether anybody has one.
-    pub(in crate::daemon) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(in crate::daemon) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// The names of those that are others than these, or are not there.
+    pub(in crate::daemon) fn differing(&self, others: &Self) -> Vec<String> {
+        let (ours, theirs) = (self.0.borrow(), others.0.borrow());
+        let gone = ours.iter().filter(|token| !theirs.contains(token));
+        gone.map(|token| token.name.clone()).collect()
+    }
+
+    /// From now on there are these, for all clones.
+    pub(in crate::daemon) fn replace(&self, others: &Self) {
+        let others = others.0.borrow().clone();
+        self.0.send_replace(others);
+    }
+
+    /// What is admitted from now on is so by these.
+    pub(super) fn admission(&self) -> Admission {
+        Admission(self.0.subscribe())
     }
 
     /// Whose token this is. How long that takes says nothing about any: all are looked at, each to its end.
     pub(in crate::daemon) fn owner(&self, token: &str) -> Option<Who> {
         let shown = hash(token);
         let mut owner = None;
-        for token in &self.0 {
+        for token in &*self.0.borrow() {
             if is_same(&token.hash, &shown) {
                 owner = Some(Who::Known { name: token.name.clone(), scopes: token.scopes.clone() });
             }
         }
         owner
+    }
+}
+
+/// By which tokens somebody was admitted.
+#[derive(Clone, Debug)]
+pub(in crate::daemon) struct Admission(watch::Receiver<Vec<Token>>);
+
+impl Admission {
+    /// Whether there have been others since.
+    pub(super) fn is_over(&self) -> bool {
+        // Where there are none any more, nobody may ask anything.
+        self.0.has_changed().unwrap_or(true)
+    }
+
+    /// Resolves when there are others.
+    pub(in crate::daemon) async fn over(mut self) {
+        drop(self.0.changed().await);
     }
 }
 
@@ -199,6 +235,22 @@ mod tests {
             assert!(!is_same(&whole, &other), "octet {at}");
         }
         assert!(!format!("{tokens:?}").contains(&written("one")[7..17]), "hashes are in no log");
+    }
+
+    #[tokio::test]
+    async fn tokens_that_are_replaced_are_so_for_everybody_who_knows_them() {
+        let token = |name: &str, text| Token { name: name.into(), hash: hash(text), scopes: Vec::new() };
+        let tokens = Tokens::new(vec![token("a", "one"), token("b", "two"), token("c", "three")]);
+        let clone = tokens.clone();
+        let admission = clone.admission();
+        let others = Tokens::new(vec![token("a", "one"), token("b", "zwei")]);
+        assert_eq!(tokens.differing(&others), ["b", "c"]);
+        assert!(!admission.is_over());
+        tokens.replace(&others);
+        assert!(admission.is_over());
+        admission.over().await;
+        assert!(clone.owner("two").is_none() && clone.owner("three").is_none());
+        assert!(clone.owner("one").is_some() && clone.owner("zwei").is_some());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Knows which monitors there are, who reads them, and how far they are.
 
+mod configured;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -37,6 +37,23 @@ impl Durable {
         Self { store, hook, retention, fresh, updates, write_at: None, tidy_at: now.since_start }
     }
 
+    /// Takes so many bytes at most from now on.
+    pub(super) fn bound(&mut self, max_bytes: usize) {
+        self.retention.max_bytes = u64::try_from(max_bytes).unwrap_or(u64::MAX);
+    }
+
+    /// Nothing that is on the disk is to be told any more.
+    pub(super) async fn forsake(&mut self, now: Now) {
+        (self.fresh.clear(), self.updates.clear());
+        let hook = self.hook.clone();
+        if let Err(error) = self.store.facts(move |mut log| log.forsake(&hook, now.wall)).await {
+            tracing::warn!(
+                hook = self.hook,
+                "facts of meters that wait on the disk may be told again: {error}"
+            );
+        }
+    }
+
     /// What was still to be told when the VEN ended.
     pub(super) async fn waiting(&self, most: usize) -> Result<Vec<Delivery>, StoreError> {
         let wanted = Wanted {

@@ -9,6 +9,8 @@
 //! wait in memory only. What the store does not take is kept and tried again; the worst that can come of it is that something is told
 //! twice.
 
+mod change;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -52,8 +54,20 @@ pub(crate) enum Order {
     Resend(Vec<u64>),
     /// How it stands.
     Look(oneshot::Sender<View>),
+    /// Go on with other parts.
+    Change(Box<Changed>),
     /// End; what waits, waits for the next start.
     Finish(oneshot::Sender<()>),
+}
+
+/// What a hook is to be from now on.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) parts: Parts,
+    /// Where facts of meters are kept until they are told.
+    pub(crate) meter_facts: Option<StoreHandle>,
+    /// Told when it holds.
+    pub(crate) done: oneshot::Sender<()>,
 }
 
 /// How a hook stands.
@@ -149,11 +163,7 @@ impl HookTask {
 
     /// Runs until it is told to finish, or nobody can tell it any more.
     pub(crate) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        // Where that takes long, the first message waits for it in its own time.
-        let opened = tokio::time::timeout(self.parts.timeout.to_std(), self.parts.sink.open()).await;
-        if opened.is_err() {
-            tracing::debug!(hook = self.parts.name, "its sink is not open yet");
-        }
+        self.open().await;
         let mut newest = self.bus.newest();
         loop {
             self.read_log().await;
@@ -195,6 +205,14 @@ impl HookTask {
         }
     }
 
+    /// Where that takes long, the first message waits for it in its own time.
+    async fn open(&mut self) {
+        let opened = tokio::time::timeout(self.parts.timeout.to_std(), self.parts.sink.open()).await;
+        if opened.is_err() {
+            tracing::debug!(hook = self.parts.name, "its sink is not open yet");
+        }
+    }
+
     fn wake_at(&self, step: &Step) -> Span {
         let regular = self.clock.now().since_start + LOOK;
         let asked = if let Step::Wait(until) = step { Some(*until) } else { None };
@@ -212,6 +230,10 @@ impl HookTask {
             Order::Look(view) => {
                 // Whoever asked may be gone.
                 drop(view.send(self.view()));
+                Vec::new()
+            }
+            Order::Change(changed) => {
+                self.change(*changed).await;
                 Vec::new()
             }
             Order::Finish(done) => return Some(done),

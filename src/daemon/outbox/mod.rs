@@ -1,15 +1,19 @@
 //! Tells others what happened: one task for each hook, none of which ever waits for another.
 
+mod change;
 mod durable;
 mod hook_task;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
+use crate::fact::Topics;
 use crate::fact::topic::CATALOGUE;
 use crate::hook::filter::Filter;
 use crate::hook::queue::Rules;
@@ -21,7 +25,8 @@ use super::clock::Clock;
 use super::sink;
 use super::store::StoreHandle;
 
-pub(crate) use hook_task::{HookTask, Order, Parts, View};
+pub(crate) use change::{HookChanges, forsake_others};
+pub(crate) use hook_task::{Changed, HookTask, Order, Parts, View};
 
 /// Orders that may wait for a hook.
 const ORDERS: usize = 16;
@@ -39,10 +44,22 @@ pub(crate) struct Ground {
     pub(crate) meter_facts: Option<StoreHandle>,
 }
 
-/// The hooks that run.
+/// The hooks that run; clones speak with the same ones.
 #[derive(Clone, Default)]
 pub(crate) struct Outbox {
-    hooks: BTreeMap<String, mpsc::Sender<Order>>,
+    held: Arc<Mutex<Held>>,
+}
+
+#[derive(Default)]
+struct Held {
+    hooks: BTreeMap<String, Running>,
+    /// Those that were told to end and are still about it.
+    ending: BTreeMap<String, JoinHandle<()>>,
+}
+
+struct Running {
+    orders: mpsc::Sender<Order>,
+    topics: Topics,
 }
 
 /// Why a hook cannot be ordered to do something.
@@ -85,20 +102,37 @@ impl Outbox {
     pub(crate) async fn start(hooks: Vec<Parts>, ground: &Ground) -> Self {
         let takers = hooks.iter().map(|parts| (parts.name.clone(), parts.topics.clone()));
         ground.bus.set_takers(takers.collect());
-        let mut orders = BTreeMap::new();
+        let outbox = Self::default();
         for parts in hooks {
-            let name = parts.name.clone();
-            let (order, waiting) = mpsc::channel(ORDERS);
-            let task = HookTask::new(parts, ground.clone()).await;
-            tokio::spawn(task.run(waiting));
-            orders.insert(name, order);
+            outbox.begin(parts, ground).await;
         }
-        Self { hooks: orders }
+        outbox
+    }
+
+    async fn begin(&self, parts: Parts, ground: &Ground) {
+        let (orders, waiting) = mpsc::channel(ORDERS);
+        let (name, topics) = (parts.name.clone(), parts.topics.clone());
+        let before = self.held().ending.remove(&name);
+        let ground = ground.clone();
+        match before {
+            None => drop(tokio::spawn(HookTask::new(parts, ground).await.run(waiting))),
+            Some(before) => drop(tokio::spawn(async move {
+                // Two of one name would tell the same.
+                drop(before.await);
+                HookTask::new(parts, ground).await.run(waiting).await;
+            })),
+        }
+        self.held().hooks.insert(name, Running { orders, topics });
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // Nothing is done under this lock that could leave it half done.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The names of the hooks.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.hooks.keys().cloned().collect()
+        self.held().hooks.keys().cloned().collect()
     }
 
     /// Tells a hook to do something.
@@ -107,8 +141,9 @@ impl Outbox {
     ///
     /// Where there is no such hook, or it has too much to do.
     pub(crate) fn order(&self, name: &str, order: Order) -> Result<(), OrderFault> {
-        let hook = self.hooks.get(name).ok_or_else(|| OrderFault::Unknown(name.to_owned()))?;
-        hook.try_send(order).map_err(|_| OrderFault::Busy(name.to_owned()))
+        let held = self.held();
+        let hook = held.hooks.get(name).ok_or_else(|| OrderFault::Unknown(name.to_owned()))?;
+        hook.orders.try_send(order).map_err(|_| OrderFault::Busy(name.to_owned()))
     }
 
     /// How a hook stands.
@@ -125,16 +160,20 @@ impl Outbox {
 
     /// Ends every hook; what waits, waits for the next start.
     pub(crate) async fn finish(&self, within: Duration) {
+        let Held { hooks, ending } = std::mem::take(&mut *self.held());
         let mut ends = Vec::new();
-        for hook in self.hooks.values() {
+        for hook in hooks.into_values() {
             let (done, end) = oneshot::channel();
-            if hook.send(Order::Finish(done)).await.is_ok() {
+            if hook.orders.send(Order::Finish(done)).await.is_ok() {
                 ends.push(end);
             }
         }
         let all = async {
             for end in ends {
                 // A task that has ended otherwise has ended too.
+                drop(end.await);
+            }
+            for end in ending.into_values() {
                 drop(end.await);
             }
         };

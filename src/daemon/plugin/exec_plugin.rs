@@ -1,7 +1,7 @@
 //! Tells a program what happens, in the order in which it happened, and lets it serve paths of the local API.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -132,10 +132,10 @@ pub(super) fn question(fact: &Fact) -> Answer {
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>()
 }
 
-/// The plugins that run, by their names.
+/// The plugins that run, by their names; clones have the same ones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plugins {
-    seats: BTreeMap<String, ProgramSeat>,
+    seats: Arc<Mutex<BTreeMap<String, ProgramSeat>>>,
 }
 
 /// What somebody wants of a plugin by HTTP.
@@ -175,23 +175,32 @@ pub(crate) enum NotServed {
 }
 
 impl Plugins {
-    pub(crate) fn add(&mut self, seat: ProgramSeat) {
-        self.seats.insert(seat.name().to_owned(), seat);
+    fn seats(&self) -> MutexGuard<'_, BTreeMap<String, ProgramSeat>> {
+        // Nothing is done under this lock that could leave it half done.
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, seat: ProgramSeat) {
+        self.seats().insert(seat.name().to_owned(), seat);
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.seats().remove(name);
     }
 
     /// Their names.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.seats.keys().cloned().collect()
+        self.seats().keys().cloned().collect()
     }
 
     /// How each is.
-    pub(crate) fn states(&self) -> BTreeMap<&str, State> {
-        self.seats.iter().map(|(name, seat)| (name.as_str(), seat.state())).collect()
+    pub(crate) fn states(&self) -> BTreeMap<String, State> {
+        self.seats().iter().map(|(name, seat)| (name.clone(), seat.state())).collect()
     }
 
     /// What a plugin serves.
     pub(crate) fn routes(&self, plugin: &str) -> Vec<Route> {
-        match self.seats.get(plugin).map(ProgramSeat::state) {
+        match self.seats().get(plugin).map(ProgramSeat::state) {
             Some(State::Running(hello)) => hello.routes.clone(),
             Some(State::Starting | State::Stopped(_)) | None => Vec::new(),
         }
@@ -203,7 +212,7 @@ impl Plugins {
     ///
     /// Where it does not, or not in time.
     pub(crate) async fn call(&self, plugin: &str, asks: Asks) -> Result<Served, NotServed> {
-        let seat = self.seats.get(plugin).ok_or_else(|| NotServed::NoPlugin(plugin.to_owned()))?;
+        let seat = self.seats().get(plugin).cloned().ok_or_else(|| NotServed::NoPlugin(plugin.to_owned()))?;
         let Asks { method, path, query, body } = asks;
         let same = |route: &Route| {
             route.method.eq_ignore_ascii_case(&method) && route.path.trim_start_matches('/') == path

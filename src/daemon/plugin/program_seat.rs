@@ -31,7 +31,7 @@ const WAITING: usize = 64;
 const CLOSED_WITHIN: Duration = Duration::from_secs(8);
 
 /// What is run, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ProgramSettings {
     pub(crate) program: Program,
     /// What it must know how to do, in a word of its hello.
@@ -233,6 +233,7 @@ impl Keeper {
                     };
                     let Some(over) = over else {
                         let why = conversation.close().await;
+                        self.state.send_replace(State::Stopped("it was stopped".to_owned()));
                         return self.exited(&why, None, None);
                     };
                     self.state.send_replace(State::Starting);

@@ -40,6 +40,26 @@ impl Status {
             let failed = topic == own::PLUGIN_FAILED.name;
             let running = topic == own::PLUGIN_STARTED.name;
             self.plugins.insert(plugin.to_owned(), PluginStatus { running, failed, why });
+        } else if topic == own::CONFIG_RELOADED.name {
+            self.reloaded(fact);
+        }
+    }
+
+    /// What is configured no more fails no more; what is configured otherwise begins anew.
+    fn reloaded(&mut self, fact: &Fact) {
+        let keys = |list| fact.data.get(list).and_then(Value::as_array).into_iter().flatten();
+        for key in keys("removed").filter_map(Value::as_str) {
+            match key.split_once('.') {
+                Some(("hook", hook)) => drop(self.hooks.remove(hook)),
+                Some(("plugin", plugin)) => drop(self.plugins.remove(plugin)),
+                _ => {}
+            }
+        }
+        for key in keys("added").chain(keys("changed")).filter_map(Value::as_str) {
+            if let Some(hook) = key.strip_prefix("hook.") {
+                let HookStatus { given_up, dropped, .. } = self.hooks.remove(hook).unwrap_or_default();
+                self.hooks.insert(hook.to_owned(), HookStatus { given_up, dropped, ..HookStatus::default() });
+            }
         }
     }
 

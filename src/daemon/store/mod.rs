@@ -5,6 +5,7 @@
 //! **Invariant (persist, then speak):** [`StoreHandle::commit`] returns after the writes are durable, never before.
 
 mod fact_log;
+mod forsaken;
 mod monitors;
 mod records;
 mod series;

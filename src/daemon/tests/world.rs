@@ -21,6 +21,7 @@ use crate::daemon::meter_task::{MeterSettings, MeterTask, Order};
 use crate::daemon::meters::Meters;
 use crate::daemon::outbox::Outbox;
 use crate::daemon::prepare::Prepared;
+use crate::daemon::reload::Reload;
 use crate::daemon::source_seat::{SourceSeat, Sources};
 use crate::daemon::status::{Status, keep};
 use crate::daemon::store::{Sqlite, Store as _, StoreHandle};
@@ -154,7 +155,7 @@ impl World {
             store,
             seat: HandlerSeat::new(Arc::new(handler), inputs.clone()).unwrap(),
             meters: Meters::new(orders, others, point_sources(&self.config), self.clock, inputs),
-            desk: Desk::open(&self.config.ven.state, Outbox::default(), board),
+            desk: Desk::open(&self.config.ven.state, Outbox::default(), board, Reload::default()),
             messages,
             bus,
             outbox: Outbox::default(),

@@ -85,15 +85,18 @@ pub(crate) const MONITOR_GAP: Topic = Topic::control(
 /// The configuration was read anew.
 pub(crate) const CONFIG_RELOADED: Topic = Topic::control(
     "config.reloaded",
-    "The configuration was read anew, and holds",
-    r#"{"operation": "reloaded", "file": "/etc/ven/ven.toml", "added": ["ops"], "changed": ["p1-copy"], "removed": ["old"]}"#,
+    "The configuration was read anew, and holds, except what needs a restart",
+    r#"{
+        "operation": "reloaded", "file": "/etc/ven/ven.toml", "added": ["hook.ops"], "changed": ["hook.p1-copy", "handler"],
+        "removed": ["monitor.260"], "needs_restart": ["vtn", "meter.house"]
+    }"#,
 );
 
 /// The configuration is wrong.
 pub(crate) const CONFIG_REJECTED: Topic = Topic::control(
     "config.rejected",
     "The configuration was read anew and is wrong; the old one goes on",
-    r#"{"operation": "rejected", "file": "/etc/ven/ven.toml", "reason": "line 14: no topic is called event.startet"}"#,
+    r#"{"operation": "rejected", "file": "/etc/ven/ven.toml", "reason": "/etc/ven/ven.toml:14: vtn.url: is missing"}"#,
 );
 
 /// It will expire.

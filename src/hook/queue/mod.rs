@@ -111,6 +111,19 @@ impl Queue {
         }
     }
 
+    /// Goes on by other rules, with everything forgiven to the endpoint and to what waits; a pause stays.
+    ///
+    /// It is empty then: gives back what waited, in order, to be added again.
+    pub(crate) fn begin_anew(&mut self, rules: Rules) -> Vec<Item> {
+        let forgiven = |item: &Item| Item { refusals: 0, next_at: None, ..item.clone() };
+        let waiting = self.room.iter().map(|(_, entry)| forgiven(&entry.item)).collect();
+        self.room = Room::new(rules.control, rules.meter);
+        self.rules = rules;
+        self.standing = Standing { paused: self.standing.paused, ..Standing::default() };
+        self.held_until = Span::ZERO;
+        waiting
+    }
+
     /// Adds an item: a new one, one that waited before a restart, or one that somebody wants to have sent again.
     ///
     /// The changes tell what had to go for it, or that it was not taken itself; where it was taken they do not speak of it.

@@ -121,7 +121,7 @@ async fn it_serves_the_paths_of_its_hello() {
         *) echo "{\"id\":$id,\"status\":7}";; esac; }"#;
     let scene = Scene::new(&format!("{http}\n{hello}\nanswer"));
     let (seat, keeping) = start(&scene, Some(&[])).await;
-    let mut plugins = Plugins::default();
+    let plugins = Plugins::default();
     plugins.add(seat);
     let ask = |method: &str, path: &str| Asks {
         method: method.to_owned(),

@@ -1,0 +1,142 @@
+//! What is told of a configuration that was read anew.
+
+use std::path::Path;
+
+use super::super::{Changes, Config};
+
+const MAIN: &str = r#"
+[ven]
+name = "house"
+state = "state"
+[vtn]
+url = "https://vtn.example.org"
+[tls]
+ca = "system"
+cert = "ven.pem"
+key = "ven.key"
+[signature]
+vtn_fingerprint = "AA:BB:CC:DD:EE:FF:00:11:22:33"
+[handler]
+rules = [ { when = "priority == 1", opt = "optOut" } ]
+[journal]
+keep = "7d"
+[bus]
+hooks = true
+[http]
+listen = "127.0.0.1:0"
+[[http.token]]
+name = "pump"
+hash = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+scopes = ["monitors"]
+[[meter]]
+name = "main"
+source = "file:meter"
+protocol = "dsmr"
+[[report]]
+points = [ { quantity = "import_energy", meter = "main" } ]
+min_period = "1min"
+[[opt_schedule]]
+name = "night"
+opt = "optOut"
+periods = [ { start = "2030-01-01T22:00:00Z", duration = "8h" } ]
+[[hook]]
+name = "one"
+type = "file"
+topics = "event.*"
+path = "one.jsonl"
+[[hook]]
+name = "two"
+type = "file"
+topics = "opt.*"
+path = "two.jsonl"
+[[plugin]]
+name = "guard"
+command = ["guard"]
+[[monitor]]
+id = 7
+owner = "pump"
+topics = ["event.*"]
+"#;
+
+fn config(text: &str) -> Config {
+    Config::from_toml(text, Path::new("/etc/ven/ven.toml")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What is different where this stands in place of that.
+fn told(that: &str, this: &str) -> String {
+    assert!(MAIN.contains(that), "{that}");
+    Changes::between(&config(MAIN), &config(&MAIN.replace(that, this))).to_string()
+}
+
+#[test]
+fn what_says_the_same_is_no_change_wherever_it_stands() {
+    assert_eq!(told("[bus]\n", "\n\n# a remark\n[bus]\n"), "nothing has changed");
+    assert_eq!(told("keep = \"7d\"", "keep = \"168h\""), "nothing has changed");
+    assert!(Changes::between(&config(MAIN), &config(MAIN)).is_empty());
+    let (before, plugin) = MAIN.split_once("[[plugin]]").unwrap();
+    let (plugin, after) = plugin.split_once("[[monitor]]").unwrap();
+    let moved = format!("{before}[[monitor]]{after}[[plugin]]{plugin}");
+    assert!(Changes::between(&config(MAIN), &config(&moved)).is_empty());
+}
+
+#[test]
+fn what_can_change_while_the_ven_runs_is_named_as_it_stands_in_the_file() {
+    for (that, this, expected) in [
+        ("two.jsonl", "zwei.jsonl", "changed: [[hook]] \"two\""),
+        ("name = \"two\"", "name = \"three\"", "added: [[hook]] \"three\"\nremoved: [[hook]] \"two\""),
+        ("hooks = true", "hooks = false", "changed: [bus] hooks"),
+        ("[\"guard\"]", "[\"guard\", \"-v\"]", "changed: [[plugin]] \"guard\""),
+        ("[\"guard\"]", "[\"guard\"]\nenabled = false", "removed: [[plugin]] \"guard\""),
+        ("id = 7", "id = 8", "added: [[monitor]] 8\nremoved: [[monitor]] 7"),
+        ("[\"event.*\"]", "[\"opt.*\"]", "changed: [[monitor]] 7"),
+        ("priority == 1", "priority == 2", "changed: [handler]"),
+        ("scopes = [\"monitors\"]", "scopes = [\"monitors\", \"read\"]", "changed: [[http.token]] \"pump\""),
+    ] {
+        assert_eq!(told(that, this), expected, "{this}");
+    }
+}
+
+#[test]
+fn what_cannot_change_while_it_runs_is_said_to_need_a_restart() {
+    for (that, this, expected) in [
+        ("name = \"house\"", "name = \"barn\"", "[ven]"),
+        ("vtn.example.org", "vtn.example.net", "[vtn]"),
+        ("key = \"ven.key\"", "key = \"new.key\"", "[tls], [signature]"),
+        ("AA:BB", "BB:AA", "[signature]"),
+        ("7d", "6d", "[journal]"),
+        ("hooks = true", "hooks = true\nmax_size = \"1MB\"", "[bus] max_size"),
+        ("[handler]", "[handler]\ndefault = \"optIn\"", "[handler] default"),
+        ("[handler]", "[handler]\ntimeout = \"1s\"", "[handler] timeout"),
+        ("127.0.0.1:0", "127.0.0.1:1", "[http]"),
+        ("file:meter", "file:other", "[[meter]] \"main\""),
+        ("duration = \"8h\"", "duration = \"9h\"", "[[opt_schedule]] \"night\""),
+        ("[bus]\n", "[store]\nwhen_full = \"optIn\"\n[bus]\n", "[store]"),
+        ("[bus]\n", "[push_monitor]\ntcp = \"127.0.0.1:3200\"\n[bus]\n", "[push_monitor]"),
+    ] {
+        assert_eq!(told(that, this), format!("needs a restart: {expected}"), "{this}");
+    }
+    let told = told("topics = \"opt.*\"", "topics = \"meter.*\"");
+    let expected = "changed: [[hook]] \"two\"\nneeds a restart: meters that tell meter.telegram, meters that tell meter.interval";
+    assert_eq!(told, expected, "meters have to begin to tell it");
+}
+
+#[test]
+fn what_needs_a_restart_is_named_again_until_there_was_one_and_the_rest_holds() {
+    let (old, new) = (config(MAIN), MAIN.replace("vtn.example.org", "vtn.example.net"));
+    let new = config(&new.replace("one.jsonl", "eins.jsonl").replace("priority == 1", "priority == 2"));
+    let running = old.with_live_of(&new);
+    assert_eq!(running.vtn, old.vtn);
+    assert_eq!(Changes::between(&running, &new).to_string(), "needs a restart: [vtn]");
+    let back = Changes::between(&running, &old).to_string();
+    assert_eq!(back, "changed: [[hook]] \"one\", [handler]", "what was taken back needs no restart");
+}
+
+#[test]
+fn parts_have_a_key_for_programs() {
+    let new = MAIN.replace("name = \"two\"", "name = \"three\"").replace("id = 7", "id = 8");
+    let changes = Changes::between(&config(MAIN), &config(&new.replace("7d", "8d")));
+    let keys = |parts: &[super::super::Part]| parts.iter().map(super::super::Part::key).collect::<Vec<_>>();
+    assert_eq!(keys(&changes.added), ["hook.three", "monitor.8"]);
+    assert_eq!(keys(&changes.removed), ["hook.two", "monitor.7"]);
+    assert_eq!(keys(&changes.needs_restart), ["journal"]);
+}

@@ -95,9 +95,13 @@ pub(super) fn opt(arguments: OptArguments) -> anyhow::Result<()> {
             }
         }
         Response::Error { why } => anyhow::bail!(why),
-        Response::Reports(_) | Response::Hooks { .. } | Response::Status(_) | Response::Ordered => {
-            anyhow::bail!("the VEN has answered something else")
-        }
+        Response::Reports(_)
+        | Response::Hooks { .. }
+        | Response::Status(_)
+        | Response::Monitors { .. }
+        | Response::Pushed { .. }
+        | Response::Facts { .. }
+        | Response::Ordered => anyhow::bail!("the VEN has answered something else"),
     }
     Ok(())
 }

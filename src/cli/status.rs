@@ -38,6 +38,9 @@ fn look(path: &Path) -> anyhow::Result<Look> {
         | Response::Schedules { .. }
         | Response::Reports(_)
         | Response::Hooks { .. }
+        | Response::Monitors { .. }
+        | Response::Pushed { .. }
+        | Response::Facts { .. }
         | Response::Ordered => anyhow::bail!("the VEN has answered something else"),
     }
 }

@@ -4,12 +4,15 @@
 //! ven opt, ven reports -> control.sock -> serve -> Desk (of ven_task) -> engine -> stored -> answer
 //! ven hooks                                      -> Outbox                            -> answer
 //! ven status                                     -> Board                             -> answer
+//! ven monitors, events, plugins                  -> Readers                           -> answer
 //! ```
 //!
 //! One request in one line of JSON, one answer in another, and the connection ends. Length, time and number are bounded.
 
+mod facts;
 mod hooks;
 mod message;
+mod monitors;
 mod reports;
 
 use std::collections::BTreeMap;
@@ -25,12 +28,17 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::engine::{Fulfilled, Input, Order, OrderError};
 
+use super::monitor::Monitors;
 use super::outbox::Outbox;
 use super::status::Board;
 use message::Asked;
 
+pub(crate) use facts::Told;
 pub(super) use hooks::lines as hook_lines;
-pub(crate) use message::{HookLine, HooksRequest, OptWord, Request, Response, ScheduleLine, ScheduleWish};
+pub(crate) use message::{
+    FactsRequest, HookLine, HooksRequest, MonitorsRequest, OptWord, Request, Response, ScheduleLine,
+    ScheduleWish,
+};
 pub(crate) use reports::{OfferLine, ReportsLine, RequestLine};
 #[cfg(test)]
 pub(crate) use reports::{PointLine, RetryLine};
@@ -41,6 +49,8 @@ const SOCKET: &str = "control.sock";
 const LONGEST: u64 = 64 * 1024;
 /// So many are served at the same time.
 const MOST: usize = 8;
+/// So many may wait for something to happen; the others have the rest.
+const MOST_WAITING: usize = MOST / 2;
 /// A request has to come within this.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 /// An answer comes within this, unless the store does not take what it confirms.
@@ -71,17 +81,17 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Opens the socket in this folder and serves it; where that is not possible, nobody comes.
-    pub(crate) fn open(state: &Path, outbox: Outbox, board: Board) -> Self {
+    pub(in crate::daemon) fn open(state: &Path, outbox: Outbox, board: Board, readers: Readers) -> Self {
         let (sender, asks) = mpsc::channel(MOST);
         let socket = match bind(state) {
             Ok((listener, socket)) => {
-                tokio::spawn(serve(listener, sender, (outbox, board)));
+                tokio::spawn(serve(listener, sender, (outbox, board, readers)));
                 Some(socket)
             }
             Err(error) => {
                 let path = state.join(SOCKET);
                 tracing::warn!(
-                    "{}: {error}; `ven opt`, `ven reports`, `ven hooks` and `ven status` will not work",
+                    "{}: {error}; `ven opt`, `reports`, `hooks`, `monitors`, `plugins` and `status` will not work",
                     path.display()
                 );
                 None
@@ -124,8 +134,26 @@ fn bind(state: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
     named.map(|()| (listener, SocketFile(path)))
 }
 
+/// Those who read what happens, and what they read.
+#[derive(Clone, Debug)]
+pub(in crate::daemon) struct Readers {
+    /// `None` where nobody is to be told anything.
+    monitors: Option<Monitors>,
+    waiting: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(in crate::daemon) fn new(monitors: Option<Monitors>) -> Self {
+        Self { monitors, waiting: Arc::new(Semaphore::new(MOST_WAITING)) }
+    }
+
+    fn monitors(&self) -> Result<&Monitors, String> {
+        self.monitors.as_ref().ok_or_else(|| "this VEN has no monitors".to_owned())
+    }
+}
+
 /// Whom to ask beside the engine.
-type Others = (Outbox, Board);
+type Others = (Outbox, Board, Readers);
 
 async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, others: Others) {
     let free = Arc::new(Semaphore::new(MOST));
@@ -153,12 +181,17 @@ async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, others: Others) 
 }
 
 /// One request, one answer; who does not take the answer has had his chance.
-async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>, (outbox, board): &Others) {
+async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>, (outbox, board, readers): &Others) {
     let request = tokio::time::timeout(REQUEST_WITHIN, request(&mut stream)).await;
     let response = match request {
         Ok(Ok(Asked::Engine(order))) => obeyed(order, asks).await,
         Ok(Ok(Asked::Hooks(request))) => hooks::answer(request, outbox).await,
         Ok(Ok(Asked::Status)) => Response::Status(Box::new(board.look())),
+        Ok(Ok(Asked::Monitors(request))) => monitors::answer(request, readers).await,
+        Ok(Ok(Asked::Facts(request))) => tokio::select! {
+            response = facts::answer(request, readers) => response,
+            () = gone(&mut stream) => return,
+        },
         Ok(Err(why)) => Response::Error { why },
         Err(_) => Response::Error { why: "the request does not come".into() },
     };
@@ -176,6 +209,12 @@ async fn request(stream: &mut UnixStream) -> Result<Asked, String> {
     }
     let request: Request = serde_json::from_slice(&line).map_err(|error| error.to_string())?;
     Asked::try_from(request)
+}
+
+/// Until whoever has asked is gone.
+async fn gone(stream: &mut UnixStream) {
+    let mut more = [0; 64];
+    while stream.read(&mut more).await.is_ok_and(|length| length > 0) {}
 }
 
 async fn obeyed(order: Order, asks: &mpsc::Sender<Ask>) -> Response {
@@ -254,7 +293,7 @@ mod tests {
 
     /// A desk that confirms everything.
     fn confirming(folder: &Path) -> tokio::task::JoinHandle<()> {
-        let mut desk = Desk::open(folder, Outbox::default(), board());
+        let mut desk = Desk::open(folder, Outbox::default(), board(), Readers::new(None));
         tokio::spawn(async move {
             loop {
                 if let Input::Order { number, .. } = desk.next().await {
@@ -288,9 +327,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SOCKET);
         std::fs::write(&path, "left behind by one that was killed").unwrap();
-        let desk = Desk::open(folder.path(), Outbox::default(), board());
+        let desk = Desk::open(folder.path(), Outbox::default(), board(), Readers::new(None));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let second = Desk::open(folder.path(), Outbox::default(), board());
+        let second = Desk::open(folder.path(), Outbox::default(), board(), Readers::new(None));
         assert!(desk._socket.is_some() && second._socket.is_none(), "one listens, the other stays away");
         drop((desk, second));
         let error = ask(folder.path(), &Request::ScheduleList).unwrap_err();
@@ -314,7 +353,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_status_is_told_though_the_engine_answers_nobody() {
         let folder = tempfile::tempdir().unwrap();
-        let _silent = Desk::open(folder.path(), Outbox::default(), board());
+        let _silent = Desk::open(folder.path(), Outbox::default(), board(), Readers::new(None));
         let Response::Status(look) = ask(folder.path(), &Request::Status).unwrap() else {
             panic!("another answer")
         };

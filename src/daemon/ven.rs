@@ -25,7 +25,7 @@ use super::api;
 use super::bus::Bus;
 use super::certificates::{Keeper, LOOK};
 use super::clock::{self, Clock};
-use super::control::Desk;
+use super::control::{Desk, Readers};
 use super::courier::Courier;
 use super::entropy;
 use super::fact_keeper::{self, RETENTION};
@@ -199,6 +199,7 @@ impl VenBuilder {
         let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names, meter_facts };
         let outbox = Outbox::start(prepared.hooks, &ground).await;
         let of_hooks = api_hooks::routes(&outbox, &store, clock);
+        let readers = Readers::new(Some(monitors.clone()));
         let more = [of_hooks, api_monitors::routes(monitors, ground.names), api_plugins::routes(&plugins)];
         let http_address = api::serve(prepared.http, &board, inlets, more.concat(), clock, gone()).await?;
         let keeper = Keeper::new(config, clock, bus.clone(), credentials);
@@ -212,7 +213,7 @@ impl VenBuilder {
             store,
             seat,
             meters,
-            desk: Desk::open(&state, outbox.clone(), board),
+            desk: Desk::open(&state, outbox.clone(), board, readers),
             outbox,
             names,
             messages,

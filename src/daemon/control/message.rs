@@ -2,12 +2,15 @@
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::engine::{Fulfilled, OptSchedule, Order, OrderError, ScheduleRecord};
 use crate::openadr::message::{Available, Duration, OptReason, OptType, ResourceId};
 
+use super::facts::Told;
 use super::reports::ReportsLine;
 use crate::daemon::status::Look;
+use crate::hook::monitor::MonitorOptions;
 
 /// What a person asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,43 @@ pub(crate) enum Request {
     Hooks(HooksRequest),
     /// How the VEN stands.
     Status,
+    /// Has monitors do something.
+    Monitors(MonitorsRequest),
+    /// What happens.
+    Facts(FactsRequest),
+}
+
+/// What is for the monitors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "monitors", rename_all = "kebab-case")]
+pub(crate) enum MonitorsRequest {
+    /// Those there are; with these topics, where some are named as in `event.*,opt.*`.
+    Look {
+        topics: Option<String>,
+    },
+    Show {
+        id: u32,
+    },
+    /// A new one, that the bearer of the token of this name may read.
+    Create {
+        owner: String,
+        options: MonitorOptions,
+    },
+    Delete {
+        id: u32,
+    },
+    /// Where they are pushed.
+    Where,
+}
+
+/// Whoever asks waits until something happens, for a few seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FactsRequest {
+    /// Patterns.
+    pub(crate) topics: Vec<String>,
+    /// Behind this cursor; without one, nothing is told but the newest.
+    #[serde(default)]
+    pub(crate) after: Option<u64>,
 }
 
 /// What is for the hooks.
@@ -102,6 +142,20 @@ pub(crate) enum Response {
         hooks: Vec<HookLine>,
     },
     Status(Box<Look>),
+    /// As the local API shows them.
+    Monitors {
+        monitors: Vec<Value>,
+    },
+    /// Addresses that monitors are pushed at.
+    Pushed {
+        tcp: Option<String>,
+        tls: Option<String>,
+    },
+    /// What happened, and the cursor behind it.
+    Facts {
+        told: Vec<Told>,
+        cursor: u64,
+    },
     /// It is done, or will be soon.
     Ordered,
     /// Nothing was done.
@@ -142,7 +196,10 @@ impl Response {
             | Self::Schedules { .. }
             | Self::Reports(_)
             | Self::Hooks { .. }
-            | Self::Status(_) => Err("the VEN has answered something else".to_owned()),
+            | Self::Status(_)
+            | Self::Monitors { .. }
+            | Self::Pushed { .. }
+            | Self::Facts { .. } => Err("the VEN has answered something else".to_owned()),
         }
     }
 }
@@ -184,6 +241,8 @@ pub(super) enum Asked {
     Engine(Order),
     Hooks(HooksRequest),
     Status,
+    Monitors(MonitorsRequest),
+    Facts(FactsRequest),
 }
 
 impl TryFrom<Request> for Asked {
@@ -193,6 +252,8 @@ impl TryFrom<Request> for Asked {
         Ok(Self::Engine(match request {
             Request::Hooks(request) => return Ok(Self::Hooks(request)),
             Request::Status => return Ok(Self::Status),
+            Request::Monitors(request) => return Ok(Self::Monitors(request)),
+            Request::Facts(request) => return Ok(Self::Facts(request)),
             Request::Opt { event, opt, resources: names } => {
                 Order::Opt { event: event.into(), opt: opt.into(), resources: resources(names) }
             }

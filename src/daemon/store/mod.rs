@@ -6,6 +6,7 @@
 
 mod fact_log;
 mod monitors;
+mod recent;
 mod records;
 mod series;
 mod sqlite;

@@ -14,7 +14,7 @@ use super::house::{House, Ledger, Said};
 use crate::config::Config;
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
-use crate::daemon::control::Desk;
+use crate::daemon::control::{Desk, Readers};
 use crate::daemon::handler_seat::HandlerSeat;
 use crate::daemon::meter_source::Fed;
 use crate::daemon::meter_task::{MeterSettings, MeterTask, Order};
@@ -154,7 +154,7 @@ impl World {
             store,
             seat: HandlerSeat::new(Arc::new(handler), inputs.clone()).unwrap(),
             meters: Meters::new(orders, others, point_sources(&self.config), self.clock, inputs),
-            desk: Desk::open(&self.config.ven.state, Outbox::default(), board),
+            desk: Desk::open(&self.config.ven.state, Outbox::default(), board, Readers::new(None)),
             messages,
             bus,
             outbox: Outbox::default(),

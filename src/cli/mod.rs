@@ -14,6 +14,7 @@ mod mock_vtn;
 mod monitors;
 mod opt;
 mod outcome;
+mod plugins;
 mod reports;
 mod run;
 mod status;
@@ -110,6 +111,8 @@ enum Command {
     Monitors(monitors::MonitorsArguments),
     /// What happened, and what happens.
     Events(events::EventsArguments),
+    /// Plugins: programs and code that are told what happens.
+    Plugins(plugins::PluginsArguments),
     /// Print the fingerprint of a certificate, by which the other side knows it.
     Fingerprint {
         /// The certificate, as PEM.
@@ -265,6 +268,7 @@ impl Cli {
             Command::Deliveries { command, config } => deliveries::deliveries(&config, command),
             Command::Monitors(arguments) => return monitors::monitors(arguments),
             Command::Events(arguments) => return events::events(arguments),
+            Command::Plugins(arguments) => return plugins::plugins(arguments),
             Command::Topics { patterns, json } => topics::topics(&patterns, json),
             Command::Fingerprint { certificate } => fingerprint::fingerprint(&certificate),
             Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),

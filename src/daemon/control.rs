@@ -30,6 +30,7 @@ use crate::engine::{Fulfilled, Input, Order, OrderError};
 
 use super::monitor::Monitors;
 use super::outbox::Outbox;
+use super::plugin::Plugins;
 use super::status::Board;
 use message::Asked;
 
@@ -139,12 +140,20 @@ fn bind(state: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
 pub(in crate::daemon) struct Readers {
     /// `None` where nobody is to be told anything.
     monitors: Option<Monitors>,
+    plugins: Plugins,
     waiting: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(in crate::daemon) fn new(monitors: Option<Monitors>) -> Self {
-        Self { monitors, waiting: Arc::new(Semaphore::new(MOST_WAITING)) }
+    pub(in crate::daemon) fn new(monitors: Option<Monitors>, plugins: Plugins) -> Self {
+        Self { monitors, plugins, waiting: Arc::new(Semaphore::new(MOST_WAITING)) }
+    }
+
+    fn restart(&self, plugin: &str) -> Response {
+        match self.plugins.restart(plugin) {
+            Ok(()) => Response::Ordered,
+            Err(fault) => Response::Error { why: fault.to_string() },
+        }
     }
 
     fn monitors(&self) -> Result<&Monitors, String> {
@@ -188,6 +197,7 @@ async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>, (outbox, boa
         Ok(Ok(Asked::Hooks(request))) => hooks::answer(request, outbox).await,
         Ok(Ok(Asked::Status)) => Response::Status(Box::new(board.look())),
         Ok(Ok(Asked::Monitors(request))) => monitors::answer(request, readers).await,
+        Ok(Ok(Asked::RestartPlugin(plugin))) => readers.restart(&plugin),
         Ok(Ok(Asked::Facts(request))) => tokio::select! {
             response = facts::answer(request, readers) => response,
             () = gone(&mut stream) => return,
@@ -269,10 +279,15 @@ fn exchange(path: &Path, request: &Request) -> std::io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
     use crate::daemon::bus::Bus;
     use crate::daemon::clock::Clock;
     use crate::daemon::status::{Status, keep};
+    use crate::daemon::store::StoreHandle;
+    use crate::fact::Draft;
+    use crate::time::Timestamp;
 
     fn board() -> Board {
         let status = Status {
@@ -293,7 +308,7 @@ mod tests {
 
     /// A desk that confirms everything.
     fn confirming(folder: &Path) -> tokio::task::JoinHandle<()> {
-        let mut desk = Desk::open(folder, Outbox::default(), board(), Readers::new(None));
+        let mut desk = Desk::open(folder, Outbox::default(), board(), Readers::new(None, Plugins::default()));
         tokio::spawn(async move {
             loop {
                 if let Input::Order { number, .. } = desk.next().await {
@@ -327,9 +342,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SOCKET);
         std::fs::write(&path, "left behind by one that was killed").unwrap();
-        let desk = Desk::open(folder.path(), Outbox::default(), board(), Readers::new(None));
+        let desk =
+            Desk::open(folder.path(), Outbox::default(), board(), Readers::new(None, Plugins::default()));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let second = Desk::open(folder.path(), Outbox::default(), board(), Readers::new(None));
+        let second =
+            Desk::open(folder.path(), Outbox::default(), board(), Readers::new(None, Plugins::default()));
         assert!(desk._socket.is_some() && second._socket.is_none(), "one listens, the other stays away");
         drop((desk, second));
         let error = ask(folder.path(), &Request::ScheduleList).unwrap_err();
@@ -353,11 +370,106 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_status_is_told_though_the_engine_answers_nobody() {
         let folder = tempfile::tempdir().unwrap();
-        let _silent = Desk::open(folder.path(), Outbox::default(), board(), Readers::new(None));
+        let _silent =
+            Desk::open(folder.path(), Outbox::default(), board(), Readers::new(None, Plugins::default()));
         let Response::Status(look) = ask(folder.path(), &Request::Status).unwrap() else {
             panic!("another answer")
         };
         assert_eq!(look.status.ven.name, "house");
         assert_eq!(look.reasons, ["not registered at the VTN"]);
+    }
+
+    /// A desk behind which there are monitors; what is told by the bus is seen.
+    async fn with_monitors(folder: &Path) -> (Desk, Bus) {
+        let clock = Clock::start();
+        let bus = Bus::new(clock);
+        let (store, _) = StoreHandle::open(&folder.join("ven.db"), "a", bus.clone()).unwrap();
+        let monitors = Monitors::open(bus.clone(), store, clock, Vec::new()).await.unwrap();
+        let readers = Readers::new(Some(monitors), Plugins::default());
+        (Desk::open(folder, Outbox::default(), board(), readers), bus)
+    }
+
+    fn happens(bus: &Bus, topic: &str) {
+        let data = serde_json::Map::new();
+        let draft = Draft { topic: topic.into(), subject: None, time: Timestamp::EPOCH, data };
+        bus.reserve(vec![draft]).publish();
+    }
+
+    fn facts(folder: &Path, after: Option<u64>) -> (Vec<String>, u64) {
+        let request = FactsRequest { topics: vec!["meter.*".into()], after };
+        match ask(folder, &Request::Facts(request)).unwrap() {
+            Response::Facts { told, cursor } => {
+                let topic = |told: Told| match told {
+                    Told::Fact(fact) => fact.topic,
+                    Told::Gap(gap) => format!("{gap:?}"),
+                };
+                (told.into_iter().map(topic).collect(), cursor)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_asks_behind_a_cursor_is_told_what_happened_or_waits_for_what_happens() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_desk, bus) = with_monitors(folder.path()).await;
+        let (told, cursor) = facts(folder.path(), None);
+        assert_eq!(told, [""; 0], "from now on");
+        happens(&bus, "meter.day");
+        happens(&bus, "event.near");
+        happens(&bus, "meter.reading");
+        let (told, next) = facts(folder.path(), Some(cursor));
+        assert_eq!((told, next), (vec!["meter.day".into(), "meter.reading".into()], cursor + 3));
+        let path = folder.path().to_owned();
+        let waiting = tokio::task::spawn_blocking(move || facts(&path, Some(next)));
+        happens(&bus, "meter.online");
+        assert_eq!(waiting.await.unwrap().0, ["meter.online"]);
+        let nonsense = FactsRequest { topics: vec!["meter.dya".into()], after: None };
+        let Response::Error { why } = ask(folder.path(), &Request::Facts(nonsense)).unwrap() else {
+            panic!("no fault")
+        };
+        assert!(why.contains("did you mean \"meter.day\"?"), "{why}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn those_who_wait_are_bounded_and_whoever_leaves_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_desk, _bus) = with_monitors(folder.path()).await;
+        let request = serde_json::to_string(&Request::Facts(FactsRequest {
+            topics: vec!["**".into()],
+            after: Some(0),
+        }));
+        let line = format!("{}\n", request.unwrap());
+        let wait = || {
+            let mut stream = std::os::unix::net::UnixStream::connect(folder.path().join(SOCKET)).unwrap();
+            stream.write_all(line.as_bytes()).unwrap();
+            stream
+        };
+        let mut waiting: Vec<_> = (0..MOST_WAITING).map(|_| wait()).collect();
+        // Others are answered all the same, and one more who would wait is told that he cannot, once the others are served.
+        assert!(matches!(ask(folder.path(), &Request::Status), Ok(Response::Status(_))));
+        let refused = loop {
+            let mut one_more = wait();
+            one_more.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+            let mut answer = [0; 256];
+            match one_more.read(&mut answer) {
+                Ok(length) => break String::from_utf8_lossy(&answer[..length]).into_owned(),
+                Err(_) => waiting.push(one_more),
+            }
+        };
+        assert!(refused.contains("too many wait already"), "{refused}");
+        drop(waiting);
+        let path = folder.path().to_owned();
+        let fits = tokio::task::spawn_blocking(move || {
+            let request = FactsRequest { topics: vec!["**".into()], after: Some(99) };
+            loop {
+                match ask(&path, &Request::Facts(request.clone())).unwrap() {
+                    Response::Facts { told, .. } => return told,
+                    // The server learns a moment later that they are gone.
+                    other => assert!(matches!(other, Response::Error { .. })),
+                }
+            }
+        });
+        assert!(matches!(&fits.await.unwrap()[..], [Told::Gap(_)]), "a cursor of another log");
     }
 }

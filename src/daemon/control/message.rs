@@ -38,6 +38,10 @@ pub(crate) enum Request {
     Monitors(MonitorsRequest),
     /// What happens.
     Facts(FactsRequest),
+    /// Ends a plugin where it runs, and starts it again.
+    RestartPlugin {
+        plugin: String,
+    },
 }
 
 /// What is for the monitors.
@@ -243,6 +247,7 @@ pub(super) enum Asked {
     Status,
     Monitors(MonitorsRequest),
     Facts(FactsRequest),
+    RestartPlugin(String),
 }
 
 impl TryFrom<Request> for Asked {
@@ -254,6 +259,7 @@ impl TryFrom<Request> for Asked {
             Request::Status => return Ok(Self::Status),
             Request::Monitors(request) => return Ok(Self::Monitors(request)),
             Request::Facts(request) => return Ok(Self::Facts(request)),
+            Request::RestartPlugin { plugin } => return Ok(Self::RestartPlugin(plugin)),
             Request::Opt { event, opt, resources: names } => {
                 Order::Opt { event: event.into(), opt: opt.into(), resources: resources(names) }
             }

@@ -20,6 +20,7 @@ use crate::daemon::meter_source::Fed;
 use crate::daemon::meter_task::{MeterSettings, MeterTask, Order};
 use crate::daemon::meters::Meters;
 use crate::daemon::outbox::Outbox;
+use crate::daemon::plugin::Plugins;
 use crate::daemon::prepare::Prepared;
 use crate::daemon::source_seat::{SourceSeat, Sources};
 use crate::daemon::status::{Status, keep};
@@ -154,7 +155,12 @@ impl World {
             store,
             seat: HandlerSeat::new(Arc::new(handler), inputs.clone()).unwrap(),
             meters: Meters::new(orders, others, point_sources(&self.config), self.clock, inputs),
-            desk: Desk::open(&self.config.ven.state, Outbox::default(), board, Readers::new(None)),
+            desk: Desk::open(
+                &self.config.ven.state,
+                Outbox::default(),
+                board,
+                Readers::new(None, Plugins::default()),
+            ),
             messages,
             bus,
             outbox: Outbox::default(),

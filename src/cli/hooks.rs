@@ -157,7 +157,14 @@ pub(super) fn with_facts<T>(
     path: &Path,
     work: impl FnOnce(FactLog<'_>) -> Result<T, crate::daemon::store::StoreError>,
 ) -> anyhow::Result<T> {
-    let config = Config::load(path)?;
+    with_facts_of(&Config::load(path)?, work)
+}
+
+/// The same, where the configuration is known.
+pub(super) fn with_facts_of<T>(
+    config: &Config,
+    work: impl FnOnce(FactLog<'_>) -> Result<T, crate::daemon::store::StoreError>,
+) -> anyhow::Result<T> {
     let file = config.ven.state.join(STORE);
     anyhow::ensure!(file.exists(), "{}: nothing is stored there; has this VEN ever run?", file.display());
     let mut store = Sqlite::open(&file, &config.ven.name)?;

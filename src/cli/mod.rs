@@ -5,13 +5,17 @@ mod check;
 mod deliveries;
 mod demo;
 mod doctor;
+mod events;
 mod fingerprint;
 mod hooks;
 mod journal;
 mod meter;
 mod mock_vtn;
+mod monitors;
 mod opt;
 mod reload;
+mod outcome;
+mod plugins;
 mod reports;
 mod run;
 mod status;
@@ -114,6 +118,12 @@ enum Command {
         #[arg(long, short, global = true, default_value = "ven.toml")]
         config: PathBuf,
     },
+    /// Monitors: what others read by a cursor of their own.
+    Monitors(monitors::MonitorsArguments),
+    /// What happened, and what happens.
+    Events(events::EventsArguments),
+    /// Plugins: programs and code that are told what happens.
+    Plugins(plugins::PluginsArguments),
     /// Print the fingerprint of a certificate, by which the other side knows it.
     Fingerprint {
         /// The certificate, as PEM.
@@ -268,6 +278,9 @@ impl Cli {
             // It has exit codes of its own.
             Command::Hooks { command, config } => return hooks::hooks(&config, command),
             Command::Deliveries { command, config } => deliveries::deliveries(&config, command),
+            Command::Monitors(arguments) => return monitors::monitors(arguments),
+            Command::Events(arguments) => return events::events(arguments),
+            Command::Plugins(arguments) => return plugins::plugins(arguments),
             Command::Topics { patterns, json } => topics::topics(&patterns, json),
             Command::Fingerprint { certificate } => fingerprint::fingerprint(&certificate),
             Command::Certs { command: CertsCommand::Init { folder, rsa } } => certs::init(&folder, rsa),

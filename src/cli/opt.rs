@@ -100,6 +100,9 @@ pub(super) fn opt(arguments: OptArguments) -> anyhow::Result<()> {
         | Response::Status(_)
         | Response::Reloaded { .. }
         | Response::Rejected { .. }
+        | Response::Monitors { .. }
+        | Response::Pushed { .. }
+        | Response::Facts { .. }
         | Response::Ordered => anyhow::bail!("the VEN has answered something else"),
     }
     Ok(())

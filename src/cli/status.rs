@@ -40,6 +40,9 @@ fn look(path: &Path) -> anyhow::Result<Look> {
         | Response::Hooks { .. }
         | Response::Reloaded { .. }
         | Response::Rejected { .. }
+        | Response::Monitors { .. }
+        | Response::Pushed { .. }
+        | Response::Facts { .. }
         | Response::Ordered => anyhow::bail!("the VEN has answered something else"),
     }
 }

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 pub use changes::{Changes, Part};
 pub use fault::{ConfigError, ConfigFault};
 pub(crate) use hook::{HookFile, is_name, with_secrets};
-pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof};
+pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof, TokenSection};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use monitor::PushMonitorSection;
 pub(crate) use plugin::PluginSection;

@@ -37,11 +37,26 @@ pub(super) fn routes(plugins: &Plugins) -> Vec<Route> {
     });
     let mut routes = vec![list];
     for name in plugins.names() {
+        routes.push(restart(plugins, &name));
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
             routes.push(path(plugins, &name, &method));
         }
     }
     routes
+}
+
+/// Who may use a plugin may start it again too.
+fn restart(plugins: &Plugins, name: &str) -> Route {
+    let (all, plugin) = (plugins.clone(), name.to_owned());
+    let (path, scope) = (format!("/v1/plugins/{name}/restart"), Some(Scope::Plugin(name.to_owned())));
+    let about = format!("Ends plugin {name} where it runs, and starts it again");
+    let route = Route::new(Method::POST, path, scope, about, move |_| {
+        std::future::ready(match all.restart(&plugin) {
+            Ok(()) => Answer::empty(StatusCode::NO_CONTENT),
+            Err(fault) => Answer::problem(status_of(&fault), fault.to_string()),
+        })
+    });
+    route.gives("").answers(&[(204, "it is started again"), (404, "it is not there any more")])
 }
 
 /// Whatever a plugin serves with this method: which paths that are, its hello says, and may say otherwise after a restart.

@@ -5,12 +5,15 @@
 //! ven hooks                                      -> Outbox                            -> answer
 //! ven status                                     -> Board                             -> answer
 //! ven reload                                     -> Reload                            -> answer
+//! ven monitors, events, plugins                  -> Readers                           -> answer
 //! ```
 //!
 //! One request in one line of JSON, one answer in another, and the connection ends. Length, time and number are bounded.
 
+mod facts;
 mod hooks;
 mod message;
+mod monitors;
 mod reports;
 
 use std::collections::BTreeMap;
@@ -26,13 +29,19 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::engine::{Fulfilled, Input, Order, OrderError};
 
+use super::monitor::Monitors;
 use super::outbox::Outbox;
 use super::reload::{Reload, ReloadError};
+use super::plugin::Plugins;
 use super::status::Board;
 use message::Asked;
 
+pub(crate) use facts::Told;
 pub(super) use hooks::lines as hook_lines;
-pub(crate) use message::{HookLine, HooksRequest, OptWord, Request, Response, ScheduleLine, ScheduleWish};
+pub(crate) use message::{
+    FactsRequest, HookLine, HooksRequest, MonitorsRequest, OptWord, Request, Response, ScheduleLine,
+    ScheduleWish,
+};
 pub(crate) use reports::{OfferLine, ReportsLine, RequestLine};
 #[cfg(test)]
 pub(crate) use reports::{PointLine, RetryLine};
@@ -43,6 +52,8 @@ const SOCKET: &str = "control.sock";
 const LONGEST: u64 = 64 * 1024;
 /// So many are served at the same time.
 const MOST: usize = 8;
+/// So many may wait for something to happen; the others have the rest.
+const MOST_WAITING: usize = MOST / 2;
 /// A request has to come within this.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 /// A new configuration holds within this: programs that must start have to say hello.
@@ -75,17 +86,17 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Opens the socket in this folder and serves it; where that is not possible, nobody comes.
-    pub(crate) fn open(state: &Path, outbox: Outbox, board: Board, reload: Reload) -> Self {
+    pub(in crate::daemon) fn open(state: &Path, others: Others) -> Self {
         let (sender, asks) = mpsc::channel(MOST);
         let socket = match bind(state) {
             Ok((listener, socket)) => {
-                tokio::spawn(serve(listener, sender, (outbox, board, reload)));
+                tokio::spawn(serve(listener, sender, others));
                 Some(socket)
             }
             Err(error) => {
                 let path = state.join(SOCKET);
                 tracing::warn!(
-                    "{}: {error}; `ven opt`, `ven reports`, `ven hooks`, `ven status` and `ven reload` will not work",
+                    "{}: {error}; `ven opt`, `reports`, `hooks`, `monitors`, `plugins`, `status` and `reload` will not work",
                     path.display()
                 );
                 None
@@ -128,8 +139,40 @@ fn bind(state: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
     named.map(|()| (listener, SocketFile(path)))
 }
 
+/// Those who read what happens, and what they read.
+#[derive(Clone, Debug)]
+pub(in crate::daemon) struct Readers {
+    /// `None` where nobody is to be told anything.
+    monitors: Option<Monitors>,
+    plugins: Plugins,
+    waiting: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(in crate::daemon) fn new(monitors: Option<Monitors>, plugins: Plugins) -> Self {
+        Self { monitors, plugins, waiting: Arc::new(Semaphore::new(MOST_WAITING)) }
+    }
+
+    fn restart(&self, plugin: &str) -> Response {
+        match self.plugins.restart(plugin) {
+            Ok(()) => Response::Ordered,
+            Err(fault) => Response::Error { why: fault.to_string() },
+        }
+    }
+
+    fn monitors(&self) -> Result<&Monitors, String> {
+        self.monitors.as_ref().ok_or_else(|| "this VEN has no monitors".to_owned())
+    }
+}
+
 /// Whom to ask beside the engine.
-type Others = (Outbox, Board, Reload);
+#[derive(Clone)]
+pub(in crate::daemon) struct Others {
+    pub(in crate::daemon) outbox: Outbox,
+    pub(in crate::daemon) board: Board,
+    pub(in crate::daemon) readers: Readers,
+    pub(in crate::daemon) reload: Reload,
+}
 
 async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, others: Others) {
     let free = Arc::new(Semaphore::new(MOST));
@@ -157,13 +200,20 @@ async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, others: Others) 
 }
 
 /// One request, one answer; who does not take the answer has had his chance.
-async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>, (outbox, board, reload): &Others) {
+async fn converse(mut stream: UnixStream, asks: &mpsc::Sender<Ask>, others: &Others) {
+    let Others { outbox, board, readers, reload } = others;
     let request = tokio::time::timeout(REQUEST_WITHIN, request(&mut stream)).await;
     let response = match request {
         Ok(Ok(Asked::Engine(order))) => obeyed(order, asks).await,
         Ok(Ok(Asked::Hooks(request))) => hooks::answer(request, outbox).await,
         Ok(Ok(Asked::Status)) => Response::Status(Box::new(board.look())),
         Ok(Ok(Asked::Reload)) => reloaded(reload).await,
+        Ok(Ok(Asked::Monitors(request))) => monitors::answer(request, readers).await,
+        Ok(Ok(Asked::RestartPlugin(plugin))) => readers.restart(&plugin),
+        Ok(Ok(Asked::Facts(request))) => tokio::select! {
+            response = facts::answer(request, readers) => response,
+            () = gone(&mut stream) => return,
+        },
         Ok(Err(why)) => Response::Error { why },
         Err(_) => Response::Error { why: "the request does not come".into() },
     };
@@ -181,6 +231,12 @@ async fn request(stream: &mut UnixStream) -> Result<Asked, String> {
     }
     let request: Request = serde_json::from_slice(&line).map_err(|error| error.to_string())?;
     Asked::try_from(request)
+}
+
+/// Until whoever has asked is gone.
+async fn gone(stream: &mut UnixStream) {
+    let mut more = [0; 64];
+    while stream.read(&mut more).await.is_ok_and(|length| length > 0) {}
 }
 
 async fn obeyed(order: Order, asks: &mpsc::Sender<Ask>) -> Response {
@@ -255,10 +311,15 @@ fn exchange(path: &Path, request: &Request) -> std::io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
     use crate::daemon::bus::Bus;
     use crate::daemon::clock::Clock;
     use crate::daemon::status::{Status, keep};
+    use crate::daemon::store::StoreHandle;
+    use crate::fact::Draft;
+    use crate::time::Timestamp;
 
     fn board() -> Board {
         let status = Status {
@@ -277,9 +338,14 @@ mod tests {
         answer
     }
 
+    fn others() -> Others {
+        let readers = Readers::new(None, Plugins::default());
+        Others { outbox: Outbox::default(), board: board(), readers, reload: Reload::default() }
+    }
+
     /// A desk that confirms everything.
     fn confirming(folder: &Path) -> tokio::task::JoinHandle<()> {
-        let mut desk = Desk::open(folder, Outbox::default(), board(), Reload::default());
+        let mut desk = Desk::open(folder, others());
         tokio::spawn(async move {
             loop {
                 if let Input::Order { number, .. } = desk.next().await {
@@ -313,9 +379,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(SOCKET);
         std::fs::write(&path, "left behind by one that was killed").unwrap();
-        let desk = Desk::open(folder.path(), Outbox::default(), board(), Reload::default());
+        let desk = Desk::open(folder.path(), others());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let second = Desk::open(folder.path(), Outbox::default(), board(), Reload::default());
+        let second = Desk::open(folder.path(), others());
         assert!(desk._socket.is_some() && second._socket.is_none(), "one listens, the other stays away");
         drop((desk, second));
         let error = ask(folder.path(), &Request::ScheduleList).unwrap_err();
@@ -339,11 +405,105 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_status_is_told_though_the_engine_answers_nobody() {
         let folder = tempfile::tempdir().unwrap();
-        let _silent = Desk::open(folder.path(), Outbox::default(), board(), Reload::default());
+        let _silent = Desk::open(folder.path(), others());
         let Response::Status(look) = ask(folder.path(), &Request::Status).unwrap() else {
             panic!("another answer")
         };
         assert_eq!(look.status.ven.name, "house");
         assert_eq!(look.reasons, ["not registered at the VTN"]);
+    }
+
+    /// A desk behind which there are monitors; what is told by the bus is seen.
+    async fn with_monitors(folder: &Path) -> (Desk, Bus) {
+        let clock = Clock::start();
+        let bus = Bus::new(clock);
+        let (store, _) = StoreHandle::open(&folder.join("ven.db"), "a", bus.clone()).unwrap();
+        let monitors = Monitors::open(bus.clone(), store, clock, Vec::new()).await.unwrap();
+        let readers = Readers::new(Some(monitors), Plugins::default());
+        (Desk::open(folder, Outbox::default(), board(), readers), bus)
+    }
+
+    fn happens(bus: &Bus, topic: &str) {
+        let data = serde_json::Map::new();
+        let draft = Draft { topic: topic.into(), subject: None, time: Timestamp::EPOCH, data };
+        bus.reserve(vec![draft]).publish();
+    }
+
+    fn facts(folder: &Path, after: Option<u64>) -> (Vec<String>, u64) {
+        let request = FactsRequest { topics: vec!["meter.*".into()], after };
+        match ask(folder, &Request::Facts(request)).unwrap() {
+            Response::Facts { told, cursor } => {
+                let topic = |told: Told| match told {
+                    Told::Fact(fact) => fact.topic,
+                    Told::Gap(gap) => format!("{gap:?}"),
+                };
+                (told.into_iter().map(topic).collect(), cursor)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_asks_behind_a_cursor_is_told_what_happened_or_waits_for_what_happens() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_desk, bus) = with_monitors(folder.path()).await;
+        let (told, cursor) = facts(folder.path(), None);
+        assert_eq!(told, [""; 0], "from now on");
+        happens(&bus, "meter.day");
+        happens(&bus, "event.near");
+        happens(&bus, "meter.reading");
+        let (told, next) = facts(folder.path(), Some(cursor));
+        assert_eq!((told, next), (vec!["meter.day".into(), "meter.reading".into()], cursor + 3));
+        let path = folder.path().to_owned();
+        let waiting = tokio::task::spawn_blocking(move || facts(&path, Some(next)));
+        happens(&bus, "meter.online");
+        assert_eq!(waiting.await.unwrap().0, ["meter.online"]);
+        let nonsense = FactsRequest { topics: vec!["meter.dya".into()], after: None };
+        let Response::Error { why } = ask(folder.path(), &Request::Facts(nonsense)).unwrap() else {
+            panic!("no fault")
+        };
+        assert!(why.contains("did you mean \"meter.day\"?"), "{why}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn those_who_wait_are_bounded_and_whoever_leaves_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_desk, _bus) = with_monitors(folder.path()).await;
+        let request = serde_json::to_string(&Request::Facts(FactsRequest {
+            topics: vec!["**".into()],
+            after: Some(0),
+        }));
+        let line = format!("{}\n", request.unwrap());
+        let wait = || {
+            let mut stream = std::os::unix::net::UnixStream::connect(folder.path().join(SOCKET)).unwrap();
+            stream.write_all(line.as_bytes()).unwrap();
+            stream
+        };
+        let mut waiting: Vec<_> = (0..MOST_WAITING).map(|_| wait()).collect();
+        // Others are answered all the same, and one more who would wait is told that he cannot, once the others are served.
+        assert!(matches!(ask(folder.path(), &Request::Status), Ok(Response::Status(_))));
+        let refused = loop {
+            let mut one_more = wait();
+            one_more.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+            let mut answer = [0; 256];
+            match one_more.read(&mut answer) {
+                Ok(length) => break String::from_utf8_lossy(&answer[..length]).into_owned(),
+                Err(_) => waiting.push(one_more),
+            }
+        };
+        assert!(refused.contains("too many wait already"), "{refused}");
+        drop(waiting);
+        let path = folder.path().to_owned();
+        let fits = tokio::task::spawn_blocking(move || {
+            let request = FactsRequest { topics: vec!["**".into()], after: Some(99) };
+            loop {
+                match ask(&path, &Request::Facts(request.clone())).unwrap() {
+                    Response::Facts { told, .. } => return told,
+                    // The server learns a moment later that they are gone.
+                    other => assert!(matches!(other, Response::Error { .. })),
+                }
+            }
+        });
+        assert!(matches!(&fits.await.unwrap()[..], [Told::Gap(_)]), "a cursor of another log");
     }
 }

@@ -36,7 +36,7 @@ mod meter_slots;
 pub(crate) mod meter_source;
 mod meter_task;
 mod meters;
-mod monitor;
+pub(crate) mod monitor;
 mod monitors_start;
 pub(crate) mod outbox;
 mod plugin;

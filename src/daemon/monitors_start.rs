@@ -61,6 +61,7 @@ pub(super) async fn push_monitors<F: Future<Output = ()> + Send + 'static>(
         let Some((listen, tls)) = place else { continue };
         let (listener, address) = listen_at(name, listen).await?;
         tracing::info!("monitors are pushed at {name}://{address}");
+        monitors.push_at(address, tls.is_some());
         let (monitors, door) = (monitors.clone(), door.clone());
         let push = PushMonitors { monitors, door, patience: Patience::default(), tls };
         tokio::spawn(push.run(listener, gone()));

@@ -25,7 +25,7 @@ use super::api;
 use super::bus::Bus;
 use super::certificates::{Keeper, LOOK};
 use super::clock::{self, Clock};
-use super::control::Desk;
+use super::control::{Desk, Others, Readers};
 use super::courier::Courier;
 use super::entropy;
 use super::fact_keeper::{self, RETENTION};
@@ -202,6 +202,7 @@ impl VenBuilder {
         let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names, meter_facts };
         let of_monitors = api_monitors::routes(monitors.clone(), ground.names.clone());
         let (outbox, hooks) = start_hooks(prepared.hooks, &config, ground).await;
+        let readers = Readers::new(Some(monitors.clone()), plugins.clone());
         let more = [api_hooks::routes(&outbox, &store, clock), of_monitors, api_plugins::routes(&plugins)];
         let tokens = prepared.http.as_ref().map(|setup| setup.tokens.clone());
         let http_address = api::serve(prepared.http, &board, inlets, more.concat(), clock, gone()).await?;
@@ -219,7 +220,7 @@ impl VenBuilder {
             store,
             seat,
             meters,
-            desk: Desk::open(&state, outbox.clone(), board, reload.clone()),
+            desk: Desk::open(&state, Others { outbox: outbox.clone(), board, readers, reload: reload.clone() }),
             outbox,
             names,
             messages,

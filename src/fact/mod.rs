@@ -16,7 +16,7 @@ mod pattern;
 pub(crate) mod sample;
 pub(crate) mod topic;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(crate) use of_notice::{draft, of_event};
@@ -27,7 +27,7 @@ use crate::notice::Notice;
 use crate::time::Timestamp;
 
 /// Something that happened, as it was when it happened; it never changes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     /// A UUID of version 7 (RFC 9562), the same at every delivery.
     pub id: String,

@@ -15,6 +15,7 @@ mod kills;
 mod meter;
 mod meter_cli;
 mod monitors;
+mod monitors_cli;
 mod opt_cli;
 mod push;
 mod push_credentials;

@@ -2,12 +2,15 @@
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::engine::{Fulfilled, OptSchedule, Order, OrderError, ScheduleRecord};
 use crate::openadr::message::{Available, Duration, OptReason, OptType, ResourceId};
 
+use super::facts::Told;
 use super::reports::ReportsLine;
 use crate::daemon::status::Look;
+use crate::hook::monitor::MonitorOptions;
 
 /// What a person asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +36,47 @@ pub(crate) enum Request {
     Status,
     /// Reads the configuration anew.
     Reload,
+    /// Has monitors do something.
+    Monitors(MonitorsRequest),
+    /// What happens.
+    Facts(FactsRequest),
+    /// Ends a plugin where it runs, and starts it again.
+    RestartPlugin {
+        plugin: String,
+    },
+}
+
+/// What is for the monitors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "monitors", rename_all = "kebab-case")]
+pub(crate) enum MonitorsRequest {
+    /// Those there are; with these topics, where some are named as in `event.*,opt.*`.
+    Look {
+        topics: Option<String>,
+    },
+    Show {
+        id: u32,
+    },
+    /// A new one, that the bearer of the token of this name may read.
+    Create {
+        owner: String,
+        options: MonitorOptions,
+    },
+    Delete {
+        id: u32,
+    },
+    /// Where they are pushed.
+    Where,
+}
+
+/// Whoever asks waits until something happens, for a few seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FactsRequest {
+    /// Patterns.
+    pub(crate) topics: Vec<String>,
+    /// Behind this cursor; without one, nothing is told but the newest.
+    #[serde(default)]
+    pub(crate) after: Option<u64>,
 }
 
 /// What is for the hooks.
@@ -115,6 +159,19 @@ pub(crate) enum Response {
     /// The configuration has faults, each a line; the old one goes on.
     Rejected {
         faults: Vec<String>,
+    /// As the local API shows them.
+    Monitors {
+        monitors: Vec<Value>,
+    },
+    /// Addresses that monitors are pushed at.
+    Pushed {
+        tcp: Option<String>,
+        tls: Option<String>,
+    },
+    /// What happened, and the cursor behind it.
+    Facts {
+        told: Vec<Told>,
+        cursor: u64,
     },
     /// It is done, or will be soon.
     Ordered,
@@ -159,6 +216,10 @@ impl Response {
             | Self::Reloaded { .. }
             | Self::Rejected { .. }
             | Self::Status(_) => Err("the VEN has answered something else".to_owned()),
+            | Self::Status(_)
+            | Self::Monitors { .. }
+            | Self::Pushed { .. }
+            | Self::Facts { .. } => Err("the VEN has answered something else".to_owned()),
         }
     }
 }
@@ -201,6 +262,9 @@ pub(super) enum Asked {
     Hooks(HooksRequest),
     Status,
     Reload,
+    Monitors(MonitorsRequest),
+    Facts(FactsRequest),
+    RestartPlugin(String),
 }
 
 impl TryFrom<Request> for Asked {
@@ -211,6 +275,9 @@ impl TryFrom<Request> for Asked {
             Request::Hooks(request) => return Ok(Self::Hooks(request)),
             Request::Status => return Ok(Self::Status),
             Request::Reload => return Ok(Self::Reload),
+            Request::Monitors(request) => return Ok(Self::Monitors(request)),
+            Request::Facts(request) => return Ok(Self::Facts(request)),
+            Request::RestartPlugin { plugin } => return Ok(Self::RestartPlugin(plugin)),
             Request::Opt { event, opt, resources: names } => {
                 Order::Opt { event: event.into(), opt: opt.into(), resources: resources(names) }
             }

@@ -11,12 +11,24 @@ const LONGEST: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Pauses between attempts: none before the first, then 1, 2, 4 and up to 30 s, each a fifth longer or shorter by chance.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::daemon) struct Backoff {
     next: Duration,
+    longest: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::up_to(LONGEST)
+    }
 }
 
 impl Backoff {
+    /// The same, but with another longest pause.
+    pub(in crate::daemon) const fn up_to(longest: Duration) -> Self {
+        Self { next: Duration::ZERO, longest }
+    }
+
     /// The source works: the next attempt will be at once.
     pub(in crate::daemon) const fn succeeded(&mut self) {
         self.next = Duration::ZERO;
@@ -25,15 +37,20 @@ impl Backoff {
     /// The next pause; `roll` is a random number.
     fn pause(&mut self, roll: u64) -> Duration {
         let pause = self.next;
-        self.next = (pause * 2).clamp(FIRST, LONGEST);
+        self.next = (pause * 2).clamp(FIRST, self.longest);
         let percent = u32::try_from(80 + roll % 41).unwrap_or(100);
         pause * percent / 100
     }
 
+    /// The next pause, by chance.
+    pub(in crate::daemon) fn next_pause(&mut self) -> Duration {
+        // Without random numbers the pauses are all the same.
+        self.pause(entropy::seed().unwrap_or(20))
+    }
+
     /// Waits as long as is due. A port that was missing and is there again ends the pause.
     pub(in crate::daemon) async fn wait(&mut self, port: Option<&Path>) {
-        // Without random numbers the pauses are all the same.
-        let pause = self.pause(entropy::seed().unwrap_or(20));
+        let pause = self.next_pause();
         let Some(port) = port else { return tokio::time::sleep(pause).await };
         let (mut left, mut missing) = (pause, false);
         loop {
@@ -75,7 +92,7 @@ mod tests {
     async fn a_port_that_comes_back_ends_the_pause() {
         let folder = tempfile::tempdir().unwrap();
         let port = folder.path().join("port");
-        let mut backoff = Backoff { next: Duration::from_secs(30) };
+        let mut backoff = Backoff { next: Duration::from_secs(30), ..Backoff::default() };
         let clock = Clock::start();
         let plug = async {
             tokio::time::sleep(Duration::from_millis(300)).await;

@@ -218,8 +218,16 @@ impl Source {
 async fn connect(address: &str) -> io::Result<TcpStream> {
     let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the host does not answer");
     let stream = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(address)).await.map_err(late)??;
-    let keep_alive = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
-    let socket = socket2::SockRef::from(&stream);
-    socket.set_tcp_keepalive(&keep_alive.with_retries(KEEP_ALIVE_TIMES))?;
+    keep_alive(&stream)?;
     Ok(stream)
+}
+
+/// Lets the system find out whether a silent host is still there.
+///
+/// # Errors
+///
+/// Where the system does not.
+pub(super) fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    let often = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
+    socket2::SockRef::from(stream).set_tcp_keepalive(&often.with_retries(KEEP_ALIVE_TIMES))
 }

@@ -52,7 +52,7 @@ pub(super) fn document(
 }
 
 /// The data of a gap.
-pub(super) fn of_gap(gap: Gap) -> Map<String, Value> {
+pub(in crate::daemon) fn of_gap(gap: Gap) -> Map<String, Value> {
     let Gap { from, to, count, why } = gap;
     let members = [
         ("operation", Value::from("gap")),

@@ -11,6 +11,8 @@
 //! **Reading of the protocol:** both clients that were published send frame 4 without its length, in 6 bytes. The documented frame of 10
 //! bytes has 4 in that place; in the short one this would be block 0 with status 4, and there is no such status.
 
+pub(super) mod client;
+
 use crate::hook::monitor::{Compression, Format};
 
 /// User, password and all else that a request may have.
@@ -30,10 +32,10 @@ pub(super) enum Said {
 
 /// Somebody wants to read a monitor.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct ConnectionRequest {
-    pub(super) user: String,
-    pub(super) password: String,
-    pub(super) monitor: u32,
+pub(crate) struct ConnectionRequest {
+    pub(crate) user: String,
+    pub(crate) password: String,
+    pub(crate) monitor: u32,
 }
 
 impl std::fmt::Debug for ConnectionRequest {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use crate::daemon::store::{MonitorRecord, StoreError};
-use crate::fact::{Fact, Topics};
+use crate::fact::Fact;
 use crate::hook::monitor::MonitorSettings;
 use crate::hook::render::{VenNames, cloud_event};
 
@@ -66,9 +66,7 @@ pub(in crate::daemon) fn reader(
     cursor: Option<u64>,
 ) -> Result<Reader, MonitorFault> {
     let record = monitors.get(owner, id)?;
-    let Monitors { bus, store, clock, .. } = monitors.clone();
-    let place = cursor.unwrap_or(record.acked);
-    Ok(Reader::new(bus, store, clock, Topics::clone(&record.settings.topics), Some(place)))
+    Ok(monitors.reader(record.settings.topics, Some(cursor.unwrap_or(record.acked))))
 }
 
 /// The next facts: at once where there are some, or when one happens within `wait`, or none.

@@ -5,9 +5,15 @@
 //!                  ^ registry: who reads what, how far it is
 //! ```
 //!
+//! `client` is the other end of `push`: it reads the monitors of any VEN.
+//!
 //! Nothing of ours ever waits for a reader: each has a cursor and a task of its own, and who is too slow or away for too long finds a
 //! gap that is told.
 
+pub(crate) mod client;
+#[cfg(test)]
+#[path = "tests/client.rs"]
+mod client_tests;
 mod cursor;
 #[cfg(test)]
 mod cursor_tests;
@@ -25,6 +31,7 @@ mod push_tests;
 mod registry;
 mod session;
 
-pub(in crate::daemon) use cursor::Reader;
+pub(in crate::daemon) use cursor::{Found, Reader};
+pub(in crate::daemon) use document::of_gap;
 pub(in crate::daemon) use push::{Door, Patience, PushMonitors};
 pub(in crate::daemon) use registry::{MonitorFault, Monitors};

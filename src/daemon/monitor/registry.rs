@@ -3,6 +3,7 @@
 mod configured;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
@@ -10,8 +11,11 @@ use tokio::sync::oneshot;
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
 use crate::daemon::store::{MonitorRecord, StoreError, StoreHandle};
+use crate::fact::Topics;
 use crate::hook::monitor::{MonitorSettings, StaticMonitor};
 use crate::time::{Span, Timestamp};
+
+use super::cursor::Reader;
 
 /// Monitors that there may be.
 const MOST_MONITORS: usize = 1000;
@@ -40,6 +44,16 @@ struct Held {
     /// Sessions that there have been.
     counted: u64,
     next_id: u32,
+    /// Where monitors are pushed.
+    pushed_at: PushedAt,
+}
+
+/// Where monitors are pushed, with the ports that the system has chosen where 0 was said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::daemon) struct PushedAt {
+    /// In the clear.
+    pub(in crate::daemon) tcp: Option<SocketAddr>,
+    pub(in crate::daemon) tls: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -220,6 +234,23 @@ impl Monitors {
         let held = self.held();
         let found = held.monitors.get(&id).filter(|one| owner.is_none_or(|owner| one.owner == owner));
         found.cloned().ok_or(MonitorFault::Unknown(id))
+    }
+
+    /// Reads facts of these topics behind a place; without one, those that happen from now on.
+    pub(in crate::daemon) fn reader(&self, topics: Topics, place: Option<u64>) -> Reader {
+        Reader::new(self.bus.clone(), self.store.clone(), self.clock, topics, place)
+    }
+
+    /// From now on they are pushed there too.
+    pub(in crate::daemon) fn push_at(&self, address: SocketAddr, tls: bool) {
+        let mut held = self.held();
+        let place = if tls { &mut held.pushed_at.tls } else { &mut held.pushed_at.tcp };
+        *place = Some(address);
+    }
+
+    /// Where they are pushed.
+    pub(in crate::daemon) fn pushed_at(&self) -> PushedAt {
+        self.held().pushed_at
     }
 
     /// What it is doing.

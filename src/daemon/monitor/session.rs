@@ -189,9 +189,8 @@ pub(super) struct Session<S> {
 impl<S: AsyncRead + AsyncWrite + Send> Session<S> {
     pub(super) fn new(peer: Peer<S>, lease: Lease, monitors: Monitors, patience: Patience) -> Self {
         let settings = lease.monitor.settings.clone();
-        let Monitors { bus, store, clock, .. } = monitors.clone();
-        let place = settings.resumes().then_some(lease.monitor.acked);
-        let reader = Reader::new(bus, store, clock, settings.topics.clone(), place);
+        let (clock, place) = (monitors.clock, settings.resumes().then_some(lease.monitor.acked));
+        let reader = monitors.reader(settings.topics.clone(), place);
         let size = usize::try_from(settings.batch_size).unwrap_or(1);
         let duration = settings.batch_duration;
         let batch = Batch { reader, found: VecDeque::new(), clock, size, duration, until: Span::ZERO };

@@ -39,7 +39,8 @@ pub(crate) struct ExecPlugin {
 }
 
 impl ExecPlugin {
-    /// Tells what happens from now on, until the program is not started any more.
+    /// Tells what happens from now on, until nobody keeps the program any more; to one that is given up and started again by hand, what
+    /// has happened meanwhile.
     pub(crate) async fn run(mut self) {
         let mut newest = self.bus.newest();
         let mut reader = Reader::new(self.seat.name(), &self.bus);
@@ -47,6 +48,7 @@ impl ExecPlugin {
         loop {
             let topics = match self.seat.started().await {
                 Ok(hello) => self.topics(&hello),
+                Err(_) if self.seat.changed().await => continue,
                 Err(_) => return,
             };
             while let Some(fact) = reader.next(&topics) {
@@ -67,7 +69,7 @@ impl ExecPlugin {
                         return;
                     }
                 }
-                () = self.seat.changed() => {}
+                _ = self.seat.changed() => {}
                 Some(_) = told.join_next() => {}
             }
         }
@@ -196,6 +198,17 @@ impl Plugins {
     /// How each is.
     pub(crate) fn states(&self) -> BTreeMap<String, State> {
         self.seats().iter().map(|(name, seat)| (name.clone(), seat.state())).collect()
+    }
+
+    /// Starts one again, though it has been given up.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none of this name.
+    pub(crate) fn restart(&self, plugin: &str) -> Result<(), NotServed> {
+        let seat = self.seats.get(plugin).ok_or_else(|| NotServed::NoPlugin(plugin.to_owned()))?;
+        seat.restart();
+        Ok(())
     }
 
     /// What a plugin serves.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::Startup;
@@ -58,6 +58,7 @@ pub(crate) struct ProgramSeat {
     urgent: mpsc::Sender<Question>,
     others: mpsc::Sender<Question>,
     state: watch::Receiver<State>,
+    restart: Arc<Notify>,
     clock: Clock,
 }
 
@@ -75,6 +76,8 @@ struct Keeper {
     state: watch::Sender<State>,
     /// Told what came of the first start; `None` once it was.
     first: Option<oneshot::Sender<Result<(), String>>>,
+    /// Somebody wants it started again.
+    restart: Arc<Notify>,
     bus: Bus,
     clock: Clock,
 }
@@ -97,10 +100,12 @@ impl ProgramSeat {
         let must_start = settings.startup == Startup::Error;
         let questions = Questions { urgent: waiting_urgent, others: waiting_others };
         let (first, first_start) = oneshot::channel();
-        let keeper = Keeper { settings, questions, state, first: Some(first), bus: bus.clone(), clock };
+        let (first, restart) = (Some(first), Arc::new(Notify::new()));
+        let again = restart.clone();
+        let keeper = Keeper { settings, questions, state, first, restart, bus: bus.clone(), clock };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(keeper.run(stopped));
-        let seat = Self { name, urgent, others, state: seen, clock };
+        let seat = Self { name, urgent, others, state: seen, restart: again, clock };
         if must_start {
             first_start.await.unwrap_or_else(|_| Err("it was stopped".to_owned()))?;
         }
@@ -131,10 +136,14 @@ impl ProgramSeat {
         }
     }
 
-    /// Waits until it does not run as it did, or runs again.
-    pub(crate) async fn changed(&mut self) {
-        // Where nobody keeps it any more, it is stopped.
-        self.state.changed().await.ok();
+    /// Waits until it does not run as it did, or runs again; `false` where nobody keeps it any more.
+    pub(crate) async fn changed(&mut self) -> bool {
+        self.state.changed().await.is_ok()
+    }
+
+    /// Ends it where it runs, and starts it again, though it has been given up.
+    pub(crate) fn restart(&self) {
+        self.restart.notify_one();
     }
 
     /// Asks what waits for nothing else, and waits so long for the answer.
@@ -213,7 +222,8 @@ impl Keeping {
 
 impl Keeper {
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
-        let mut restarts = Restarts::new(Span::from_std(self.settings.patience.restart));
+        let anew = Restarts::new(Span::from_std(self.settings.patience.restart));
+        let mut restarts = anew.clone();
         let mut has_run = false;
         loop {
             let begun = tokio::select! {
@@ -228,13 +238,23 @@ impl Keeper {
                     self.started(hello, conversation.id());
                     let over = tokio::select! {
                         biased;
-                        _ = &mut stopped => None,
-                        over = conversation.run(&mut self.questions) => Some(over),
+                        _ = &mut stopped => Err(None),
+                        () = self.restart.notified() => Err(Some(Span::ZERO)),
+                        over = conversation.run(&mut self.questions) => Ok(over),
                     };
-                    let Some(over) = over else {
-                        let why = conversation.close().await;
-                        self.state.send_replace(State::Stopped("it was stopped".to_owned()));
-                        return self.exited(&why, None, None);
+                    let over = match over {
+                        Ok(over) => over,
+                        Err(again) => {
+                            let why = conversation.close().await;
+                            if again.is_none() {
+                                self.state.send_replace(State::Stopped("it was stopped".to_owned()));
+                                return self.exited(&why, None, None);
+                            }
+                            self.state.send_replace(State::Starting);
+                            self.exited(&why, None, again);
+                            restarts = anew.clone();
+                            continue;
+                        }
                     };
                     self.state.send_replace(State::Starting);
                     let misbehaved = matches!(over, Over::Bad(_));
@@ -258,10 +278,32 @@ impl Keeper {
                     (why, pause)
                 }
             };
-            let Some(pause) = pause else { return self.give_up(&why, has_run) };
+            let Some(pause) = pause else {
+                self.give_up(&why, has_run);
+                if !self.wanted_again(&mut stopped).await {
+                    return;
+                }
+                self.state.send_replace(State::Starting);
+                restarts = anew.clone();
+                continue;
+            };
             tokio::select! {
                 _ = &mut stopped => return,
+                () = self.restart.notified() => restarts = anew.clone(),
                 () = tokio::time::sleep(pause.to_std()) => {}
+            }
+        }
+    }
+
+    /// Whether somebody wants it started again, before it is to stop. Who asks it something meanwhile learns at once that nobody answers.
+    async fn wanted_again(&mut self, stopped: &mut oneshot::Receiver<()>) -> bool {
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut *stopped => return false,
+                () = self.restart.notified() => return true,
+                Some(_) = self.questions.urgent.recv() => {}
+                Some(_) = self.questions.others.recv() => {}
             }
         }
     }
@@ -306,7 +348,7 @@ impl Keeper {
         self.publish(&own::PLUGIN_FAILED, [("reason", json!(why))]);
     }
 
-    fn give_up(mut self, why: &str, has_run: bool) {
+    fn give_up(&mut self, why: &str, has_run: bool) {
         let why = if has_run {
             format!("it has ended {MOST} times within a minute and is not started any more; at last: {why}")
         } else {

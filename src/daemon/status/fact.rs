@@ -37,9 +37,9 @@ impl Status {
                 *hook.dropped.entry(cause).or_default() += number("dropped").unwrap_or(0);
             }
         } else if let Some(plugin) = text("plugin").filter(|_| topic.starts_with("plugin.")) {
-            let failed = topic == own::PLUGIN_FAILED.name;
-            let running = topic == own::PLUGIN_STARTED.name;
-            self.plugins.insert(plugin.to_owned(), PluginStatus { running, failed, why });
+            let plugin = self.plugins.entry(plugin.to_owned()).or_default();
+            plugin.take(topic, text("kind"), why);
+            plugin.since = Some(fact.time);
         } else if topic == own::CONFIG_RELOADED.name {
             self.reloaded(fact);
         }
@@ -69,5 +69,16 @@ impl Status {
         let known = facts.contains_key(topic) || facts.len() < MOST_TOPICS;
         let topic = if known { topic } else { OTHERS };
         *facts.entry(topic.to_owned()).or_default() += 1;
+    }
+}
+
+impl PluginStatus {
+    fn take(&mut self, topic: &str, kind: Option<&str>, why: Option<String>) {
+        self.failed = topic == own::PLUGIN_FAILED.name;
+        self.running = topic == own::PLUGIN_STARTED.name;
+        self.starts += u64::from(self.running);
+        self.kind = kind.map(str::to_owned).or_else(|| self.kind.take());
+        self.last_error = why.clone().or_else(|| self.last_error.take());
+        self.why = why;
     }
 }

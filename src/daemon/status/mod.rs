@@ -165,6 +165,14 @@ pub(crate) struct PluginStatus {
     /// It is not started any more.
     pub(crate) failed: bool,
     pub(crate) why: Option<String>,
+    /// As `plugin.started` says it: `exec`, `rust`; `None`: it has not run yet.
+    pub(crate) kind: Option<String>,
+    /// When it came to run, to end or to fail.
+    pub(crate) since: Option<Timestamp>,
+    /// Since the VEN started.
+    pub(crate) starts: u64,
+    /// Why it has ended or failed last.
+    pub(crate) last_error: Option<String>,
 }
 
 /// The log of facts.

@@ -184,7 +184,7 @@ fn insert(connection: &Connection, ven: &str, told: &[Told], how: &str) -> Resul
     Ok(())
 }
 
-fn fact(row: &Row<'_>) -> Result<Fact, StoreError> {
+pub(super) fn fact(row: &Row<'_>) -> Result<Fact, StoreError> {
     let seq: i64 = row.get("seq")?;
     let data: String = row.get("data")?;
     let unreadable = |error: serde_json::Error| StoreError::Unreadable {

@@ -7,6 +7,7 @@
 mod fact_log;
 mod forsaken;
 mod monitors;
+mod recent;
 mod records;
 mod series;
 mod sqlite;

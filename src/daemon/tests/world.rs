@@ -14,12 +14,13 @@ use super::house::{House, Ledger, Said};
 use crate::config::Config;
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
-use crate::daemon::control::Desk;
+use crate::daemon::control::{Desk, Others, Readers};
 use crate::daemon::handler_seat::HandlerSeat;
 use crate::daemon::meter_source::Fed;
 use crate::daemon::meter_task::{MeterSettings, MeterTask, Order};
 use crate::daemon::meters::Meters;
 use crate::daemon::outbox::Outbox;
+use crate::daemon::plugin::Plugins;
 use crate::daemon::prepare::Prepared;
 use crate::daemon::reload::Reload;
 use crate::daemon::source_seat::{SourceSeat, Sources};
@@ -155,7 +156,15 @@ impl World {
             store,
             seat: HandlerSeat::new(Arc::new(handler), inputs.clone()).unwrap(),
             meters: Meters::new(orders, others, point_sources(&self.config), self.clock, inputs),
-            desk: Desk::open(&self.config.ven.state, Outbox::default(), board, Reload::default()),
+            desk: Desk::open(
+                &self.config.ven.state,
+                Others {
+                    outbox: Outbox::default(),
+                    board,
+                    readers: Readers::new(None, Plugins::default()),
+                    reload: Reload::default(),
+                },
+            ),
             messages,
             bus,
             outbox: Outbox::default(),

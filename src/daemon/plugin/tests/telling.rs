@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{LONG, PATIENT, Scene, until};
+use super::{LONG, PATIENT, Scene, is_there, until};
 use crate::config::Startup;
 use crate::daemon::plugin::exec_handler::EVENT;
 use crate::daemon::plugin::exec_plugin::{Asks, NotServed, deliver, question};
@@ -83,6 +83,54 @@ async fn what_it_has_not_acknowledged_it_is_told_again_when_it_runs_again() {
     let heard = heard(&scene);
     assert_eq!(heard.iter().filter(|(_, count)| *count == 3).count(), 2, "{heard:?}");
     assert_eq!(heard.iter().filter(|(_, count)| *count == 2).count(), 1, "it was acknowledged: {heard:?}");
+    keeping.close().await;
+}
+
+/// Ends at once, until somebody has mended it.
+const BROKEN: &str =
+    "echo $$ >> $1/pids\nhello\nif [ ! -e $1/mended ]; then read -r line; echo '{\"id\":1}'; exit 1; fi\n";
+
+#[tokio::test]
+async fn one_that_was_given_up_is_started_again_by_hand_and_told_what_has_happened_meanwhile() {
+    let scene = Scene::new(&format!("{HEARS}{BROKEN}answer"));
+    let (mut seat, keeping) = start(&scene, Some(&["meter.reading"])).await;
+    scene.told("plugin.failed").await;
+    until(|| matches!(seat.state(), State::Stopped(_))).await;
+    happens(&scene, "meter.reading", 1);
+    let asked = seat.ask(EVENT, Map::new(), LONG).await;
+    assert!(asked.unwrap_err().to_string().contains("5 times within a minute"), "nobody is kept waiting");
+    std::fs::write(scene.path("mended"), "").unwrap();
+    seat.restart();
+    until(|| !matches!(seat.state(), State::Stopped(_))).await;
+    seat.started().await.unwrap();
+    happens(&scene, "meter.reading", 2);
+    until(|| heard(&scene).len() == 2).await;
+    assert_eq!(heard(&scene), [("meter.reading".to_owned(), 1), ("meter.reading".to_owned(), 2)]);
+    keeping.close().await;
+}
+
+#[tokio::test]
+async fn one_that_runs_is_told_to_end_and_started_again_as_often_as_one_likes() {
+    let script = format!(
+        "{HEARS}close() {{ echo closed >> $folder/closed; exit 0; }}\necho $$ >> $1/pids\nhello\nanswer"
+    );
+    let scene = Scene::new(&script);
+    let (seat, keeping) = start(&scene, Some(&["meter.reading"])).await;
+    let pids = || std::fs::read_to_string(scene.path("pids")).unwrap_or_default();
+    scene.told("plugin.started").await;
+    // Five ends of its own would be too many.
+    for restarts in 1..=6 {
+        seat.restart();
+        let exited = scene.told("plugin.exited").await;
+        assert_eq!(exited.data["retry_seconds"], 0);
+        scene.told("plugin.started").await;
+        assert_eq!(pids().lines().count(), 1 + restarts);
+    }
+    assert_eq!(std::fs::read_to_string(scene.path("closed")).unwrap().lines().count(), 6);
+    let all = pids();
+    assert!(all.lines().take(6).all(|pid| !is_there(pid)) && is_there(all.lines().last().unwrap()));
+    happens(&scene, "meter.reading", 1);
+    until(|| heard(&scene).len() == 1).await;
     keeping.close().await;
 }
 

@@ -200,6 +200,22 @@ fn every_reason_for_not_being_ready_comes_and_goes() {
 }
 
 #[test]
+fn of_a_plugin_is_known_since_when_how_often_and_what_went_wrong_last() {
+    let mut status = Status::default();
+    let started = json!({"plugin": "peak", "kind": "exec"});
+    let exited = json!({"plugin": "peak", "reason": "exit status 1", "retry_seconds": 1});
+    for (topic, data) in
+        [("plugin.started", &started), ("plugin.exited", &exited), ("plugin.started", &started)]
+    {
+        status.take(&fact(topic, data));
+    }
+    let plugin = &status.plugins["peak"];
+    assert_eq!((plugin.running, plugin.starts, plugin.since), (true, 2, Some(fact("a", &started).time)));
+    assert_eq!((plugin.kind.as_deref(), plugin.why.as_deref()), (Some("exec"), None));
+    assert_eq!(plugin.last_error.as_deref(), Some("exit status 1"), "it is well, but was not always");
+}
+
+#[test]
 fn what_hooks_give_up_is_counted_by_cause() {
     let mut status = Status::default();
     for (cause, dropped) in [("items", 17), ("age", 2), ("items", 3)] {

@@ -1,0 +1,386 @@
+//! `ven monitors` and `ven events` beside a VEN that runs, one that is restarted, and servers that talk nonsense.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use openadr_ven::mock_vtn::{KeyKind, MockVtn};
+use openadr_ven::time::Span;
+use serde_json::Value;
+
+use crate::support::{House, PATIENCE, Process};
+
+const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
+
+/// `pump` may read monitors, and one is there always.
+const MONITORS: &str = r#"
+[http]
+listen = "127.0.0.1:0"
+
+[[http.token]]
+name = "pump"
+token = "${file:token}"
+scopes = ["monitors"]
+
+[[monitor]]
+id = 7
+owner = "pump"
+topics = ["event.received"]
+
+[push_monitor]
+tcp = "127.0.0.1:0"
+"#;
+
+/// A house in which monitors are pushed.
+fn configured(vtn: &MockVtn) -> House {
+    let house = House::new(KeyKind::P256);
+    configure(&house, &vtn.url());
+    house
+}
+
+fn configure(house: &House, url: &str) {
+    let token = house.path("token");
+    std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    house.configure(url, MONITORS);
+}
+
+fn command(configuration: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ven"));
+    command.args(words).arg("--config").arg(configuration).env("NO_COLOR", "1").env_remove("VEN_TOKEN");
+    command
+}
+
+fn run(house: &House, words: &[&str]) -> Output {
+    command(&house.path("ven.toml"), words).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// What was printed by a command that had to do what it was told.
+fn good(house: &House, words: &[&str]) -> String {
+    let output = run(house, words);
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    out(&output)
+}
+
+/// The exit code, and what was said to stderr.
+fn bad(house: &House, words: &[&str]) -> (i32, String) {
+    let output = run(house, words);
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn is_registered(ven: &Process) {
+    ven.wait_for("registered at VTN", 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_monitor_is_made_shown_and_deleted_by_the_rules_of_the_local_api() {
+    let vtn = House::new(KeyKind::P256).vtn(Span::SECOND).await;
+    tokio::task::block_in_place(|| {
+        let house = configured(&vtn);
+        let ven = Process::ven(&house.path("ven.toml"));
+        ven.wait_for("monitors are pushed at", 0);
+        ven.wait_for("the local API is at", 0);
+        let create = [
+            "monitors",
+            "create",
+            "event.*,opt.decided",
+            "vtn.disconnected",
+            "-f",
+            "xml",
+            "-c",
+            "gzip",
+            "-b",
+            "5",
+            "-d",
+            "10",
+            "--ack",
+            "explicit",
+            "--replay",
+            "--description",
+            "the pump",
+        ];
+        wait_for_socket(&house);
+        assert_eq!(good(&house, &create), "1000\n");
+        let listed = good(&house, &["monitors", "list"]);
+        assert!(listed.contains("1000  SUSPENDED  pump   event.*,opt.decided,vtn.disconnected"), "{listed}");
+        let shown: Value =
+            serde_json::from_str(&good(&house, &["monitors", "show", "1000", "--json"])).unwrap();
+        for (name, value) in
+            [("format", "xml"), ("compression", "zlib"), ("batch_duration", "10s"), ("ack", "explicit")]
+        {
+            assert_eq!(shown[name], value, "{shown}");
+        }
+        assert!(good(&house, &["monitors", "show", "7"]).contains("configured      true"));
+        let of_topics = ["monitors", "list", "--json", "--topics", "event.received"];
+        let of_topics: Value = serde_json::from_str(&good(&house, &of_topics)).unwrap();
+        assert_eq!((of_topics[0]["id"].clone(), of_topics.as_array().unwrap().len()), (7.into(), 1));
+
+        let (code, why) = bad(&house, &["monitors", "create", "event.startet"]);
+        assert_eq!(code, 2);
+        assert!(why.contains("did you mean \"event.started\"?"), "{why}");
+        let (code, why) =
+            bad(&house, &["monitors", "create", "event.*", "-f", "yaml", "-b", "0", "-d", "61"]);
+        assert_eq!(code, 2);
+        for said in ["\"yaml\" is none of json, xml", "0 is not from 1 to 1000", "\"61s\" is not a time"] {
+            assert!(why.contains(said), "{why}");
+        }
+        let (code, why) = bad(&house, &["monitors", "create", "event.*", "--owner", "nobody"]);
+        assert!(code == 2 && why.contains("is called \"nobody\"; there are: pump"), "{why}");
+
+        assert_eq!(good(&house, &["monitors", "delete", "1000"]), "monitor 1000 is no more\n");
+        let (code, why) = bad(&house, &["monitors", "delete", "1000"]);
+        assert!(code == 1 && why.contains("there is no monitor 1000"), "{why}");
+        let (code, why) = bad(&house, &["monitors", "delete", "7"]);
+        assert!(code == 1 && why.contains("stands in the configuration"), "{why}");
+        assert_eq!(bad(&house, &["monitors", "show", "4711"]).0, 1);
+        ven.terminate();
+        for words in [&["monitors", "list"][..], &["monitors", "tail"], &["events", "tail"]] {
+            let (code, why) = bad(&house, words);
+            assert!(code == 3 && why.contains("no VEN runs with this configuration"), "{words:?}: {why}");
+        }
+        std::fs::write(house.path("ven.toml"), "[ven").unwrap();
+        for words in [&["monitors", "list"][..], &["monitors", "tail"], &["events"]] {
+            assert_eq!(bad(&house, words).0, 2, "{words:?}");
+        }
+    });
+    vtn.stop().await;
+}
+
+/// The socket is there a moment after the addresses are told.
+fn wait_for_socket(house: &House) {
+    let socket = house.path("state/control.sock");
+    let deadline = std::time::Duration::from_millis(10);
+    let mut left = PATIENCE;
+    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+        left = left.checked_sub(deadline).unwrap_or_else(|| panic!("{} is not there", socket.display()));
+        std::thread::sleep(deadline);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vtn_that_goes_away_is_seen_by_who_tails_a_monitor_which_goes_on_after_a_restart_and_is_deleted_at_the_end()
+ {
+    let house = House::new(KeyKind::P256);
+    let vtn = house.vtn(Span::SECOND).await;
+    configure(&house, &vtn.url());
+    let file = house.path("ven.toml");
+    let ven = Process::ven(&file);
+    let tailing = tokio::task::block_in_place(|| {
+        is_registered(&ven);
+        wait_for_socket(&house);
+        let tailing = Process::start(&mut command(
+            &file,
+            &["monitors", "tail", "-t", "vtn.disconnected,registration.*"],
+        ));
+        tailing.wait_for("monitor 1000 is read as pump", 0);
+        tailing
+    });
+    let disconnected =
+        |line: &String| line.starts_with('{') && line.contains("\"topic\":\"vtn.disconnected\"");
+    // The demonstration of old: something is unplugged, and whoever watches sees it.
+    assert_eq!(vtn.stop().await.violations, [""; 0]);
+    tokio::task::block_in_place(|| {
+        let first = tailing
+            .wait_until("vtn.disconnected", |lines| lines.iter().find(|line| disconnected(line)).cloned());
+        let message: Value = serde_json::from_str(&first).unwrap();
+        assert_eq!(
+            (&message["operation"], message["Vtn"].is_object()),
+            (&"disconnected".into(), true),
+            "{message}"
+        );
+        ven.terminate();
+        tailing.wait_for("trying again in", 0);
+        let ven = Process::ven(&file);
+        let of_second = |lines: &[String]| lines.iter().filter(|line| disconnected(line)).nth(1).cloned();
+        let second: Value = serde_json::from_str(&tailing.wait_until("the second", of_second)).unwrap();
+        assert!(second["seq"].as_u64() > message["seq"].as_u64(), "{second}");
+        let listed = good(&house, &["monitors", "list"]);
+        assert!(listed.contains("1000  ACTIVE") && listed.contains("ven monitors tail"), "{listed}");
+        tailing.terminate();
+        let listed = good(&house, &["monitors", "list"]);
+        assert!(!listed.contains("1000"), "{listed}");
+
+        let kept = Process::start(&mut command(&file, &["monitors", "tail", "--keep", "-f", "xml"]));
+        kept.wait_for("monitor 1001 is read as pump", 0);
+        kept.terminate();
+        let kept = Process::start(&mut command(&file, &["monitors", "tail", "-m", "1001"]));
+        // Itself, if nothing else.
+        kept.wait_for("topic=\"monitor.connected\"", 0);
+        kept.terminate();
+        assert!(good(&house, &["monitors", "list"]).contains("1001  SUSPENDED"), "one that was there stays");
+        ven.terminate();
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_not_read_is_told_so_and_what_cannot_work_is_not_tried() {
+    let vtn = House::new(KeyKind::P256).vtn(Span::SECOND).await;
+    tokio::task::block_in_place(|| {
+        let house = configured(&vtn);
+        let ven = Process::ven(&house.path("ven.toml"));
+        wait_for_socket(&house);
+        let (code, why) = bad(&house, &["monitors", "tail", "-m", "7", "pump", "ven_guess"]);
+        assert!(code == 1 && why.contains("(403)") && !why.contains("ven_guess"), "{why}");
+        let (code, why) = bad(&house, &["monitors", "tail", "-m", "4711"]);
+        assert!(code == 1 && why.contains("(403)"), "{why}");
+        for (words, said) in [
+            (&["-a", "ven.example.net"][..], "name it by --monitor"),
+            (&["-a", "ven.example.net", "-m", "7"], "by which NAME"),
+            (&["-a", "ven.example.net", "-m", "7", "pump"], "--token-file, or in $VEN_TOKEN"),
+            (&["-a", "a:b"], "expected HOST[:PORT]"),
+            (&["-m", "7", "--keep"], "--keep"),
+            (&["-m", "7", "-f", "xml"], "--format"),
+            (&["-t", "event.startet"], "did you mean"),
+            (&["somebody"], "is called \"somebody\""),
+            (&["--token-file", "/nonexistent"], "/nonexistent"),
+            (&["--ca", "/nonexistent"], "this VEN pushes no monitors so; add [push_monitor] tls"),
+        ] {
+            let (code, why) = bad(&house, &[&["monitors", "tail"], words].concat());
+            assert!(code == 2 && why.contains(said), "{words:?}: {code} {why}");
+        }
+        let listed = good(&house, &["monitors", "list", "--json"]);
+        assert_eq!(
+            serde_json::from_str::<Value>(&listed).unwrap().as_array().unwrap().len(),
+            1,
+            "nothing is left behind"
+        );
+        ven.terminate();
+    });
+    vtn.stop().await;
+}
+
+/// Serves one connection after the other with these bytes, and keeps the last one open.
+fn server(says: Vec<Vec<u8>>) -> (SocketAddr, std::thread::JoinHandle<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move || {
+        let mut last = None;
+        for bytes in says {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut request = [0; 6];
+            stream.read_exact(&mut request).unwrap();
+            assert_eq!(request[..2], [0, 1], "ConnectionRequest");
+            let mut rest = vec![0; usize::from(request[5])];
+            stream.read_exact(&mut rest).unwrap();
+            stream.write_all(&bytes).unwrap();
+            last = Some(stream);
+        }
+        last.unwrap()
+    };
+    (address, std::thread::spawn(serve))
+}
+
+const WELCOME: &[u8] = b"\x00\x02\x00\x00\x00\x04\x00\xc8\x00\x01";
+
+fn block(number: u8, json: &str) -> Vec<u8> {
+    let size = u32::try_from(json.len()).unwrap();
+    let length = (size + 10).to_be_bytes();
+    [&[0, 3][..], &length, &[0, number, 0, 1, 0, 1], &size.to_be_bytes(), json.as_bytes()].concat()
+}
+
+/// `ven monitors tail` of a server, with a token that nobody sees in the list of processes.
+fn tail(address: SocketAddr) -> Command {
+    let words = ["monitors", "tail", "-a", &address.to_string(), "-m", "7", "pump"];
+    let mut tail = command(Path::new("/nonexistent"), &words);
+    tail.env("VEN_TOKEN", TOKEN);
+    tail
+}
+
+#[test]
+fn nonsense_is_named_and_the_next_connection_may_be_better() {
+    let good = block(1, r#"{"Document": {"Msg": {"topic": "event.started", "Event": {"price": 0.10}}}}"#);
+    let cut = [WELCOME, &block(1, "{}")[..9]].concat();
+    let (address, served) = server(vec![b"SSH-2.0-OpenSSH\r\n".to_vec(), cut, [WELCOME, &good].concat()]);
+    let tailing = Process::start(&mut tail(address));
+    let first =
+        tailing.wait_for("monitor 7: it sends a frame of type 21331, which no VEN sends; trying again in", 0);
+    // What is cut is complete with whatever comes behind it: the server closes it when the next connection comes.
+    let mut stream = None;
+    if tailing
+        .wait_within("{\"topic\": \"event.started\", \"Event\": {\"price\": 0.10}}", first, PATIENCE)
+        .is_some()
+    {
+        stream = Some(served.join().unwrap());
+    }
+    let mut receipt = [0; 10];
+    stream.unwrap().read_exact(&mut receipt).unwrap();
+    assert_eq!(receipt, *b"\x00\x04\x00\x00\x00\x04\x00\x01\x00\xc8");
+    tailing.terminate();
+}
+
+#[test]
+fn whoever_has_read_enough_ends_it_quietly() {
+    let one = block(1, r#"{"Document": {"Msg": {"a": 1}}}"#);
+    let (address, served) = server(vec![[WELCOME, &one].concat()]);
+    let mut child = tail(address).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "{\"a\": 1}\n");
+    let mut stream = served.join().unwrap();
+    stream.write_all(&block(2, r#"{"Document": {"Msg": {"a": 2}}}"#)).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && !said.contains("error") && !said.contains("panicked"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_is_read_without_a_ven_and_what_happens_beside_one_that_is_restarted() {
+    let house = House::new(KeyKind::P256);
+    let vtn = house.vtn(Span::SECOND).await;
+    configure(&house, &vtn.url());
+    let file = house.path("ven.toml");
+    tokio::task::block_in_place(|| {
+        let (code, why) = bad(&house, &["events"]);
+        assert!(code == 3 && why.contains("has this VEN ever run?"), "{why}");
+        let ven = Process::ven(&file);
+        is_registered(&ven);
+        wait_for_socket(&house);
+        let following = ["events", "tail", "--json", "--topics", "registration.created,vtn.polled"];
+        let following = Process::start(&mut command(&file, &following));
+        let topic =
+            |line: &String| serde_json::from_str::<Value>(line).ok()?["topic"].as_str().map(str::to_owned);
+        let of = |lines: &[String], wanted: &str| {
+            lines.iter().filter_map(topic).filter(|topic| topic == wanted).count()
+        };
+        following.wait_until("what has been", |lines| (of(lines, "registration.created") == 1).then_some(()));
+        // Polls are not stored, so this is live.
+        let polls = following
+            .wait_until("two polls", |lines| Some(of(lines, "vtn.polled")).filter(|polls| *polls > 1));
+        ven.terminate();
+        following.wait_for("the VEN does not answer, and is waited for", 0);
+
+        let past = good(&house, &["events", "--since", "1h", "--topics", "registration.*,vtn.*"]);
+        let line = past.lines().find(|line| line.contains("registration.created")).unwrap();
+        assert!(line.contains("vtn_id=\"mock-vtn\""), "{line}");
+        assert!(!past.contains("vtn.polled"), "{past}");
+        assert_eq!(good(&house, &["events", "--since", "2999-01-01T00:00:00Z"]), "");
+        let one = good(&house, &["events", "--limit", "1", "--json"]);
+        assert_eq!(one.lines().count(), 1);
+        let (code, why) = bad(&house, &["events", "--topics", "event.startet"]);
+        assert!(code == 2 && why.contains("did you mean \"event.started\"?"), "{why}");
+        assert_eq!(bad(&house, &["events", "--since", "soon"]).0, 2);
+
+        let ven = Process::ven(&file);
+        following.wait_for("the VEN is there again", 0);
+        following.wait_until("polls again", |lines| (of(lines, "vtn.polled") > polls).then_some(()));
+        let seqs = |lines: &[String]| -> Vec<u64> {
+            lines
+                .iter()
+                .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["seq"].as_u64())
+                .collect()
+        };
+        let seqs = seqs(&following.log());
+        assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]), "each once, in order: {seqs:?}");
+        drop(following);
+        ven.terminate();
+    });
+    assert_eq!(vtn.stop().await.violations, [""; 0]);
+}

@@ -31,8 +31,8 @@ use crate::engine::{Fulfilled, Input, Order, OrderError};
 
 use super::monitor::Monitors;
 use super::outbox::Outbox;
-use super::reload::{Reload, ReloadError};
 use super::plugin::Plugins;
+use super::reload::{Reload, ReloadError};
 use super::status::Board;
 use message::Asked;
 

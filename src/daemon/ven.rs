@@ -220,7 +220,10 @@ impl VenBuilder {
             store,
             seat,
             meters,
-            desk: Desk::open(&state, Others { outbox: outbox.clone(), board, readers, reload: reload.clone() }),
+            desk: Desk::open(
+                &state,
+                Others { outbox: outbox.clone(), board, readers, reload: reload.clone() },
+            ),
             outbox,
             names,
             messages,

@@ -159,6 +159,7 @@ pub(crate) enum Response {
     /// The configuration has faults, each a line; the old one goes on.
     Rejected {
         faults: Vec<String>,
+    },
     /// As the local API shows them.
     Monitors {
         monitors: Vec<Value>,
@@ -216,10 +217,9 @@ impl Response {
             | Self::Reloaded { .. }
             | Self::Rejected { .. }
             | Self::Status(_) => Err("the VEN has answered something else".to_owned()),
-            | Self::Status(_)
-            | Self::Monitors { .. }
-            | Self::Pushed { .. }
-            | Self::Facts { .. } => Err("the VEN has answered something else".to_owned()),
+            Self::Status(_) | Self::Monitors { .. } | Self::Pushed { .. } | Self::Facts { .. } => {
+                Err("the VEN has answered something else".to_owned())
+            }
         }
     }
 }

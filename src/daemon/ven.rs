@@ -195,11 +195,11 @@ impl VenBuilder {
         serve_push(prepared.push, scribe, pushes, &bus, gone()).await?;
         tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention(&config), gone()));
         let (names, told_names) = watch::channel(names(&config, snapshot.registration.as_ref()));
-        let meter_facts = meter_facts(&config, clock)?;
-        let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names, meter_facts };
+        let mut ground = Ground::new(&bus, &store, clock, told_names, &board);
+        ground.meter_facts = meter_facts(&config, clock)?;
         let outbox = Outbox::start(prepared.hooks, &ground).await;
         let of_hooks = api_hooks::routes(&outbox, &store, clock);
-        let more = [of_hooks, api_monitors::routes(monitors, ground.names), api_plugins::routes(&plugins)];
+        let more = [of_hooks, api_monitors::routes(monitors, &ground), api_plugins::routes(&plugins)];
         let http_address = api::serve(prepared.http, &board, inlets, more.concat(), clock, gone()).await?;
         let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();

@@ -24,7 +24,9 @@ mod push;
 mod push_tests;
 mod registry;
 mod session;
+mod state;
 
 pub(in crate::daemon) use cursor::Reader;
 pub(in crate::daemon) use push::{Door, Patience, PushMonitors};
 pub(in crate::daemon) use registry::{MonitorFault, Monitors};
+pub(in crate::daemon) use state::State;

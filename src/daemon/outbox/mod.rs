@@ -4,11 +4,13 @@ mod durable;
 mod hook_task;
 #[cfg(test)]
 mod tests;
+mod views;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::fact::topic::CATALOGUE;
 use crate::hook::filter::Filter;
@@ -19,14 +21,18 @@ use crate::hook::settings::HookSettings;
 use super::bus::Bus;
 use super::clock::Clock;
 use super::sink;
+use super::status::Board;
 use super::store::StoreHandle;
 
 pub(crate) use hook_task::{HookTask, Order, Parts, View};
+pub(crate) use views::Views;
 
 /// Orders that may wait for a hook.
 const ORDERS: usize = 16;
 /// A hook answers within this, unless a try is under way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// Whoever wants to see how hooks stand does not wait longer for one that is about something.
+const SEEN_WITHIN: Duration = Duration::from_millis(500);
 
 /// What hooks stand on.
 #[derive(Clone)]
@@ -37,12 +43,29 @@ pub(crate) struct Ground {
     pub(crate) names: watch::Receiver<VenNames>,
     /// Where facts of meters are kept until they are told, where a hook wants that.
     pub(crate) meter_facts: Option<StoreHandle>,
+    /// How the VEN stands, and where hooks show how they do.
+    pub(crate) board: Board,
+}
+
+impl Ground {
+    /// What hooks stand on in a VEN; facts of meters are kept nowhere else until `meter_facts` says so.
+    pub(crate) fn new(
+        bus: &Bus,
+        store: &StoreHandle,
+        clock: Clock,
+        names: watch::Receiver<VenNames>,
+        board: &Board,
+    ) -> Self {
+        let (bus, store, board) = (bus.clone(), store.clone(), board.clone());
+        Self { bus, store, clock, names, meter_facts: None, board }
+    }
 }
 
 /// The hooks that run.
 #[derive(Clone, Default)]
 pub(crate) struct Outbox {
     hooks: BTreeMap<String, mpsc::Sender<Order>>,
+    views: Views,
 }
 
 /// Why a hook cannot be ordered to do something.
@@ -93,7 +116,7 @@ impl Outbox {
             tokio::spawn(task.run(waiting));
             orders.insert(name, order);
         }
-        Self { hooks: orders }
+        Self { hooks: orders, views: ground.board.views.clone() }
     }
 
     /// The names of the hooks.
@@ -121,6 +144,20 @@ impl Outbox {
         self.order(name, Order::Look(answer))?;
         let view = tokio::time::timeout(ANSWER_WITHIN, view).await;
         view.ok().and_then(Result::ok).ok_or_else(|| OrderFault::Busy(name.to_owned()))
+    }
+
+    /// How each hook stands; one that is about something, how it stood when it began.
+    pub(crate) async fn seen(&self) -> BTreeMap<String, View> {
+        let mut looking = JoinSet::new();
+        for name in self.names() {
+            let outbox = self.clone();
+            looking.spawn(async move {
+                let looked = tokio::time::timeout(SEEN_WITHIN, outbox.look(&name)).await;
+                let view = looked.ok().and_then(Result::ok).or_else(|| outbox.views.of(&name));
+                (name, view.unwrap_or_default())
+            });
+        }
+        looking.join_all().await.into_iter().collect()
     }
 
     /// Ends every hook; what waits, waits for the next start.

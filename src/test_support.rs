@@ -1,6 +1,11 @@
 //! Finds what tests need and a machine may lack.
 #![expect(clippy::print_stderr, reason = "a test that skips says so")]
 
+/// From wherever this file is included.
+#[cfg(feature = "daemon")]
+#[path = "test_support/mosquitto.rs"]
+pub(crate) mod mosquitto;
+
 use std::path::PathBuf;
 
 /// Meters of IEC 62056-21 that calculate their checksum otherwise, or whose recording was changed by hand.

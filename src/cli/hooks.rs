@@ -218,25 +218,34 @@ fn list(path: &Path, json: bool) -> anyhow::Result<()> {
     Ok(write!(out, "{}", lines(&hooks))?)
 }
 
+const HEAD: [&str; 8] = ["HOOK", "STATE", "WAITING", "SINCE", "SENT", "LOST", "NEXT", "LAST FAULT"];
+
 fn lines(hooks: &[HookLine]) -> String {
     if hooks.is_empty() {
         return "no hooks run; [[hook]] in the configuration makes one\n".to_owned();
     }
-    let mut rows =
-        vec![["HOOK", "STATE", "WAITING", "SENT", "LOST", "NEXT", "LAST FAULT"].map(str::to_owned).to_vec()];
+    let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
     for hook in hooks {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         rows.push(vec![
             hook.name.clone(),
             hook.state.clone(),
             hook.waiting.to_string(),
+            text(&hook.oldest),
             hook.sent.to_string(),
-            hook.lost.to_string(),
+            lost(hook),
             text(&hook.next),
             text(&hook.fault),
         ]);
     }
     table(0, &rows)
+}
+
+/// How much, and why.
+fn lost(hook: &HookLine) -> String {
+    let reasons = hook.dropped.iter().filter(|(_, count)| **count > 0);
+    let reasons: Vec<_> = reasons.map(|(reason, count)| format!("{count} {reason}")).collect();
+    if reasons.is_empty() { hook.lost.to_string() } else { reasons.join(", ") }
 }
 
 fn prune(path: &Path, older_than: Span, include_waiting: bool) -> anyhow::Result<()> {

@@ -130,7 +130,12 @@ fn hook(section: Section<'_, '_>, around: &Around<'_>, file: Option<&str>) -> Op
     let (queue, meter_queue) = queues(&section, meters_alone, usual.meter_queue);
     let batch = batch(section.section("batch"), usual.batch);
     let min_interval = or(section.span("min_interval"), Span::ZERO);
-    let retry = retry(section.section("retry"), meters_alone);
+    let mut retry = retry(section.section("retry"), meters_alone);
+    if let Some((Target::PvOutput(target), _)) = &aim
+        && let Some(first) = retry.meter_schedule.first_mut()
+    {
+        *first = (*first).max(target.offset);
+    }
     // The service has its own words.
     let words = if kind == Kind::PvOutput { Words::default() } else { words(&section, around.folder) };
     let filter = section.text("filter").map(|found| found.value);

@@ -16,7 +16,9 @@ use super::http::call::Call;
 use super::monitor::http::{
     Events, HEARTBEAT, MOST_EVENTS, SSE_HEARTBEAT, events, list, ndjson, reader, sse, view,
 };
-use super::monitor::{MonitorFault, Monitors, Reader};
+use super::monitor::{MonitorFault, Monitors, Reader, State};
+use super::outbox::Ground;
+use super::status::Board;
 
 /// Nobody is kept waiting longer for what may happen.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -34,11 +36,12 @@ const PATH: &str = "/v1/monitors/{id}";
 struct Desk {
     monitors: Monitors,
     names: watch::Receiver<VenNames>,
+    board: Board,
 }
 
 /// The routes of monitors.
-pub(super) fn routes(monitors: Monitors, names: watch::Receiver<VenNames>) -> Vec<Route> {
-    let desk = Desk { monitors, names };
+pub(super) fn routes(monitors: Monitors, ground: &Ground) -> Vec<Route> {
+    let desk = Desk { monitors, names: ground.names.clone(), board: ground.board.clone() };
     let mut routes = changing(&desk);
     routes.extend(reading(&desk));
     routes
@@ -107,7 +110,14 @@ fn reading(desk: &Desk) -> Vec<Route> {
             ])
             .within(LONGEST_WAIT + Duration::from_secs(10)),
         route(desk, Method::GET, "/v1/monitors/{id}/stream", "What happens, as it happens", stream)
-            .query(&[("cursor", "where to begin; Last-Event-ID goes before it")])
+            .query(&[
+                ("cursor", "where to begin; Last-Event-ID goes before it"),
+                (
+                    "state",
+                    "true: how things stand now comes first, as an event of type monitor.state with the events, the VTN and the meters \
+                     that the topics tell of, and then what happens after that; where a place to begin is named, it is of no effect",
+                ),
+            ])
             .gives("text/event-stream")
             .answers(&[
                 (200, "server-sent events, or lines of JSON where that is asked for by Accept"),
@@ -159,6 +169,14 @@ fn id(call: &Call) -> Result<u32, Fault> {
 fn number(call: &Call, name: &str) -> Result<Option<u64>, Fault> {
     let Some(text) = call.query(name) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| Fault::Asked(format!("{name}: \"{text}\" is no number")))
+}
+
+fn flag(call: &Call, name: &str) -> Result<bool, Fault> {
+    match call.query(name) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(text) => Err(Fault::Asked(format!("{name}: expected true or false, found \"{text}\""))),
+    }
 }
 
 fn settings(call: &Call) -> Result<MonitorSettings, Answer> {
@@ -240,9 +258,14 @@ async fn read(desk: Desk, call: Call) -> Answer {
 
 async fn stream(desk: Desk, call: Call) -> Answer {
     let last = call.headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
-    let asked = || reader_of(&desk, &call, last.or(number(&call, "cursor")?));
-    let reader = match asked() {
-        Ok(reader) => reader,
+    let asked = || {
+        let place = last.or(number(&call, "cursor")?);
+        let state = if place.is_none() && flag(&call, "state")? { Some(state(&desk, &call)?) } else { None };
+        let place = place.or_else(|| state.as_ref().map(|state| state.place));
+        Ok((reader_of(&desk, &call, place)?, state))
+    };
+    let (reader, state) = match asked() {
+        Ok(asked) => asked,
         Err(fault) => return answer_of(fault),
     };
     let accept = call.headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -250,13 +273,28 @@ async fn stream(desk: Desk, call: Call) -> Answer {
     let (answer, stream) = Answer::stream(if lines { "application/x-ndjson" } else { "text/event-stream" });
     let admission = call.admission;
     tokio::spawn(async move {
+        let told = async {
+            let first = state.map(|state| if lines { state.ndjson() } else { state.sse() });
+            if let Some(first) = first
+                && stream.send(first).await.is_err()
+            {
+                return;
+            }
+            pour(reader, stream, desk.names, lines).await;
+        };
         tokio::select! {
             // Who may still read goes on where this has ended.
             () = admission.over() => {}
-            () = pour(reader, stream, desk.names, lines) => {}
+            () = told => {}
         }
     });
     answer
+}
+
+/// How things stand, as far as a monitor tells of them.
+fn state(desk: &Desk, call: &Call) -> Result<State, Fault> {
+    let monitor = desk.monitors.get(owner(call), id(call)?)?;
+    Ok(State::of(&desk.board.look(), &monitor.settings.topics, &desk.names.borrow()))
 }
 
 /// Until the reader is gone.

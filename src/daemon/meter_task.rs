@@ -201,6 +201,7 @@ impl MeterTask {
                 Event::Order(None) => return self.flush().await,
                 Event::Wake => {}
             }
+            self.tell_overdue();
             self.answer().await;
             if self.retry_at.is_some() || self.clock.now().wall - self.saved_at >= FLUSH_EVERY {
                 self.flush().await;
@@ -316,6 +317,14 @@ impl MeterTask {
             | MeterSource::Tcp(_)
             | MeterSource::File(_)
             | MeterSource::Api) => source.to_string(),
+        }
+    }
+
+    /// Tells slots that have waited in vain for a reading.
+    fn tell_overdue(&mut self) {
+        if let Some(slots) = &mut self.slots {
+            let overdue = slots.overdue(&self.series, self.clock.now().wall);
+            overdue.into_iter().for_each(|draft| self.bus.publish(draft));
         }
     }
 

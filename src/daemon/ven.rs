@@ -198,9 +198,9 @@ impl VenBuilder {
         serve_push(prepared.push, scribe, pushes, &bus, gone()).await?;
         tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention(&config), gone()));
         let (names, told_names) = watch::channel(names(&config, snapshot.registration.as_ref()));
-        let meter_facts = meter_facts(&config, clock)?;
-        let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names, meter_facts };
-        let of_monitors = api_monitors::routes(monitors.clone(), ground.names.clone());
+        let mut ground = Ground::new(&bus, &store, clock, told_names, &board);
+        ground.meter_facts = meter_facts(&config, clock)?;
+        let of_monitors = api_monitors::routes(monitors.clone(), &ground);
         let (outbox, hooks) = start_hooks(prepared.hooks, &config, ground).await;
         let readers = Readers::new(Some(monitors.clone()), plugins.clone());
         let more = [api_hooks::routes(&outbox, &store, clock), of_monitors, api_plugins::routes(&plugins)];

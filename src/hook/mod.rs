@@ -10,4 +10,5 @@ pub(crate) mod outcome;
 pub(crate) mod queue;
 pub(crate) mod render;
 pub(crate) mod settings;
+pub(crate) mod told;
 pub(crate) mod webhook;

@@ -376,6 +376,8 @@ pub(crate) struct PvOutputTarget {
     pub(crate) api_key: String,
     /// In which the system lies: days and times are told in it.
     pub(crate) timezone: TimeZone,
+    /// Slots are told so long after they are over.
+    pub(crate) offset: Span,
     /// For accounts that have donated: the service puts off what follows from new values by so many minutes.
     pub(crate) processing_delay: Option<Span>,
     /// Slots older than this are not taken: 14 days, 90 for accounts that have donated.

@@ -90,6 +90,28 @@ fn the_example_in_sh_decides() {
 }
 
 #[test]
+fn the_example_of_rules_decides() {
+    let scene = Scene::new();
+    let rules = std::fs::read_to_string(example("rules.toml")).unwrap();
+    let process = Process::ven(&scene.house.configure(&scene.vtn.url(), &rules));
+    scene.send("low", 2, Span::HOUR);
+    scene.send("high", 3, Span::HOUR);
+    let start = scene.vtn.now().floor_to(Span::SECOND) + Span::HOUR;
+    let add = |event: EventBuilder| scene.vtn.with(|core| core.add_event(event));
+    add(EventBuilder::new("long", start, Span::HOUR * 3).level(1));
+    add(EventBuilder::new("emergency", start, Span::HOUR).level(3).priority(1));
+    for (id, opt) in [
+        ("low", OptType::OptIn),
+        ("high", OptType::OptOut),
+        ("long", OptType::OptOut),
+        ("emergency", OptType::OptIn),
+    ] {
+        scene.answered(id, opt, &process);
+    }
+    process.terminate();
+}
+
+#[test]
 fn a_program_that_fails_gets_the_default_answered_and_the_reason_is_told() {
     let scene = Scene::new();
     let script = "echo '{\"v\":[1],\"name\":\"t\",\"kinds\":[\"decide\"]}'\nread -r line; echo '{\"id\":1,\"ok\":true}'\nread -r line; exit 9\n";

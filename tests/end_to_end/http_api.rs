@@ -2,6 +2,7 @@
 //! keeps the VEN from polling.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
@@ -14,7 +15,9 @@ use openadr_ven::{Config, Ven, VenHandle};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, Lines,
+};
 use tokio::net::TcpStream;
 
 use crate::support::{House, PATIENCE};
@@ -28,7 +31,7 @@ fn section(house: &House, listen: &str, more: &str) -> String {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     format!(
         "[http]\nlisten = \"{listen}\"\n{more}\n[[http.token]]\nname = \"test\"\ntoken = \"${{file:token}}\"\n\
-         scopes = [\"read\", \"meter\"]\n"
+         scopes = [\"read\", \"meter\", \"monitors\"]\n"
     )
 }
 
@@ -200,6 +203,64 @@ async fn a_telegram_that_is_posted_counts_and_a_damaged_one_does_not() {
     scene.until("/v1/status", |_, status| status["meters"]["main"]["readings"] == 2).await;
     let (_, metrics) = scene.ask("GET /metrics", &bearer(), "").await;
     assert!(metrics.contains("ven_meter_readings_total{meter=\"main\"} 2\n"), "{metrics}");
+    scene.ven.stop().await;
+}
+
+/// The next event of a stream, by its fields; comments are left out.
+async fn sse(lines: &mut Lines<BufReader<TcpStream>>) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    loop {
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        match line.split_once(": ") {
+            Some((name, value)) if ["id", "event", "data"].contains(&name) => {
+                fields.insert(name.to_owned(), value.to_owned());
+            }
+            _ if line.is_empty() && fields.contains_key("data") => return fields,
+            // Heads, sizes of chunks, and what is empty.
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_tells_first_how_things_stand_and_then_what_happens() {
+    let scene = Scene::new("127.0.0.1:0", "").await;
+    scene.vtn_has(|core| core.received.iter().any(|(_, kind)| *kind == PayloadKind::Poll)).await;
+    let start = tomorrow(&scene.vtn);
+    scene.vtn.with(|core| core.add_event(EventBuilder::new("peak", start, Span::HOUR).level(1).build()));
+    scene.until("/v1/events", |_, body| body["events"][0]["answered"] == true).await;
+    let json = format!("{}Content-Type: application/json\r\n", bearer());
+    let options = r#"{"topics": ["event.*", "vtn.connected", "vtn.disconnected"]}"#;
+    let (status, made) = scene.ask("POST /v1/monitors", &json, options).await;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    assert_eq!(status, 201, "{made}");
+    let path = format!("/v1/monitors/{}/stream?state=", made["id"]);
+    let (status, why) = scene.ask(&format!("GET {path}yes"), &bearer(), "").await;
+    assert!(status == 400 && why.contains("state: expected true or false"), "{why}");
+    let open = async |more: &str| {
+        let mut stream = TcpStream::connect(scene.at).await.unwrap();
+        let head = format!("GET {path}true HTTP/1.1\r\nHost: localhost\r\n{}{more}\r\n", bearer());
+        stream.write_all(head.as_bytes()).await.unwrap();
+        BufReader::new(stream).lines()
+    };
+    let mut lines = open("").await;
+    let state = sse(&mut lines).await;
+    let told: Value = serde_json::from_str(&state["data"]).unwrap();
+    assert_eq!((state["event"].as_str(), &told["type"]), ("monitor.state", &"monitor.state".into()));
+    let event = &told["data"]["events"][0];
+    assert_eq!((&event["event_id"], &event["opt"]), (&"peak".into(), &"optOut".into()), "{told}");
+    assert_eq!(
+        told["data"]["vtn"],
+        serde_json::json!({"id": "mock-vtn", "connected": true, "registered": true})
+    );
+    assert_eq!(told["data"].get("meters"), None, "it tells of no meter");
+    scene.vtn.with(|core| core.add_event(EventBuilder::new("later", start, Span::HOUR).level(1).build()));
+    let live = sse(&mut lines).await;
+    assert_eq!(live["event"], "event.received", "{live:?}");
+    assert!(live["data"].contains("\"later\""), "{live:?}");
+    // Who comes back with the id of the state has missed nothing, and is not told it again.
+    let mut again = open(&format!("Last-Event-ID: {}\r\n", state["id"])).await;
+    assert_eq!(sse(&mut again).await, live);
     scene.ven.stop().await;
 }
 

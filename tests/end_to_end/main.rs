@@ -7,6 +7,7 @@ mod certificates;
 mod cli;
 mod doctor;
 mod handlers;
+mod hook_examples;
 mod hooks_cli;
 mod http_api;
 mod interop;

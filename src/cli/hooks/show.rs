@@ -6,7 +6,9 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::super::reports::table;
+use super::lost;
 use crate::config::Config;
+use crate::daemon::control::{HooksRequest, Request, Response, ask};
 use crate::hook::settings::{HookSettings, QueueLimits, Target, TcpTarget, WhenFull};
 
 pub(super) fn list(path: &Path) -> anyhow::Result<()> {
@@ -34,8 +36,22 @@ pub(super) fn show(path: &Path, name: &str) -> anyhow::Result<()> {
         (None, None) => path.display().to_string(),
     };
     let mut rows = vec![vec!["stands in".to_owned(), place]];
-    rows.extend(lines(hook).into_iter().map(|(key, value)| vec![key.to_owned(), value]));
+    let standing = standing(&config, name);
+    rows.extend(lines(hook).into_iter().chain(standing).map(|(key, value)| vec![key.to_owned(), value]));
     Ok(write!(std::io::stdout(), "{}", table(0, &rows))?)
+}
+
+/// How it stands, where a VEN runs with it.
+fn standing(config: &Config, name: &str) -> Vec<(&'static str, String)> {
+    let answer = ask(&config.ven.state, &Request::Hooks(HooksRequest::Look));
+    let Ok(Response::Hooks { hooks }) = answer else { return Vec::new() };
+    let Some(hook) = hooks.into_iter().find(|hook| hook.name == name) else { return Vec::new() };
+    let mut lines = vec![("state", hook.state.clone()), ("waiting", hook.waiting.to_string())];
+    lines.extend(hook.oldest.clone().map(|oldest| ("waiting since", oldest)));
+    lines.extend([("sent", hook.sent.to_string()), ("lost", lost(&hook))]);
+    lines.extend(hook.next.map(|next| ("tried again", next)));
+    lines.extend(hook.fault.map(|fault| ("last fault", fault)));
+    lines
 }
 
 /// The hook of this name, whether it is enabled or not.

@@ -13,13 +13,13 @@ use crate::config::{Config, with_secrets};
 use crate::daemon::bus::uuid_v7;
 use crate::daemon::clock::Clock;
 use crate::daemon::outbox::Parts;
-use crate::daemon::sink::Message;
+use crate::daemon::sink::{self, Message};
 use crate::fact::Fact;
 use crate::fact::topic::CATALOGUE;
 use crate::hook::filter::Filter;
 use crate::hook::outcome::Outcome;
-use crate::hook::render::{Around, Rendered, Renderer, Samples, VenNames};
-use crate::hook::settings::{HookSettings, Target};
+use crate::hook::render::{Around, Renderer, Samples, VenNames};
+use crate::hook::settings::HookSettings;
 use crate::time::Timestamp;
 
 /// What `--event` names: a fact as `ven topics` shows it, or a `CloudEvent` as a hook has sent it.
@@ -44,13 +44,6 @@ pub(super) fn test(path: &Path, name: &str, event: Option<&Path>, dry_run: bool)
     let renderer = Renderer::new(&settings.words, name, settings.batch.max_items > 1, &samples)?;
     let ven = VenNames { name: config.ven.name.clone(), ..VenNames::default() };
     let rendered = renderer.render(&[&fact], Around { ven: &ven, now })?;
-    request(settings, &rendered)?;
-    if dry_run {
-        return Ok(());
-    }
-    let folder = path.parent().unwrap_or_else(|| Path::new(""));
-    let ready = with_secrets(settings, folder).and_then(|settings| Parts::of(&settings));
-    let parts = ready.map_err(|error| anyhow::anyhow!("hook {name}: {error}"))?;
     let message = Message {
         id: fact.id.clone(),
         facts: vec![Arc::new(fact)],
@@ -58,6 +51,13 @@ pub(super) fn test(path: &Path, name: &str, event: Option<&Path>, dry_run: bool)
         content_type: rendered.content_type,
         at: now,
     };
+    request(settings, &message)?;
+    if dry_run {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    let ready = with_secrets(settings, folder).and_then(|settings| Parts::of(&settings));
+    let parts = ready.map_err(|error| anyhow::anyhow!("hook {name}: {error}"))?;
     deliver(parts, &message)
 }
 
@@ -104,26 +104,23 @@ fn notes(settings: &HookSettings, samples: &Samples, fact: &Fact) -> anyhow::Res
 }
 
 /// As far as it is known without secrets.
-fn request(settings: &HookSettings, rendered: &Rendered) -> anyhow::Result<()> {
+fn request(settings: &HookSettings, message: &Message) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    match &settings.target {
-        Target::Http(target) => {
-            writeln!(out, "{} {}", target.method, target.url)?;
-            for (name, value) in &target.headers {
-                writeln!(out, "{name}: {value}")?;
+    match sink::said(settings, message) {
+        Err(why) => writeln!(out, "note: this would not be told: {why}")?,
+        Ok(said) => {
+            if said.head.is_empty() {
+                writeln!(out, "{} to {}", settings.target.word(), goal(&settings.target))?;
             }
-            writeln!(out, "content-type: {}", rendered.content_type)?;
+            for line in &said.head {
+                writeln!(out, "{line}")?;
+            }
+            writeln!(out)?;
+            out.write_all(&said.body)?;
+            writeln!(out)?;
         }
-        other @ (Target::Mqtt(_)
-        | Target::File(_)
-        | Target::Tcp(_)
-        | Target::Serial(_)
-        | Target::Exec(_)
-        | Target::PvOutput(_)) => writeln!(out, "{} to {}", other.word(), goal(other))?,
     }
-    writeln!(out)?;
-    out.write_all(&rendered.body)?;
-    Ok(writeln!(out)?)
+    Ok(())
 }
 
 fn deliver(mut parts: Parts, message: &Message) -> anyhow::Result<()> {

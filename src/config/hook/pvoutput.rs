@@ -8,6 +8,9 @@ use super::super::reader::Section;
 use super::Around;
 use super::http::{check_url, secrets};
 
+/// The last minutes of a day that are left out for the time being are no more than this.
+const LONGEST_OFFSET: Span = Span::from_seconds(30 * 60);
+
 /// What one account is told.
 pub(super) struct PvOutput {
     pub(super) target: PvOutputTarget,
@@ -34,6 +37,10 @@ pub(super) fn target(section: &Section<'_, '_>, around: &Around<'_>) -> Option<P
     }
     let minutes = [("5m", 5), ("10m", 10), ("15m", 15)];
     let minutes: i64 = or(section.choice("interval", &minutes), 5);
+    let offset = section.span("offset");
+    if let Some(found) = offset.as_ref().filter(|found| found.value > LONGEST_OFFSET) {
+        section.reader.fault(found.line, &found.key, format!("expected at most 30m, found {}", found.value));
+    }
     let processing_delay = section.span("processing_delay");
     if let Some(found) = processing_delay.as_ref().filter(|found| found.value > Span::MINUTE * 120) {
         section.reader.fault(found.line, &found.key, format!("expected at most 120m, found {}", found.value));
@@ -46,6 +53,7 @@ pub(super) fn target(section: &Section<'_, '_>, around: &Around<'_>) -> Option<P
         system_id: system_id?.value,
         api_key: api_key?,
         timezone: section.text("timezone").map_or(TimeZone::Local, |found| found.value.as_str().into()),
+        offset: or(offset, Span::ZERO),
         processing_delay: processing_delay.map(|found| found.value),
         max_age,
         ca: section

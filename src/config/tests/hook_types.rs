@@ -125,13 +125,19 @@ fn pvoutput_is_told_slots_of_one_meter() {
     assert_eq!((&target.timezone, target.max_age), (&TimeZone::Local, Span::DAY * 14));
     let two = format!("{METER}[[meter]]\nname = \"so\\\"lar\"\nsource = \"serial:/dev/s\"");
     let said = format!(
-        "{id}\nmeter = \"so\\\"lar\"\ninterval = \"15m\"\nprocessing_delay = \"10m\"\ntimezone = \"Europe/Paris\"\nfilter = \"not data.late\""
+        "{id}\nmeter = \"so\\\"lar\"\ninterval = \"15m\"\noffset = \"10m\"\nprocessing_delay = \"10m\"\ntimezone = \"Europe/Paris\"\nfilter = \"not data.late\""
     );
     let many = config("pvoutput", &said, &two).unwrap().hooks.remove(0);
     let filter = "data.meter == \"so\\\"lar\" and data.duration_seconds == 900 and (not data.late)";
     assert_eq!(many.filter.as_deref(), Some(filter));
     let Target::PvOutput(target) = &many.target else { panic!("{many:?}") };
     assert_eq!((target.max_age, target.processing_delay), (Span::DAY * 90, Some(Span::MINUTE * 10)));
+    assert_eq!(
+        many.retry.meter_schedule[..2],
+        [Span::MINUTE * 10, Span::from_seconds(5)],
+        "it waits for its first try"
+    );
+    assert_eq!(few.retry.meter_schedule[0], Span::ZERO);
     assert_eq!(target.timezone, TimeZone::Named("Europe/Paris".into()));
     let which = config("pvoutput", id, &two).unwrap_err();
     assert!(which.contains("hook[0].meter: is missing; say which meter it is, one of \"main\", "), "{which}");
@@ -188,6 +194,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("pvoutput", "meter = \"mian\"", "hook[0].meter: there is no [[meter]] with name = \"mian\""),
     ("pvoutput", "url = \"http://pvoutput.org\"", "hook[0].url: by http everybody on the way"),
     ("pvoutput", "template = \"a\"", "hook[0].template: is not known"),
+    ("pvoutput", "offset = \"31m\"", "offset: expected at most 30m, found "),
 ];
 
 #[test]

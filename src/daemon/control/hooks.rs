@@ -1,5 +1,7 @@
 //! Answers what people ask of hooks.
 
+use std::collections::BTreeMap;
+
 use super::message::{HookLine, HooksRequest, Response};
 use crate::daemon::outbox::{Order, OrderFault, Outbox, View};
 
@@ -25,19 +27,10 @@ fn send(outbox: &Outbox, hook: &str, again: Vec<u64>) -> Result<(), OrderFault> 
 
 /// How each hook stands.
 pub(crate) async fn lines(outbox: &Outbox) -> Vec<HookLine> {
-    let mut lines = Vec::new();
-    for name in outbox.names() {
-        lines.push(match outbox.look(&name).await {
-            Ok(view) => line(name, &view),
-            Err(_) => {
-                HookLine { name, state: "busy".into(), waiting: 0, sent: 0, lost: 0, next: None, fault: None }
-            }
-        });
-    }
-    lines
+    outbox.seen().await.into_iter().map(|(name, view)| line(name, view)).collect()
 }
 
-fn line(name: String, view: &View) -> HookLine {
+fn line(name: String, view: View) -> HookLine {
     let standing = view.standing;
     let state = match standing {
         _ if standing.disabled => "disabled",
@@ -45,19 +38,17 @@ fn line(name: String, view: &View) -> HookLine {
         _ if standing.failures > 0 => "failing",
         _ => "running",
     };
-    let losses = view.losses;
+    let dropped: BTreeMap<String, u64> =
+        view.losses.by_reason().into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect();
     HookLine {
         name,
         state: state.into(),
         waiting: view.control.items + view.meter.items,
+        oldest: view.oldest.map(|at| at.to_string()),
         sent: view.sent,
-        lost: losses.dead
-            + losses.unsaid
-            + losses.expired
-            + losses.full
-            + losses.too_large
-            + losses.superseded,
+        lost: dropped.values().sum(),
+        dropped,
         next: standing.next_at.map(|at| at.to_string()),
-        fault: view.last_fault.clone(),
+        fault: view.last_fault,
     }
 }

@@ -1,5 +1,7 @@
 //! What is said over the socket, and what it means.
 
+use std::collections::BTreeMap;
+
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -228,14 +230,18 @@ impl Response {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HookLine {
     pub(crate) name: String,
-    /// running, failing, paused, disabled, busy.
+    /// running, failing, paused, disabled.
     pub(crate) state: String,
     /// What waits.
     pub(crate) waiting: usize,
+    /// Since when that waits which waits longest.
+    pub(crate) oldest: Option<String>,
     /// Since the VEN started.
     pub(crate) sent: u64,
     /// Since the VEN started: given up for any reason.
     pub(crate) lost: u64,
+    /// The same by reason: dead, unsaid, expired, full, `too_large`, superseded.
+    pub(crate) dropped: BTreeMap<String, u64>,
     /// When a failing one is tried again.
     pub(crate) next: Option<String>,
     /// What the last try that failed said.

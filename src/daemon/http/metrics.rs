@@ -155,15 +155,24 @@ fn readers(page: &mut Page, look: &Look) {
     for (name, hook) in hooks {
         family.sample(&[("hook", name)], i32::from(hook.failing || hook.disabled));
     }
-    let mut family = page.gauge("ven_hook_waiting", "What waited at a hook when it said so last.");
+    let mut family = page.gauge("ven_hook_waiting", "What waits at a hook.");
     for (name, hook) in hooks {
         family.sample(&[("hook", name)], hook.waiting);
+    }
+    let mut family = page.gauge("ven_hook_oldest_seconds", "How long that waits which waits longest.");
+    for (name, hook) in hooks {
+        let age = hook.oldest.map_or(0, |oldest| (look.at - oldest).seconds().max(0));
+        family.sample(&[("hook", name)], age);
+    }
+    let mut family = page.counter("ven_hook_sent_total", "Facts that a hook has delivered.");
+    for (name, hook) in hooks {
+        family.sample(&[("hook", name)], hook.sent);
     }
     let mut family = page.counter("ven_dropped_total", "What was dropped, by who did not get it and why.");
     family.sample(&[("reader", "bus"), ("reason", "unstored")], bus.dropped);
     family.sample(&[("reader", "status"), ("reason", "late")], bus.missed);
     for (name, hook) in hooks {
-        family.sample(&[("reader", name), ("reason", "given_up")], hook.given_up);
+        family.sample(&[("reader", name), ("reason", "dead")], hook.given_up);
         for (cause, count) in &hook.dropped {
             family.sample(&[("reader", name), ("reason", cause)], count);
         }

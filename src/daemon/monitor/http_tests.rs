@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::State;
 use super::http::{Events, events, list, ndjson, reader, sse};
 use super::push_tests::{LONG, patient, scene_with};
+use crate::daemon::status::{Look, MeterStatus, Status};
+use crate::fact::Topics;
 use crate::hook::render::VenNames;
+use crate::time::Timestamp;
 
 fn ven() -> VenNames {
     VenNames { name: "home".into(), ..VenNames::default() }
@@ -84,4 +88,32 @@ async fn monitors_are_shown_with_all_their_options() {
     );
     assert!(list(&scene.monitors, Some("reader"), Some("opt.*")).is_empty());
     assert!(list(&scene.monitors, Some("other"), None).is_empty());
+}
+
+#[test]
+fn the_state_says_what_the_topics_tell_of_and_where_to_go_on() {
+    let mut status = Status::default();
+    status.bus.newest = 42;
+    status.vtn.connected = Some(true);
+    status.meters.insert("main".into(), MeterStatus { online: Some(true), ..MeterStatus::default() });
+    let look = Look {
+        at: Timestamp::from_seconds(1_900_000_000),
+        uptime_seconds: 1,
+        resident_bytes: None,
+        ready: true,
+        reasons: Vec::new(),
+        status,
+    };
+    let state = |topics: &[&str]| State::of(&look, &Topics::parse(topics.iter().copied()).unwrap(), &ven());
+    let all = state(&["event.*", "vtn.*", "meter.*"]);
+    assert_eq!(all.place, 42);
+    let told: Value = serde_json::from_str(&all.ndjson()).unwrap();
+    assert_eq!((&told["type"], &told["time"]), (&json!("monitor.state"), &json!("2030-03-17T17:46:40Z")));
+    let vtn = json!({"id": null, "connected": true, "registered": false});
+    assert_eq!((&told["data"]["vtn"], &told["data"]["events"]), (&vtn, &json!([])));
+    assert_eq!(told["data"]["meters"]["main"]["online"], true);
+    let few: Value = serde_json::from_str(&state(&["opt.decided"]).ndjson()).unwrap();
+    assert_eq!(few["data"], json!({"operation": "state", "events": []}));
+    assert!(all.sse().starts_with("id: 42\nevent: monitor.state\ndata: {"), "{}", all.sse());
+    assert!(all.sse().ends_with("}\n\n"));
 }

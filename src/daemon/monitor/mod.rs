@@ -30,8 +30,10 @@ mod push;
 mod push_tests;
 mod registry;
 mod session;
+mod state;
 
 pub(in crate::daemon) use cursor::{Found, Reader};
 pub(in crate::daemon) use document::of_gap;
 pub(in crate::daemon) use push::{Door, Patience, PushMonitors};
 pub(in crate::daemon) use registry::{MonitorFault, Monitors};
+pub(in crate::daemon) use state::State;

@@ -24,6 +24,7 @@ use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
 use crate::daemon::entropy;
 use crate::daemon::sink::{Message, Sink};
+use crate::daemon::status::Board;
 use crate::daemon::store::{DeliveryStatus, StoreHandle, Tried, Update, Wanted};
 use crate::fact::topic::own::{HOOK_DISABLED, HOOK_EXHAUSTED, HOOK_FAILING, HOOK_OVERFLOW, HOOK_RECOVERED};
 use crate::fact::{Class, Draft, Fact, Member, Topic, Topics};
@@ -31,7 +32,8 @@ use crate::hook::filter::Filter;
 use crate::hook::outcome::{Outcome, Try};
 use crate::hook::queue::{self, Change, Fate, Item, Load, Losses, Queue, Standing, Step};
 use crate::hook::render::{Around, Renderer, VenNames};
-use crate::time::Span;
+use crate::hook::told::LastTold;
+use crate::time::{Span, Timestamp};
 
 use super::Ground;
 use super::durable::Durable;
@@ -76,6 +78,8 @@ pub(crate) struct View {
     pub(crate) standing: Standing,
     pub(crate) control: Load,
     pub(crate) meter: Load,
+    /// Since when that waits which waits longest.
+    pub(crate) oldest: Option<Timestamp>,
     pub(crate) losses: Losses,
     pub(crate) sent: u64,
     /// Facts that no filter could judge.
@@ -124,15 +128,15 @@ pub(crate) struct HookTask {
     unwritten_standing: Option<Standing>,
     durable: Option<Durable>,
     write_again_at: Option<Span>,
-    /// The digest of what was last told of a topic and subject.
-    told: BTreeMap<(String, Option<String>), Vec<u8>>,
+    told: LastTold,
+    board: Board,
     view: View,
 }
 
 impl HookTask {
     /// Goes on where the store says it stopped; facts of meters from now on.
     pub(crate) async fn new(parts: Parts, ground: Ground) -> Self {
-        let Ground { bus, store, clock, names, meter_facts } = ground;
+        let Ground { bus, store, clock, names, meter_facts, board } = ground;
         let most = parts.rules.meter.max_bytes;
         let durable = meter_facts.filter(|_| parts.durable);
         let durable = durable.map(|store| Durable::new(store, parts.name.clone(), most, clock.now()));
@@ -153,7 +157,8 @@ impl HookTask {
             unwritten_standing: None,
             durable,
             write_again_at: None,
-            told: BTreeMap::new(),
+            told: LastTold::default(),
+            board,
             view: View::default(),
         };
         task.load_waiting().await;
@@ -168,6 +173,7 @@ impl HookTask {
         loop {
             self.read_log().await;
             self.write().await;
+            self.board.views.put(&self.parts.name, self.view());
             let order = match self.queue.next(self.clock.now()) {
                 Step::Write(changes) => {
                     self.note(changes, None);
@@ -198,6 +204,7 @@ impl HookTask {
                     durable.write(self.clock.now(), true).await;
                 }
                 self.parts.sink.close().await;
+                self.board.views.forget(&self.parts.name);
                 // Whoever wanted to know may be gone.
                 done.send(()).ok();
                 return;
@@ -207,6 +214,7 @@ impl HookTask {
 
     /// Where that takes long, the first message waits for it in its own time.
     async fn open(&mut self) {
+        self.parts.sink.stands(&self.board.status());
         let opened = tokio::time::timeout(self.parts.timeout.to_std(), self.parts.sink.open()).await;
         if opened.is_err() {
             tracing::debug!(hook = self.parts.name, "its sink is not open yet");
@@ -244,6 +252,7 @@ impl HookTask {
 
     fn view(&self) -> View {
         View {
+            oldest: self.queue.oldest(),
             standing: self.queue.standing(),
             control: self.queue.load(Class::Control),
             meter: self.queue.load(Class::Meter),
@@ -364,7 +373,7 @@ impl HookTask {
                 let digest = digest(&SHA256, &words.body).as_ref().to_vec();
                 let about = facts.first().map(|fact| (fact.topic.clone(), fact.subject.clone()));
                 let about = about.filter(|_| self.parts.on_change && facts.len() == 1);
-                if about.as_ref().is_some_and(|about| self.told.get(about) == Some(&digest)) {
+                if about.as_ref().is_some_and(|about| self.told.is(about, &digest)) {
                     let why = "the same as before".to_owned();
                     Try { outcome: Outcome::Unchanged, code: None, why, answer: String::new() }
                 } else {
@@ -372,7 +381,7 @@ impl HookTask {
                     let message = Message { id: id.clone(), facts, body, content_type, at: started.wall };
                     let tried = self.deliver(&message).await;
                     if tried.outcome == Outcome::Sent {
-                        self.told.extend(about.map(|about| (about, digest)));
+                        about.into_iter().for_each(|about| self.told.note(about, digest.clone()));
                     }
                     tried
                 }

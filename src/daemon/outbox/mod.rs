@@ -5,6 +5,7 @@ mod durable;
 mod hook_task;
 #[cfg(test)]
 mod tests;
+mod views;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::fact::Topics;
 use crate::fact::topic::CATALOGUE;
@@ -23,15 +25,19 @@ use crate::hook::settings::HookSettings;
 use super::bus::Bus;
 use super::clock::Clock;
 use super::sink;
+use super::status::Board;
 use super::store::StoreHandle;
 
 pub(crate) use change::{HookChanges, forsake_others};
 pub(crate) use hook_task::{Changed, HookTask, Order, Parts, View};
+pub(crate) use views::Views;
 
 /// Orders that may wait for a hook.
 const ORDERS: usize = 16;
 /// A hook answers within this, unless a try is under way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// Whoever wants to see how hooks stand does not wait longer for one that is about something.
+const SEEN_WITHIN: Duration = Duration::from_millis(500);
 
 /// What hooks stand on.
 #[derive(Clone)]
@@ -42,12 +48,29 @@ pub(crate) struct Ground {
     pub(crate) names: watch::Receiver<VenNames>,
     /// Where facts of meters are kept until they are told, where a hook wants that.
     pub(crate) meter_facts: Option<StoreHandle>,
+    /// How the VEN stands, and where hooks show how they do.
+    pub(crate) board: Board,
+}
+
+impl Ground {
+    /// What hooks stand on in a VEN; facts of meters are kept nowhere else until `meter_facts` says so.
+    pub(crate) fn new(
+        bus: &Bus,
+        store: &StoreHandle,
+        clock: Clock,
+        names: watch::Receiver<VenNames>,
+        board: &Board,
+    ) -> Self {
+        let (bus, store, board) = (bus.clone(), store.clone(), board.clone());
+        Self { bus, store, clock, names, meter_facts: None, board }
+    }
 }
 
 /// The hooks that run; clones speak with the same ones.
 #[derive(Clone, Default)]
 pub(crate) struct Outbox {
     held: Arc<Mutex<Held>>,
+    views: Views,
 }
 
 #[derive(Default)]
@@ -102,7 +125,7 @@ impl Outbox {
     pub(crate) async fn start(hooks: Vec<Parts>, ground: &Ground) -> Self {
         let takers = hooks.iter().map(|parts| (parts.name.clone(), parts.topics.clone()));
         ground.bus.set_takers(takers.collect());
-        let outbox = Self::default();
+        let outbox = Self { held: Arc::default(), views: ground.board.views.clone() };
         for parts in hooks {
             outbox.begin(parts, ground).await;
         }
@@ -156,6 +179,20 @@ impl Outbox {
         self.order(name, Order::Look(answer))?;
         let view = tokio::time::timeout(ANSWER_WITHIN, view).await;
         view.ok().and_then(Result::ok).ok_or_else(|| OrderFault::Busy(name.to_owned()))
+    }
+
+    /// How each hook stands; one that is about something, how it stood when it began.
+    pub(crate) async fn seen(&self) -> BTreeMap<String, View> {
+        let mut looking = JoinSet::new();
+        for name in self.names() {
+            let outbox = self.clone();
+            looking.spawn(async move {
+                let looked = tokio::time::timeout(SEEN_WITHIN, outbox.look(&name)).await;
+                let view = looked.ok().and_then(Result::ok).or_else(|| outbox.views.of(&name));
+                (name, view.unwrap_or_default())
+            });
+        }
+        looking.join_all().await.into_iter().collect()
     }
 
     /// Ends every hook; what waits, waits for the next start.

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::*;
 use crate::daemon::sink::{Delivering, Message, Sink};
+use crate::daemon::status::{Status, keep};
 use crate::daemon::store::{DeliveryStatus, Wanted};
 use crate::engine::Snapshot;
 use crate::fact::{Draft, Fact, Topics};
@@ -57,11 +58,8 @@ fn scene(folder: &Path) -> Scene {
     let bus = Bus::new(clock);
     let (store, snapshot) = StoreHandle::open(&folder.join("ven.db"), "a", bus.clone()).unwrap();
     let (names, receiver) = watch::channel(VenNames { name: "a".into(), ..VenNames::default() });
-    Scene {
-        ground: Ground { bus, store, clock, names: receiver, meter_facts: None },
-        snapshot,
-        _names: names,
-    }
+    let board = keep(Status::default(), bus.clone(), clock, std::future::pending());
+    Scene { ground: Ground::new(&bus, &store, clock, receiver, &board), snapshot, _names: names }
 }
 
 /// Tries again soon, so that nobody waits.
@@ -304,4 +302,34 @@ async fn a_pause_survives_a_restart_and_what_comes_meanwhile_waits() {
     let (done, ended) = oneshot::channel();
     outbox.order("one", Order::Finish(done)).unwrap();
     ended.await.unwrap();
+}
+
+/// Takes a message and never says what came of it.
+struct BlackHole(mpsc::UnboundedSender<()>);
+
+impl Sink for BlackHole {
+    fn deliver<'s>(&'s mut self, _: &'s Message) -> Delivering<'s> {
+        self.0.send(()).ok();
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_a_hook_stands_can_be_seen_while_its_endpoint_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = scene(folder.path());
+    let (took, mut taken) = mpsc::unbounded_channel();
+    let mut stuck = hook("stuck", &["event.*"], sent());
+    stuck.parts.sink = Box::new(BlackHole(took));
+    stuck.parts.timeout = Span::HOUR;
+    let other = hook("other", &["meter.*"], sent());
+    let outbox = Outbox::start(vec![stuck.parts, other.parts], &scene.ground).await;
+    happened(&scene, "event.started", "a").await;
+    tokio::time::timeout(PATIENCE, taken.recv()).await.unwrap().unwrap();
+    let seen = tokio::time::timeout(PATIENCE, outbox.seen()).await.unwrap();
+    let waiting = |name: &str| (seen[name].control.items, seen[name].oldest);
+    assert_eq!(waiting("stuck"), (1, Some(Timestamp::from_seconds(1_900_000_000))));
+    assert_eq!(waiting("other"), (0, None));
+    let shown = scene.ground.board.look().status.hooks;
+    assert_eq!((shown["stuck"].waiting, shown["other"].waiting), (1, 0));
 }

@@ -61,7 +61,7 @@ impl Sink for FileSink {
 }
 
 /// The message as one line. In JSON a line end is white space wherever it stands (RFC 8259, section 2): in texts it is escaped.
-fn line(message: &Message) -> Vec<u8> {
+pub(super) fn line(message: &Message) -> Vec<u8> {
     let mut line = message.body.trim_ascii_end().to_vec();
     if message.content_type.contains("json") {
         for octet in line.iter_mut().filter(|octet| matches!(octet, b'\r' | b'\n')) {

@@ -83,6 +83,12 @@ pub(crate) struct HttpSink {
     kept: Option<(Line, Timestamp)>,
 }
 
+/// Such requests have a body only where somebody has said what stands in it.
+pub(super) fn is_bodiless(settings: &HookSettings, method: &str) -> bool {
+    let templated = settings.words.template.is_some() || !settings.words.form.is_empty();
+    ["GET", "DELETE"].iter().any(|bare| method.eq_ignore_ascii_case(bare)) && !templated
+}
+
 impl fmt::Debug for HttpSink {
     /// Without headers, in which credentials may stand.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,11 +113,10 @@ impl HttpSink {
         let mut headers = headers(&target.headers)?;
         headers.insert(HOST, host);
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(OURSELVES));
-        let templated = settings.words.template.is_some() || !settings.words.form.is_empty();
         let signer = (!target.secrets.is_empty()).then(|| Signer::new(&target.secrets)).transpose()?;
         Ok(Self {
             place,
-            bodiless: matches!(method, Method::GET | Method::DELETE) && !templated,
+            bodiless: is_bodiless(settings, method.as_str()),
             method,
             path,
             headers,

@@ -8,6 +8,7 @@ mod file;
 mod http;
 mod mqtt;
 mod pvoutput;
+mod said;
 mod serial;
 mod tcp;
 mod telegram;
@@ -18,12 +19,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::daemon::status::Status;
 use crate::fact::Fact;
 use crate::hook::outcome::Try;
 use crate::hook::settings::{HookSettings, Target};
 use crate::time::Timestamp;
 
 use http::HttpSink;
+
+pub(crate) use said::said;
 
 /// Something to deliver.
 #[derive(Clone, Debug)]
@@ -47,6 +51,9 @@ pub(crate) type Doing<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
 /// Tries to deliver. One that is dropped lets go of its port, socket or process.
 pub(crate) trait Sink: Send {
+    /// How the VEN stands, as far as it was not told by facts; called before it is opened.
+    fn stands(&mut self, _status: &Status) {}
+
     /// Begins to be there for those who wait for it, before there is anything to deliver; called once, and no fault if it was not.
     fn open(&mut self) -> Doing<'_> {
         Box::pin(async {})

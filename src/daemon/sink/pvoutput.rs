@@ -19,12 +19,17 @@ use crate::hook::settings::{HookSettings, HttpTarget, PvOutputTarget};
 use crate::time::{Span, Timestamp};
 
 use super::http::HttpSink;
+use super::said::Said;
 use super::{Delivering, Message, Sink};
 
 /// Slots in one request, of those who have not donated.
 const MOST: usize = 30;
 /// Clocks differ; too early costs a request of the new hour.
 const AFTER_THE_HOUR: Span = Span::from_seconds(30);
+const ONE: &str = "addstatus";
+const SEVERAL: &str = "addbatchstatus";
+const FORM: &str = "application/x-www-form-urlencoded";
+const NOTHING: &str = "there is no slot in it that PVOutput takes: it is too old, or nothing was measured";
 /// Of an answer no more than these characters are told as the reason.
 const SHOWN: usize = 200;
 
@@ -65,23 +70,11 @@ impl PvOutputSink {
             }
         }
         let http = |service: &str| {
-            let headers =
-                [("X-Pvoutput-Apikey", &target.api_key), ("X-Pvoutput-SystemId", &target.system_id)];
-            let target = HttpTarget {
-                url: format!("{}/service/r2/{service}.jsp", target.url.trim_end_matches('/')),
-                method: "POST".to_owned(),
-                headers: headers.map(|(name, value)| (name.to_owned(), value.clone())).to_vec(),
-                expect: Vec::new(),
-                gzip: false,
-                secrets: Vec::new(),
-                allow_private: true,
-                ca: target.ca.clone(),
-            };
-            HttpSink::new(settings, &target).map_err(|error| error.to_string())
+            HttpSink::new(settings, &endpoint(target, service)).map_err(|error| error.to_string())
         };
         Ok(Self {
-            one: http("addstatus")?,
-            several: http("addbatchstatus")?,
+            one: http(ONE)?,
+            several: http(SEVERAL)?,
             zone: Zone::new(&target.timezone).map_err(|error| format!("timezone: {error}"))?,
             processing_delay: target.processing_delay,
             max_age: target.max_age,
@@ -89,17 +82,60 @@ impl PvOutputSink {
     }
 
     async fn tell(&mut self, message: &Message) -> Try {
-        let fresh = message.facts.iter().filter(|fact| message.at - fact.time <= self.max_age);
-        let slots: Vec<_> = fresh.filter_map(|fact| slot(fact, &self.zone)).collect();
-        let Some(first) = slots.first() else {
-            let why = "there is no slot in it that PVOutput takes: it is too old, or nothing was measured";
-            return Try { outcome: Outcome::Payload, ..Try::unreachable(why) };
+        let Some((service, body)) = words(message, &self.zone, self.max_age, self.processing_delay) else {
+            return Try { outcome: Outcome::Payload, ..Try::unreachable(NOTHING) };
         };
-        let body = if slots.len() > 1 { batch(&slots) } else { status(first, self.processing_delay) };
-        let content_type = "application/x-www-form-urlencoded".to_owned();
+        let content_type = FORM.to_owned();
         let request = Message { body: body.into_bytes(), content_type, ..message.clone() };
-        let sink = if slots.len() > 1 { &mut self.several } else { &mut self.one };
+        let sink = if service == SEVERAL { &mut self.several } else { &mut self.one };
         judge(sink.deliver(&request).await, message.at)
+    }
+}
+
+/// Where a service is, and who asks it.
+fn endpoint(target: &PvOutputTarget, service: &str) -> HttpTarget {
+    let headers = [("X-Pvoutput-Apikey", &target.api_key), ("X-Pvoutput-SystemId", &target.system_id)];
+    HttpTarget {
+        url: format!("{}/service/r2/{service}.jsp", target.url.trim_end_matches('/')),
+        method: "POST".to_owned(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.clone())).to_vec(),
+        expect: Vec::new(),
+        gzip: false,
+        secrets: Vec::new(),
+        allow_private: true,
+        ca: target.ca.clone(),
+    }
+}
+
+/// The request that would be made.
+///
+/// # Errors
+///
+/// Why none would be.
+pub(super) fn said(target: &PvOutputTarget, message: &Message) -> Result<Said, String> {
+    let zone = Zone::new(&target.timezone).map_err(|error| format!("timezone: {error}"))?;
+    let (service, body) =
+        words(message, &zone, target.max_age, target.processing_delay).ok_or_else(|| NOTHING.to_owned())?;
+    let HttpTarget { url, headers, .. } = endpoint(target, service);
+    let mut head = vec![format!("POST {url}")];
+    head.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    head.push(format!("content-type: {FORM}"));
+    Ok(Said { head, body: body.into_bytes() })
+}
+
+/// Which service is told, and in which words; `None` where there is nothing to tell.
+fn words(
+    message: &Message,
+    zone: &Zone,
+    max_age: Span,
+    processing_delay: Option<Span>,
+) -> Option<(&'static str, String)> {
+    let fresh = message.facts.iter().filter(|fact| message.at - fact.time <= max_age);
+    let slots: Vec<_> = fresh.filter_map(|fact| slot(fact, zone)).collect();
+    match slots.as_slice() {
+        [] => None,
+        [slot] => Some((ONE, status(slot, processing_delay))),
+        several => Some((SEVERAL, batch(several))),
     }
 }
 

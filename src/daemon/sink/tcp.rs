@@ -54,7 +54,9 @@ impl Listener {
     pub(super) async fn listen(&mut self) -> io::Result<()> {
         if self.door.is_empty() {
             let listener = TcpListener::bind(&self.address).await?;
-            self.bound = Some(listener.local_addr()?);
+            let address = listener.local_addr()?;
+            tracing::info!("telegrams can be read at tcp://{address}");
+            self.bound = Some(address);
             self.door.spawn(admit(listener, self.said.clone()));
         }
         Ok(())

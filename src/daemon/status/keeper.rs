@@ -7,6 +7,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
+use crate::daemon::outbox::Views;
 use crate::notice::Notice;
 use crate::time::Timestamp;
 
@@ -20,6 +21,8 @@ const PAGE: usize = 256;
 pub(crate) struct Board {
     status: watch::Receiver<Arc<Status>>,
     clock: Clock,
+    /// How the hooks stand, as they show it themselves.
+    pub(crate) views: Views,
 }
 
 impl Board {
@@ -30,7 +33,10 @@ impl Board {
 
     /// How it stands now, and the program with it.
     pub(crate) fn look(&self) -> Look {
-        let (now, status) = (self.clock.now(), self.status());
+        let (now, mut status) = (self.clock.now(), (*self.status()).clone());
+        for (name, view) in self.views.all() {
+            status.hooks.entry(name).or_default().show(view);
+        }
         let reasons = status.reasons();
         Look {
             at: Timestamp::from_seconds(now.wall.seconds()),
@@ -38,7 +44,7 @@ impl Board {
             resident_bytes: resident_bytes(),
             ready: reasons.is_empty(),
             reasons,
-            status: (*status).clone(),
+            status,
         }
     }
 
@@ -68,7 +74,7 @@ pub(crate) fn keep(
             () = keeper.run(notices, newest) => {}
         }
     });
-    Board { status: shown, clock }
+    Board { status: shown, clock, views: Views::default() }
 }
 
 struct Keeper {

@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
+use super::outbox::View;
+
 pub(crate) use event::EventStatus;
 pub(crate) use keeper::{Board, keep};
 
@@ -150,11 +152,15 @@ pub(crate) struct HookStatus {
     /// It tells nothing until it is resumed.
     pub(crate) disabled: bool,
     pub(crate) why: Option<String>,
-    /// What waited when it said so last.
+    /// What waits.
     pub(crate) waiting: u64,
+    /// Since when that waits which waits longest.
+    pub(crate) oldest: Option<Timestamp>,
+    /// Facts that were delivered since the VEN started.
+    pub(crate) sent: u64,
     /// Facts that it has given up.
     pub(crate) given_up: u64,
-    /// Facts that it has dropped, by cause.
+    /// Facts that were not delivered and never will be, by cause.
     pub(crate) dropped: BTreeMap<String, u64>,
 }
 
@@ -186,6 +192,22 @@ pub(crate) struct BusStatus {
     pub(crate) facts: BTreeMap<String, u64>,
     /// Notices and facts that this status has missed, so that it may be wrong.
     pub(crate) missed: u64,
+}
+
+impl HookStatus {
+    /// As the hook shows itself, which is exact.
+    fn show(&mut self, view: View) {
+        let count = |items: usize| u64::try_from(items).unwrap_or(u64::MAX);
+        self.waiting = count(view.control.items).saturating_add(count(view.meter.items));
+        (self.oldest, self.sent) = (view.oldest, view.sent);
+        (self.failing, self.disabled) = (view.standing.failures > 0, view.standing.disabled);
+        self.why = view.last_fault.filter(|_| self.failing || self.disabled);
+        let losses = view.losses.by_reason();
+        self.given_up = view.losses.dead;
+        self.dropped = losses.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect();
+        // That is told by itself.
+        self.dropped.remove("dead");
+    }
 }
 
 impl Status {

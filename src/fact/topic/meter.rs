@@ -53,7 +53,7 @@ pub(crate) const READING: Topic = Topic::meter(
 /// A slot of some minutes is over.
 pub(crate) const INTERVAL: Topic = Topic::meter(
     "meter.interval",
-    "A slot of 5, 10 or 15 minutes is over: energies of it and since local midnight, means of powers",
+    "A slot of 5, 10 or 15 minutes is over: energies of it and since local midnight, means of powers; late: nobody has read its end",
     r#"{
         "operation": "interval", "meter": "main", "meter_id": "E0044007338125217",
         "start": "2030-01-02T11:55:00Z", "end": "2030-01-02T12:00:00Z", "duration_seconds": 300, "late": false,

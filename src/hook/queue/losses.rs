@@ -19,6 +19,19 @@ pub(crate) struct Losses {
 }
 
 impl Losses {
+    /// Why, and how many for that reason.
+    pub(crate) const fn by_reason(&self) -> [(&'static str, u64); 6] {
+        let Self { dead, unsaid, expired, full, too_large, superseded } = *self;
+        [
+            ("dead", dead),
+            ("unsaid", unsaid),
+            ("expired", expired),
+            ("full", full),
+            ("too_large", too_large),
+            ("superseded", superseded),
+        ]
+    }
+
     fn count(&mut self, fate: Fate) {
         let number = match fate {
             Fate::Waiting | Fate::Sent | Fate::Unchanged => return,

@@ -390,6 +390,11 @@ impl Queue {
         self.room.load(class)
     }
 
+    /// Since when that waits which has waited longest.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.room.waits_longest().map(|item| item.since)
+    }
+
     /// What was lost since the start.
     pub(crate) fn losses(&self) -> Losses {
         self.tally.losses

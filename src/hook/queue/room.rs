@@ -57,6 +57,16 @@ impl Room {
         self.of(class).1
     }
 
+    /// What has waited longest.
+    pub(super) fn waits_longest(&self) -> Option<&Item> {
+        let classes = [Class::Control, Class::Meter].into_iter().filter(|class| self.load(*class).items > 0);
+        let first = |class: Class| {
+            let entries = self.ends.iter().filter_map(|(_, turn)| self.entries.get(turn));
+            entries.into_iter().find(|entry| entry.item.class == class)
+        };
+        classes.filter_map(first).min_by_key(|entry| entry.born).map(|entry| &entry.item)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -1,5 +1,6 @@
 //! Keeps a connection to a broker, in a task of its own, and greets it whenever it is made anew.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use hyper::Uri;
@@ -16,8 +17,11 @@ use crate::hook::settings::MqttTarget;
 
 use super::{LONGEST, Said};
 
-/// Messages that may wait for the connection's task; more than a telegram has values.
-const ON_THE_WAY: usize = 256;
+/// Messages that may wait for the connection's task: all that a broker is greeted with, and more than a telegram has values.
+const ON_THE_WAY: usize = 1024;
+/// So many topics are remembered for a broker that has forgotten them, with so many bytes in all.
+const MOST_KEPT: usize = 512;
+const MOST_KEPT_BYTES: usize = 1 << 20;
 /// A broker that is silent for one and a half times this is away.
 const KEEP_ALIVE_SECONDS: u16 = 20;
 /// A broker that does not answer within this is away.
@@ -147,6 +151,36 @@ enum Standing {
     Away(String),
 }
 
+/// What whoever is new is told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Greeting {
+    /// What there is, for Home Assistant.
+    pub(super) announcement: Option<Said>,
+    /// The last word of topics that brokers keep, for one that has lost it.
+    kept: BTreeMap<String, Vec<u8>>,
+    bytes: usize,
+}
+
+impl Greeting {
+    /// Remembers the last word of a topic; one that finds no room is told again when there is something new to tell of it.
+    pub(super) fn keep(&mut self, said: &Said) {
+        if let Some(before) = self.kept.remove(&said.topic) {
+            self.bytes -= said.topic.len() + before.len();
+        }
+        let added = said.topic.len() + said.payload.len();
+        let fits = self.kept.len() < MOST_KEPT && self.bytes + added <= MOST_KEPT_BYTES;
+        // Nothing makes a broker forget, and there is nothing to remember of that.
+        if fits && !said.payload.is_empty() {
+            self.bytes += added;
+            self.kept.insert(said.topic.clone(), said.payload.clone());
+        }
+    }
+
+    fn kept(&self) -> impl Iterator<Item = Said> {
+        self.kept.iter().map(|(topic, payload)| Said { topic: topic.clone(), payload: payload.clone() })
+    }
+}
+
 /// A connection; it ends without a goodbye when this is dropped.
 pub(super) struct Client {
     requests: AsyncClient,
@@ -155,13 +189,13 @@ pub(super) struct Client {
     /// Told by the task.
     standing: watch::Receiver<Standing>,
     /// What the broker and Home Assistant are told when they are new; read by the task.
-    greeting: watch::Sender<Vec<Said>>,
+    greeting: watch::Sender<Greeting>,
     task: JoinSet<()>,
 }
 
 impl Client {
     /// Begins to connect, and never stops until it is told to.
-    pub(super) fn start(options: &Options, greeting: Vec<Said>) -> Self {
+    pub(super) fn start(options: &Options, greeting: Greeting) -> Self {
         let (requests, mut events) = AsyncClient::builder(options.mqtt.clone()).capacity(ON_THE_WAY).build();
         let mut network = events.network_options();
         network.set_connection_timeout(CONNECT_WITHIN_SECONDS);
@@ -200,9 +234,10 @@ impl Client {
         }
     }
 
-    /// What is told from now on to whoever is new.
-    pub(super) fn greet_with(&self, greeting: Vec<Said>) {
-        self.greeting.send_replace(greeting);
+    /// Changes what is told from now on to whoever is new. What is kept before it is published is never followed by an older word:
+    /// whoever is greeted meanwhile is told it too.
+    pub(super) fn greet_with(&self, change: impl FnOnce(&mut Greeting)) {
+        self.greeting.send_modify(change);
     }
 
     /// Publishes all, retained or not, and waits until the broker has acknowledged them.
@@ -253,7 +288,7 @@ struct Greeter {
     requests: AsyncClient,
     availability: String,
     births: Option<String>,
-    greet_with: watch::Receiver<Vec<Said>>,
+    greet_with: watch::Receiver<Greeting>,
 }
 
 impl Greeter {
@@ -265,12 +300,14 @@ impl Greeter {
             tracing::debug!("{births} cannot be subscribed to: {error}");
         }
         self.announce();
+        // Held until all is on its way, so that nothing newer gets between.
+        self.greet_with.borrow().kept().for_each(|said| self.say(said));
         let online = Said { topic: self.availability.clone(), payload: ONLINE.into() };
         self.say(online);
     }
 
     fn announce(&self) {
-        self.greet_with.borrow().iter().cloned().for_each(|said| self.say(said));
+        self.greet_with.borrow().announcement.iter().cloned().for_each(|said| self.say(said));
     }
 
     /// This task empties the queue, so it must not wait for room in it; where there is none, the next birth brings it.

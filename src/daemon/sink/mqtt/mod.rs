@@ -18,17 +18,20 @@ mod standing;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::daemon::status::Status;
 use crate::hook::outcome::{Outcome, Try};
 use crate::hook::settings::MqttTarget;
 use crate::time::{Span, Timestamp};
 
 use super::{Delivering, Doing, Message, Sink};
-use client::{Client, Options};
+use client::{Client, Greeting, Options};
 use discovery::Discovery;
 use speech::{Said, Speech, Told};
 
 /// Topic and payload of a message are no longer than this together.
 const LONGEST: usize = 1 << 20;
+/// Of so many topics it is remembered what they were told.
+const MOST_TOLD: usize = 1_000;
 /// For saying goodbye; the last will does it too, later.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -40,12 +43,16 @@ pub(super) struct MqttSink {
     speech: Speech,
     discovery: Option<Discovery>,
     retain: bool,
+    /// Events are among what it tells.
+    events: bool,
     on_change: bool,
     /// A value of a meter is told again after this though it is the same, before it expires.
     refresh: Option<Span>,
     /// What each topic was last told, and when; of the connection of this number.
     told: BTreeMap<String, (Vec<u8>, Timestamp)>,
     connection: u64,
+    /// How it stood when the VEN started, until the connection is opened.
+    beginning: Vec<Said>,
 }
 
 impl MqttSink {
@@ -61,15 +68,19 @@ impl MqttSink {
             speech: Speech::new(target),
             discovery: target.discovery.as_ref().map(|prefix| Discovery::new(prefix, target)),
             retain: target.retain,
+            events: target.events,
             on_change: target.on_change,
             refresh: target.expire_after.map(|expires| Span::from_micros(expires.micros() / 2)),
             told: BTreeMap::new(),
             connection: 0,
+            beginning: Vec::new(),
         })
     }
 
     fn start(&mut self) -> &mut Client {
-        let greeting = self.discovery.iter().map(Discovery::announcement).collect();
+        let mut greeting = Greeting::default();
+        greeting.announcement = self.discovery.as_ref().map(Discovery::announcement);
+        self.beginning.drain(..).for_each(|said| greeting.keep(&said));
         self.client.get_or_insert_with(|| Client::start(&self.options, greeting))
     }
 
@@ -86,13 +97,23 @@ impl MqttSink {
             && discovery.note(&said)
         {
             let announcement = discovery.announcement();
-            client.greet_with(vec![announcement.clone()]);
+            client.greet_with(|greeting| greeting.announcement = Some(announcement.clone()));
             client.publish(&[(&announcement, true)], connection).await?;
+        }
+        if self.retain {
+            // What expires must not seem new because a broker is.
+            let lasts = |told: &&Told| told.meter.is_none() || self.refresh.is_none();
+            client
+                .greet_with(|greeting| said.iter().filter(lasts).for_each(|told| greeting.keep(&told.said)));
         }
         let changed: Vec<_> = said.iter().filter(|said| !self.is_told(said, message.at)).collect();
         let all: Vec<_> = changed.iter().map(|said| (&said.said, self.retain)).collect();
         client.publish(&all, connection).await?;
         if self.on_change {
+            if self.told.len() > MOST_TOLD {
+                // Plugins invent topics; what is forgotten is told once more than it need be.
+                self.told.clear();
+            }
             for Told { said, .. } in said {
                 let told = self.told.get(&said.topic);
                 if told.is_none_or(|(payload, _)| *payload != said.payload) || self.refresh.is_some() {
@@ -112,7 +133,26 @@ impl MqttSink {
     }
 }
 
+/// Topic and payload of each message that would be published.
+pub(super) fn said(target: &MqttTarget, message: &Message) -> Vec<u8> {
+    let kept = if target.retain { " (retained)" } else { "" };
+    let mut text = Vec::new();
+    for Told { said: Said { topic, payload }, .. } in Speech::new(target).of(message) {
+        text.extend_from_slice(format!("{topic}{kept}\n").as_bytes());
+        text.extend_from_slice(&payload);
+        text.push(b'\n');
+    }
+    text
+}
+
 impl Sink for MqttSink {
+    fn stands(&mut self, status: &Status) {
+        self.speech.stands(status);
+        if self.retain && self.events {
+            self.beginning = self.speech.standing();
+        }
+    }
+
     fn open(&mut self) -> Doing<'_> {
         Box::pin(async {
             self.start();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::daemon::status::Status;
 use crate::fact::{Fact, topic};
 use crate::hook::settings::{Layout, MqttTarget};
 
@@ -62,12 +63,28 @@ impl Speech {
             let payload = if own { message.body.clone() } else { text(&Value::Object(fact.data.clone())) };
             self.tell(fact, payload, &mut all);
             if self.standing.note(fact) {
-                let standing = self.standing.told();
-                let payload = text(&Value::Object(standing.clone()));
-                self.lay_out(&format!("{}/event", self.base), payload, Some(standing), None, &mut all);
+                self.tell_standing(&mut all);
             }
         }
         all
+    }
+
+    /// How the VEN stands.
+    pub(super) fn stands(&mut self, status: &Status) {
+        self.standing = Standing::of(status);
+    }
+
+    /// How it stands with events.
+    pub(super) fn standing(&self) -> Vec<Said> {
+        let mut all = Vec::new();
+        self.tell_standing(&mut all);
+        all.into_iter().map(|told| told.said).collect()
+    }
+
+    fn tell_standing(&self, all: &mut Vec<Told>) {
+        let standing = self.standing.told();
+        let payload = text(&Value::Object(standing.clone()));
+        self.lay_out(&format!("{}/event", self.base), payload, Some(standing), None, all);
     }
 
     fn tell(&self, fact: &Fact, payload: Vec<u8>, all: &mut Vec<Told>) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::daemon::status::Status;
 use crate::fact::Fact;
 
 /// So many events are remembered; those that have been known longest are forgotten first.
@@ -31,6 +32,25 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// As it is known without any facts. What holds now of an event that runs is told again when the VEN has started.
+    pub(super) fn of(status: &Status) -> Self {
+        let mut standing = Self::default();
+        for (id, event) in &status.events {
+            standing.count += 1;
+            let known = Known {
+                place: standing.count,
+                active: event.active,
+                start: json!(event.start),
+                end: json!(event.end),
+                opt: json!(event.opt),
+                ..Known::default()
+            };
+            standing.events.insert(id.clone(), known);
+        }
+        standing.forget();
+        standing
+    }
+
     /// Takes note of a fact; returns whether it is about events.
     pub(super) fn note(&mut self, fact: &Fact) -> bool {
         let (room, what) = fact.topic.split_once('.').unwrap_or_default();

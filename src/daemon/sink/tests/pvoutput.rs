@@ -18,6 +18,7 @@ fn target(url: String) -> PvOutputTarget {
         system_id: "22222".to_owned(),
         api_key: "secret-key".to_owned(),
         timezone: TimeZone::Named("Europe/Amsterdam".to_owned()),
+        offset: Span::ZERO,
         processing_delay: Some(Span::from_seconds(600)),
         max_age: Span::from_seconds(14 * 86_400),
         ca: None,

@@ -9,8 +9,10 @@ use serde_json::{Map, Value, json};
 use super::{Look, Status, keep};
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
+use crate::daemon::outbox::View;
 use crate::fact::{Draft, Fact};
 use crate::handler::{ActiveInterval, EndReason, Timeline};
+use crate::hook::queue::{Load, Losses, Standing};
 use crate::mock_vtn::EventBuilder;
 use crate::notice::{DecidedBy, Delivery, EventPlan, MeterReading, MeterTelegram, Notice, ReportEnd};
 use crate::openadr::message::{DataQuality, EiEvent, OptType, ResponseCode, ResponseRequired, UpdateReport};
@@ -328,4 +330,33 @@ async fn what_the_board_misses_it_says() {
     let status = tokio::time::timeout(PATIENCE, all).await.unwrap();
     assert_eq!(status.bus.facts["meter.reading"], 3000, "facts wait in their ring");
     assert!(status.bus.missed > 0, "notices do not");
+}
+
+#[tokio::test]
+async fn a_look_at_the_hooks_shows_what_they_are_about_and_not_what_they_said_last() {
+    let clock = Clock::start();
+    let mut status = Status::default();
+    status.take(&fact("hook.overflow", &json!({"hook": "ops", "dropped": 17, "waiting": 9})));
+    let board = keep(status, Bus::new(clock), clock, std::future::pending());
+    let losses = Losses { full: 3, expired: 2, dead: 1, ..Losses::default() };
+    let standing = Standing { failures: 4, ..Standing::default() };
+    let view = View {
+        standing,
+        control: Load { items: 5, bytes: 500 },
+        meter: Load { items: 2, bytes: 200 },
+        oldest: Some(noon()),
+        losses,
+        sent: 40,
+        last_fault: Some("HTTP status 503".into()),
+        ..View::default()
+    };
+    board.views.put("ops", view.clone());
+    let look = board.look();
+    let hook = &look.status.hooks["ops"];
+    assert_eq!((hook.waiting, hook.oldest, hook.sent, hook.given_up), (7, Some(noon()), 40, 1));
+    let dropped = ["expired", "full", "superseded", "too_large", "unsaid"].map(|reason| hook.dropped[reason]);
+    assert_eq!((dropped, hook.dropped.len()), ([2, 3, 0, 0, 0], 5));
+    assert!(look.reasons.contains(&"hook ops fails: HTTP status 503".to_owned()), "{:?}", look.reasons);
+    board.views.put("ops", View { standing: Standing::default(), ..view });
+    assert!(!board.look().reasons.iter().any(|reason| reason.contains("ops")), "it delivers again");
 }

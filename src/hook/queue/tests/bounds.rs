@@ -169,3 +169,15 @@ fn a_day_of_telegrams_to_a_dead_endpoint_keeps_600_and_counts_the_rest() {
     assert_eq!(bench.queue.losses(), Losses { full: 86_400 - 600, ..Losses::default() });
     assert!(86_400 - 600 - told <= 60, "all but the last minute was told of: {told}");
 }
+
+#[test]
+fn the_oldest_is_what_has_waited_longest_of_either_class() {
+    let mut bench = Bench::new(rules());
+    assert_eq!(bench.queue.oldest(), None);
+    for (seq, class, born) in [(1, Class::Meter, 20), (2, Class::Control, 30), (3, Class::Control, 10)] {
+        let since = bench.now.wall - seconds(born);
+        let item = Item { since, ..bench.item(seq, class) };
+        assert_eq!(bench.queue.push(item, bench.now), []);
+    }
+    assert_eq!(bench.queue.oldest(), Some(bench.now.wall - seconds(30)));
+}

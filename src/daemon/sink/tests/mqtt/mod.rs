@@ -1,6 +1,5 @@
 //! A broker (Mosquitto), and one of its own programs that listens.
 
-mod broker;
 mod words;
 
 use serde_json::{Value, json};
@@ -8,9 +7,10 @@ use serde_json::{Value, json};
 use super::super::Message;
 use super::super::mqtt::MqttSink;
 use super::{Outcome, Sink, delivered, fact, is_endpoint, noon, of, telegram, until};
+use crate::daemon::status::Status;
 use crate::hook::settings::{Layout, MqttTarget};
+use crate::test_support::mosquitto::{Broker, Listener};
 use crate::time::Span;
-use broker::{Broker, Listener};
 
 fn target(port: u16) -> MqttTarget {
     MqttTarget {
@@ -228,4 +228,51 @@ async fn a_raw_telegram_comes_byte_by_byte() {
     let long = Message { body: vec![b'x'; 1 << 20], ..reading("main", "417") };
     assert_eq!(sink.deliver(&long).await.outcome, Outcome::Payload, "others may be taken");
     delivered(&mut sink, &reading("main", "417")).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_has_forgotten_is_told_how_things_stand_though_nothing_happens() {
+    let Some(mut broker) = Broker::start(&[]).await else { return };
+    let mut sink = MqttSink::new(&MqttTarget { expire_after: None, ..target(broker.port) }).unwrap();
+    let (message, opt) = (reading("main", "417"), event("opt.decided", &json!({"opt": "optIn"})));
+    for message in [&message, &opt, &event("event.started", &json!({})), &interval(2)] {
+        delivered(&mut sink, message).await;
+    }
+    broker.stop();
+    until("its port is free again", async || broker.run(&[]).await).await;
+    let mut listener = Listener::start(&broker, "#");
+    listener.until("ven/house/event", |payload| parsed(payload)["level"] == 2).await;
+    assert_eq!(listener.hears("ven/house/meter").await.1, message.body);
+    listener.until("ven/house/availability", |payload| payload == b"online").await;
+    drop(sink);
+}
+
+#[tokio::test]
+async fn a_ven_that_starts_again_tells_how_it_stands_before_anything_happens() {
+    let Some(broker) = Broker::start(&[]).await else { return };
+    let mut old = MqttSink::new(&target(broker.port)).unwrap();
+    delivered(&mut old, &event("event.started", &json!({"event_id": "over"}))).await;
+    drop(old);
+    let mut status = Status::default();
+    let mut sink = MqttSink::new(&target(broker.port)).unwrap();
+    sink.stands(&status);
+    sink.open().await;
+    let mut listener = Listener::start(&broker, "ven/house/event");
+    let nothing = |payload: &[u8]| parsed(payload)["event_id"].is_null();
+    listener.until("ven/house/event", nothing).await;
+    drop(sink);
+    let e2 = json!({
+        "modification": 0, "market_context": "m", "priority": null, "test": false, "start": "2030-01-02T17:00:00Z", "end": null,
+        "active": true, "cancelled": false, "opt": "optIn", "decided_by": "rules", "answered": true, "values": {},
+        "overridden_by": null,
+    });
+    status.events.insert("e2".into(), serde_json::from_value(e2).unwrap());
+    let mut sink = MqttSink::new(&target(broker.port)).unwrap();
+    sink.stands(&status);
+    sink.open().await;
+    let runs = |payload: &[u8]| {
+        let event = parsed(payload);
+        event["event_id"] == "e2" && event["active"] == true && event["opt"] == "optIn"
+    };
+    listener.until("ven/house/event", runs).await;
 }

@@ -1,35 +1,47 @@
 //! Runs Mosquitto and its programs.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdout, Command};
 
-use super::super::{LOOK, SOON};
+/// What does not happen within this does not happen.
+const SOON: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Debian puts servers where only the superuser looks.
 fn program(name: &str) -> Option<PathBuf> {
     let found = PathBuf::from("/usr/sbin").join(name);
-    if found.is_file() { Some(found) } else { crate::test_support::peer(name) }
+    if found.is_file() { Some(found) } else { super::peer(name) }
 }
 
 /// A broker that is killed when it is dropped.
-pub(super) struct Broker {
-    pub(super) port: u16,
+pub(crate) struct Broker {
+    pub(crate) port: u16,
     folder: TempDir,
     child: Option<Child>,
+    /// How its own programs find it, and who they are.
+    clients: Vec<String>,
 }
 
 impl Broker {
     /// On a free port; `None` where there is none to start.
-    pub(super) async fn start(settings: &[&str]) -> Option<Self> {
+    pub(crate) async fn start(settings: &[&str]) -> Option<Self> {
+        Self::start_for(settings, &["-h", "127.0.0.1"]).await
+    }
+
+    /// The same, for listeners who say this of themselves.
+    pub(crate) async fn start_for(settings: &[&str], clients: &[&str]) -> Option<Self> {
         program("mosquitto")?;
         program("mosquitto_sub")?;
         program("mosquitto_pub")?;
-        let mut broker = Self { port: 0, folder: tempfile::tempdir().unwrap(), child: None };
+        let clients = clients.iter().map(|word| (*word).to_owned()).collect();
+        let mut broker = Self { port: 0, folder: tempfile::tempdir().unwrap(), child: None, clients };
         for _ in 0..10 {
             // Somebody else may take it before the broker does.
             broker.port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
@@ -41,11 +53,12 @@ impl Broker {
     }
 
     /// Runs it on its port; returns whether it does.
-    pub(super) async fn run(&mut self, settings: &[&str]) -> bool {
+    pub(crate) async fn run(&mut self, settings: &[&str]) -> bool {
         let config = self.folder.path().join("broker.conf");
         let access = if settings.is_empty() { "allow_anonymous true" } else { "" };
         let text = format!(
-            "listener {} 127.0.0.1\npersistence false\n{access}\n{}\n",
+            // As another user it could not read the files of tests.
+            "user root\nlistener {} 127.0.0.1\npersistence false\n{access}\n{}\n",
             self.port,
             settings.join("\n")
         );
@@ -70,22 +83,22 @@ impl Broker {
     }
 
     /// Kills it.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.child = None;
     }
 
-    pub(super) async fn publish(&self, topic: &str, payload: &str) {
+    pub(crate) async fn publish(&self, topic: &str, payload: &str) {
         let mut command = Command::new(program("mosquitto_pub").unwrap());
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-t", topic, "-m", payload]);
+        command.args(&self.clients).args(["-p", &self.port.to_string(), "-t", topic, "-m", payload]);
         assert!(command.status().await.unwrap().success());
     }
 }
 
 /// Somebody who listens to topics.
-pub(super) struct Listener {
+pub(crate) struct Listener {
     lines: Lines<BufReader<ChildStdout>>,
     /// The topics of all that came.
-    pub(super) heard: Vec<String>,
+    pub(crate) heard: Vec<String>,
     /// What nobody has asked for yet; brokers send what they have kept in any order.
     unasked: Vec<(String, bool, Vec<u8>)>,
     _child: Child,
@@ -93,21 +106,22 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Listens; what is retained comes first.
-    pub(super) fn start(broker: &Broker, topics: &str) -> Self {
+    pub(crate) fn start(broker: &Broker, topics: &str) -> Self {
         let mut command = Command::new(program("mosquitto_sub").unwrap());
-        command.args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-t", topics, "-F", "%r %t %x"]);
+        command.args(&broker.clients);
+        command.args(["-p", &broker.port.to_string(), "-t", topics, "-F", "%r %t %x"]);
         let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { lines, heard: Vec::new(), unasked: Vec::new(), _child: child }
     }
 
     /// The next message on a topic: whether it was retained, and the payload.
-    pub(super) async fn hears(&mut self, wanted: &str) -> (bool, Vec<u8>) {
+    pub(crate) async fn hears(&mut self, wanted: &str) -> (bool, Vec<u8>) {
         self.next(wanted, |_| true).await
     }
 
     /// Waits for a message like that.
-    pub(super) async fn until(&mut self, wanted: &str, fits: impl Fn(&[u8]) -> bool) {
+    pub(crate) async fn until(&mut self, wanted: &str, fits: impl Fn(&[u8]) -> bool) {
         self.next(wanted, fits).await;
     }
 

@@ -118,3 +118,16 @@ async fn a_host_that_hangs_up_is_called_again() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_host_that_no_hook_may_speak_to_is_not_called() {
+    let victim = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = victim.local_addr().unwrap().port();
+    // Where nothing is judged, the first of them leads to this machine.
+    for host in ["0.0.0.0", "[::ffff:0.0.0.0]", "169.254.169.254", "[fd00:ec2::254]", "224.0.0.1"] {
+        let mut sink = of(&TcpTarget::Connect(format!("{host}:{port}")));
+        let tried = sink.deliver(&telegram(TELEGRAM)).await;
+        assert!(is_endpoint(&tried) && tried.why.contains("no hook may speak to"), "{host}: {tried:?}");
+    }
+    assert!(tokio::time::timeout(LOOK, victim.accept()).await.is_err(), "nobody was called");
+}

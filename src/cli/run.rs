@@ -8,9 +8,11 @@ use crate::config::Config;
 use crate::daemon::{Brought, Ven};
 
 pub(super) fn run(config: &Path, brought: Brought) -> anyhow::Result<()> {
+    super::confine::confine();
     let config = Config::load(config)?;
     super::log("info");
-    super::runtime()?.block_on(async {
+    let runtime = super::runtime()?;
+    let outcome = runtime.block_on(async {
         let ven = Ven::builder(config).bring(brought).start().await?;
         // No service manager, nobody to tell.
         drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
@@ -24,7 +26,15 @@ pub(super) fn run(config: &Path, brought: Brought) -> anyhow::Result<()> {
             }
         }
         tracing::info!("stopping; the registration stays");
-        ven.stop().await;
-        Ok(())
-    })
+        tokio::select! {
+            () = ven.stop() => Ok(()),
+            outcome = super::told_to_stop() => {
+                outcome?;
+                anyhow::bail!("told twice to stop: what was under way is done again after the next start")
+            }
+        }
+    });
+    // A name that is being looked up, or a slow disk, has a thread that cannot be ended; nobody waits for it.
+    runtime.shutdown_background();
+    outcome
 }

@@ -20,6 +20,8 @@ mod push;
 mod push_credentials;
 mod report_sources;
 mod reports_cli;
+mod secrecy;
+mod shutdown;
 mod store_full;
 mod tls_backends;
 mod tls_matrix;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::fact::topic::CATALOGUE;
 use crate::hook::filter::Filter;
@@ -125,20 +126,18 @@ impl Outbox {
 
     /// Ends every hook; what waits, waits for the next start.
     pub(crate) async fn finish(&self, within: Duration) {
-        let mut ends = Vec::new();
-        for hook in self.hooks.values() {
-            let (done, end) = oneshot::channel();
-            if hook.send(Order::Finish(done)).await.is_ok() {
-                ends.push(end);
-            }
+        let mut all = JoinSet::new();
+        for hook in self.hooks.values().cloned() {
+            // One that is about something takes no order before that is over; nor need another wait for it.
+            all.spawn(async move {
+                let (done, end) = oneshot::channel();
+                if hook.send(Order::Finish(done)).await.is_ok() {
+                    // A task that has ended otherwise has ended too.
+                    drop(end.await);
+                }
+            });
         }
-        let all = async {
-            for end in ends {
-                // A task that has ended otherwise has ended too.
-                drop(end.await);
-            }
-        };
-        if tokio::time::timeout(within, all).await.is_err() {
+        if tokio::time::timeout(within, all.join_all()).await.is_err() {
             tracing::warn!(
                 "some hooks have not ended in time; what they were about is tried again after the next start"
             );

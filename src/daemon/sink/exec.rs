@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
+use crate::daemon::environment::inherited;
 use crate::hook::outcome::{ANSWER_KEPT, Outcome, Try};
 use crate::hook::settings::ExecTarget;
 
@@ -19,8 +20,6 @@ use super::{Delivering, Message, Sink};
 
 /// `EX_DATAERR` of `sysexits.h`: the input was wrong.
 const DATA_ERROR: i32 = 65;
-/// What programs need to find others, files and words.
-const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 /// A program that has ended may have left others that hold its output open; what is in there comes within this.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
@@ -46,11 +45,10 @@ impl ExecSink {
     fn start(&self, message: &Message) -> io::Result<Child> {
         let (program, arguments) = self.target.command.split_first().ok_or(io::ErrorKind::NotFound)?;
         let topic = message.facts.first().map_or("", |fact| &fact.topic);
-        let inherited = INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         Command::new(program)
             .args(arguments)
             .env_clear()
-            .envs(inherited)
+            .envs(inherited())
             .env("VEN_MESSAGE_ID", &message.id)
             .env("VEN_TOPIC", topic)
             .env("VEN_CONTENT_TYPE", &message.content_type)

@@ -70,7 +70,7 @@ mod tests {
         struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
         impl Write for Log {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().write(bytes)
+                self.0.lock().map_err(|_| io::Error::other("poisoned"))?.write(bytes)
             }
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())

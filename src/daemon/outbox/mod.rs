@@ -127,7 +127,8 @@ impl Outbox {
     /// Ends every hook; what waits, waits for the next start.
     pub(crate) async fn finish(&self, within: Duration) {
         let mut all = JoinSet::new();
-        for hook in self.hooks.values().cloned() {
+        for hook in self.hooks.values() {
+            let hook = hook.clone();
             // One that is about something takes no order before that is over; nor need another wait for it.
             all.spawn(async move {
                 let (done, end) = oneshot::channel();

@@ -7,6 +7,7 @@ mod certificates;
 mod cli;
 mod doctor;
 mod handlers;
+mod hooks_api;
 mod hooks_cli;
 mod http_api;
 mod interop;

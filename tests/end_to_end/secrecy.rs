@@ -171,6 +171,21 @@ async fn no_secret_is_in_the_log_in_what_is_shown_or_in_the_state() {
     }
 }
 
+#[test]
+fn the_example_of_a_service_is_shut_in() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/systemd/ven.service");
+    let text = std::fs::read_to_string(&unit).unwrap();
+    for line in ["LimitCORE=0", "UMask=0077", "StateDirectoryMode=0700", "NoNewPrivileges=yes", "Type=notify"]
+    {
+        assert!(text.lines().any(|found| found == line), "{line}");
+    }
+    // Tenths: a service that is not shut in at all has more than 90.
+    let arguments = ["security", "--offline=true", "--no-pager", "--threshold=25"];
+    // Many systems have no systemd.
+    let Ok(output) = Command::new("systemd-analyze").args(arguments).arg(&unit).output() else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 /// Lifts its limit on core files and ends it as by a crash; whether its memory was written to a file. `None` where that may not be.
 fn dumps_core(prlimit: &Path, process: u32, wait: impl FnOnce() -> ExitStatus) -> Option<bool> {
     let lifted = Command::new(prlimit).args(["--core=unlimited", "--pid", &process.to_string()]).status();

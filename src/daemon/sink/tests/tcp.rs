@@ -131,3 +131,20 @@ async fn a_host_that_no_hook_may_speak_to_is_not_called() {
     }
     assert!(tokio::time::timeout(LOOK, victim.accept()).await.is_err(), "nobody was called");
 }
+
+/// Time goes on by itself where nobody has anything to do.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_takes_nothing_for_half_a_minute_is_sent_away() {
+    let mut sink = listener().await;
+    let stuck = join(&sink, 0).await;
+    let long = vec![b'x'; 1 << 20];
+    let mut sent = 0;
+    while sink.readers() > 0 {
+        delivered(&mut sink, &telegram(&long)).await;
+        sent += 1;
+        assert!(sent < 1000, "it is never sent away");
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    assert!(sent >= 30, "half a minute it is waited for: {sent}");
+    drop(stuck);
+}

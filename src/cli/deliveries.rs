@@ -90,7 +90,7 @@ fn list(deliveries: &[Delivery], json: bool) -> anyhow::Result<()> {
             fact.time.to_string(),
             item.next_at.map(|at| at.to_string()).unwrap_or_default(),
             code.map(|code| code.to_string()).unwrap_or_default(),
-            why.clone().unwrap_or_default().escape_debug().to_string(),
+            why.clone().unwrap_or_default(),
         ]);
     }
     Ok(write!(out, "{}", table(0, &rows))?)

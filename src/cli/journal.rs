@@ -15,6 +15,8 @@ use crate::openadr::trust::Fingerprint;
 use crate::openadr::xml::Limits;
 use crate::time::Timestamp;
 
+use super::plain::plain;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum JournalCommand {
     /// One line for each message: number, time, direction, service, kind, HTTP status, octets, and what the gate said of it.
@@ -115,10 +117,7 @@ fn line(entry: &Entry) -> String {
     if entry.lost > 0 {
         line.push_str(&format!(" (messages before it that are missing: {})", entry.lost));
     }
-    line.trim_end()
-        .chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect()
+    plain(line.trim_end())
 }
 
 fn find(folder: &Path, number: u64) -> anyhow::Result<Entry> {

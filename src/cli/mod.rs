@@ -2,6 +2,7 @@
 
 mod certs;
 mod check;
+mod confine;
 mod deliveries;
 mod demo;
 mod doctor;
@@ -14,6 +15,7 @@ mod mock_vtn;
 mod monitors;
 mod opt;
 mod outcome;
+mod plain;
 mod plugins;
 mod reload;
 mod reports;
@@ -323,7 +325,7 @@ fn log(default: &str) {
     // Journals and files want no colours.
     let colours = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
-    log.with_writer(std::io::stderr).with_target(false).init();
+    log.with_writer(move || plain::Lines::new(std::io::stderr(), colours)).with_target(false).init();
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

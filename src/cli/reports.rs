@@ -8,6 +8,8 @@ use crate::daemon::control::{AskError, OfferLine, ReportsLine, Request, RequestL
 use crate::daemon::offers;
 use crate::openadr::message::Duration;
 
+use super::plain::plain;
+
 pub(super) fn reports(path: &Path, json: bool) -> anyhow::Result<()> {
     let config = Config::load(path)?;
     let reports = match ask(&config.ven.state, &Request::Reports) {
@@ -124,15 +126,16 @@ fn length(iso: &str) -> String {
 }
 
 /// Columns as wide as what stands in them; the last one is as long as it is.
-/// Columns of equal width.
 pub(super) fn table(indent: usize, rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         let line = cells.collect::<Vec<_>>().join("  ");
         text += &format!("{:indent$}{}\n", "", line.trim_end());

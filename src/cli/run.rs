@@ -8,10 +8,12 @@ use crate::config::Config;
 use crate::daemon::{Brought, Ven};
 
 pub(super) fn run(config: &Path, no_hooks: bool, brought: Brought) -> anyhow::Result<()> {
+    super::confine::confine();
     let config = Config::load(config)?;
     let config = if no_hooks { config.without_hooks() } else { config };
     super::log("info");
-    super::runtime()?.block_on(async {
+    let runtime = super::runtime()?;
+    let outcome = runtime.block_on(async {
         let ven = Ven::builder(config).bring(brought).start().await?;
         // No service manager, nobody to tell.
         drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
@@ -25,7 +27,15 @@ pub(super) fn run(config: &Path, no_hooks: bool, brought: Brought) -> anyhow::Re
             }
         }
         tracing::info!("stopping; the registration stays");
-        ven.stop().await;
-        Ok(())
-    })
+        tokio::select! {
+            () = ven.stop() => Ok(()),
+            outcome = super::told_to_stop() => {
+                outcome?;
+                anyhow::bail!("told twice to stop: what was under way is done again after the next start")
+            }
+        }
+    });
+    // A name that is being looked up, or a slow disk, has a thread that cannot be ended; nobody waits for it.
+    runtime.shutdown_background();
+    outcome
 }

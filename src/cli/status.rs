@@ -9,6 +9,8 @@ use crate::daemon::control::{Request, Response, ask};
 use crate::daemon::status::{EventStatus, HookStatus, Look, MeterStatus};
 use crate::time::Span;
 
+use super::plain::plain;
+
 /// Nobody answers.
 const NOBODY: u8 = 3;
 
@@ -53,7 +55,9 @@ fn print(look: &Look, json: bool) -> anyhow::Result<()> {
         serde_json::to_writer_pretty(&mut out, look)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", text(look))?;
+        for line in text(look).lines() {
+            writeln!(out, "{}", plain(line))?;
+        }
     }
     Ok(())
 }
@@ -71,7 +75,7 @@ fn text(look: &Look) -> String {
     let mut events: Vec<_> = status.events.iter().collect();
     events.sort_by_key(|(_, event)| event.start);
     for (id, event) in events {
-        text += &format!("event    {id} {}\n", of_event(event));
+        text += &format!("event    {} {}\n", plain(id), plain(&of_event(event)));
     }
     for (name, meter) in &status.meters {
         text += &format!("meter    {name} {}\n", of_meter(meter));

@@ -22,6 +22,8 @@ use crate::openadr::xml::{
 };
 use crate::time::{Span, Timestamp};
 
+use super::plain::plain;
+
 /// A certificate says who signed; beyond this it says when.
 const WINDOW: Span = Span::from_seconds(300);
 
@@ -174,10 +176,8 @@ fn again(times: u32, mut what: impl FnMut() -> anyhow::Result<Vec<u8>>) -> anyho
 
 /// Writes one line to stderr, whatever a document brought into it.
 fn say(text: &str) {
-    let escaped =
-        text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() });
     // Nobody is left to tell where even this fails.
-    drop(writeln!(std::io::stderr(), "{}", escaped.collect::<String>()));
+    drop(writeln!(std::io::stderr(), "{}", plain(text)));
 }
 
 fn c14n(

@@ -12,7 +12,7 @@ mod words;
 use std::path::Path;
 
 pub(crate) use file::HookFile;
-pub(crate) use secrets::with_secrets;
+pub(crate) use secrets::{secret_files, with_secrets};
 
 use crate::fact::Topics;
 use crate::fact::topic::{CATALOGUE, Class};

@@ -25,13 +25,13 @@ use std::path::{Path, PathBuf};
 
 pub use changes::{Changes, Part};
 pub use fault::{ConfigError, ConfigFault};
-pub(crate) use hook::{HookFile, is_name, with_secrets};
+pub(crate) use hook::{HookFile, is_name, secret_files, with_secrets};
 pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof, TokenSection};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use monitor::PushMonitorSection;
 pub(crate) use plugin::PluginSection;
 pub(crate) use program::{ProgramSection, Startup};
-pub(crate) use secret::{SecretSource, setting};
+pub(crate) use secret::{SecretSource, read_private, setting};
 
 use crate::hook::monitor::StaticMonitor;
 use crate::hook::settings::HookSettings;

@@ -308,7 +308,13 @@ async fn pour(mut reader: Reader, stream: Stream, names: watch::Receiver<VenName
             Ok(Ok(found)) => {
                 let names = names.borrow().clone();
                 let write = if lines { ndjson } else { sse };
-                found.iter().map(|found| write(found, &names)).collect::<String>()
+                // One after the other: all of them at once would be much to hold for a reader that is slow.
+                for found in &found {
+                    if stream.send(write(found, &names)).await.is_err() {
+                        return;
+                    }
+                }
+                continue;
             }
             Ok(Err(error)) => {
                 tracing::warn!("a stream of the local API ends: {error}");

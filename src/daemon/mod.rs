@@ -24,6 +24,7 @@ pub(crate) mod control;
 mod counters;
 mod courier;
 pub(crate) mod entropy;
+mod environment;
 mod examine;
 mod examine_push;
 mod exchange_handler;

@@ -8,7 +8,7 @@ use rustls_pki_types::PrivateKeyDer;
 
 use crate::config::{
     Config, ConfigError, ConfigFault, OptScheduleSection, ReportSection, SecretSource, TrustSection, Verify,
-    with_secrets,
+    read_private, secret_files, with_secrets,
 };
 use crate::engine::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
 use crate::hook::settings::{HookSettings, Target};
@@ -136,7 +136,7 @@ impl<'c> Faults<'c> {
         passphrase: Option<&SecretSource>,
     ) -> Option<PrivateKeyDer<'static>> {
         let setting = format!("{section}.key");
-        let pem = self.file(&setting, path);
+        let pem = self.check(&setting, None, read_private(path));
         if section != "signature" || *path != self.config.tls.key {
             self.warn_of_readers(&setting, path);
         }
@@ -286,6 +286,7 @@ fn hooks(faults: &mut Faults<'_>) -> Vec<PreparedHook> {
     for settings in faults.config.hooks.iter().filter(|settings| settings.enabled) {
         let key = format!("hook.{}", settings.name);
         let folder = faults.config.file.parent().unwrap_or_else(|| Path::new(""));
+        secret_files(settings, folder).iter().for_each(|path| faults.warn_of_readers(&key, path));
         let ready = with_secrets(settings, folder).and_then(|settings| {
             let parts = Parts::of(&settings)?;
             Ok(PreparedHook { image: HookImage::of(settings), parts })

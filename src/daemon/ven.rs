@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -268,7 +269,7 @@ fn retention(config: &Config) -> Retention {
 fn state_folder(config: &Config) -> Result<PathBuf, StartError> {
     let state = config.ven.state.clone();
     let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
-    std::fs::create_dir_all(&state).map_err(unusable)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&state).map_err(unusable)?;
     Ok(state)
 }
 

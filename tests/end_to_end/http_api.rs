@@ -98,7 +98,8 @@ fn bearer() -> String {
     format!("Authorization: Bearer {TOKEN}\r\n")
 }
 
-async fn exchange(
+/// Asks over a stream that ends with the answer: its status and body.
+pub(crate) async fn exchange(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     line: &str,
     more: &str,

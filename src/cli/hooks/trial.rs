@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::show::{configured, goal};
+use crate::cli::plain::plain;
 use crate::config::{Config, with_secrets};
 use crate::daemon::bus::uuid_v7;
 use crate::daemon::clock::Clock;
@@ -146,9 +147,9 @@ fn deliver(mut parts: Parts, message: &Message) -> anyhow::Result<()> {
         Outcome::Unsaid => "nothing could be sent",
     };
     writeln!(out, "{came_of_it}{code}")?;
-    if !tried.answer.is_empty() {
-        writeln!(out, "answer: {}", tried.answer)?;
+    for line in tried.answer.lines() {
+        writeln!(out, "answer: {}", plain(line))?;
     }
-    anyhow::ensure!(matches!(tried.outcome, Outcome::Sent | Outcome::Unchanged), tried.why);
+    anyhow::ensure!(matches!(tried.outcome, Outcome::Sent | Outcome::Unchanged), plain(&tried.why));
     Ok(())
 }

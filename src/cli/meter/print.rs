@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::cli::plain::plain;
 use crate::metering::{Object, ObjectValue, Refused, Telegram, Transformers};
 use crate::openadr::message::DataQuality;
 
@@ -142,9 +143,4 @@ fn line<'t>(telegram: &'t Telegram, object: &'t Object) -> ObjectLine<'t> {
 /// An object is no better than the telegram that says it.
 fn quality<'t>(telegram: &'t Telegram, object: &'t Object) -> &'t DataQuality {
     if object.quality == DataQuality::Good { &telegram.quality } else { &object.quality }
-}
-
-/// A meter's text as a terminal may have it.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() }).collect()
 }

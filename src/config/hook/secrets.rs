@@ -2,7 +2,7 @@
 //!
 //! So what is printed of a configuration shows none, and commands that deliver nothing need none.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -49,7 +49,7 @@ impl<'t> References<'t> {
 }
 
 /// The text with its secrets, each written as `write` has it.
-fn filled(text: &str, folder: &Path, write: fn(&str) -> String) -> Result<String, String> {
+fn filled(text: &str, folder: &Path, write: Write) -> Result<String, String> {
     let references = References::of(text)?;
     let mut filled = String::new();
     for (before, reference) in references.pieces {
@@ -87,36 +87,53 @@ fn as_it_is(secret: &str) -> String {
 /// Which setting lacks its secret, and why; never what was found.
 pub(crate) fn with_secrets(hook: &HookSettings, folder: &Path) -> Result<HookSettings, String> {
     let mut hook = hook.clone();
-    match &mut hook.target {
-        Target::Http(target) => fill_http(target, folder)?,
-        Target::Mqtt(target) => {
-            if let Some(password) = &mut target.password {
-                fill(password, "password", folder, as_it_is)?;
-            }
-        }
-        Target::Exec(target) => {
-            for (name, value) in &mut target.env {
-                fill(value, &format!("env.{name}"), folder, as_it_is)?;
-            }
-        }
-        Target::PvOutput(target) => fill(&mut target.api_key, "api_key", folder, as_it_is)?,
-        Target::File(_) | Target::Tcp(_) | Target::Serial(_) => {}
+    for (text, setting, write) in settings(&mut hook.target) {
+        *text = filled(text, folder, write).map_err(|error| format!("{setting}: {error}"))?;
     }
     Ok(hook)
 }
 
-fn fill(text: &mut String, setting: &str, folder: &Path, write: fn(&str) -> String) -> Result<(), String> {
-    *text = filled(text, folder, write).map_err(|error| format!("{setting}: {error}"))?;
-    Ok(())
+/// The files in which the secrets of a hook stand.
+pub(crate) fn secret_files(hook: &HookSettings, folder: &Path) -> Vec<PathBuf> {
+    let mut target = hook.target.clone();
+    let mut files = Vec::new();
+    for (text, ..) in settings(&mut target) {
+        // What is no reference was refused when it was read.
+        let references = References::of(text).map_or_else(|_| Vec::new(), |references| references.pieces);
+        let sources = references.into_iter().map(|(_, reference)| SecretSource::parse(reference, folder));
+        files.extend(sources.flatten().filter_map(|source| match source {
+            SecretSource::File(path) => Some(path),
+            SecretSource::Env(_) => None,
+        }));
+    }
+    files
 }
 
-fn fill_http(target: &mut HttpTarget, folder: &Path) -> Result<(), String> {
-    fill(&mut target.url, "url", folder, encoded)?;
+/// How a secret is written into a setting.
+type Write = fn(&str) -> String;
+
+/// Every setting in which a secret may stand, what it is called, and how secrets are written into it.
+fn settings(target: &mut Target) -> Vec<(&mut String, String, Write)> {
+    match target {
+        Target::Http(target) => of_http(target),
+        Target::Mqtt(target) => {
+            let password = target.password.iter_mut();
+            password.map(|password| (password, "password".to_owned(), as_it_is as Write)).collect()
+        }
+        Target::Exec(target) => {
+            let env = target.env.iter_mut();
+            env.map(|(name, value)| (value, format!("env.{name}"), as_it_is as Write)).collect()
+        }
+        Target::PvOutput(target) => vec![(&mut target.api_key, "api_key".to_owned(), as_it_is)],
+        Target::File(_) | Target::Tcp(_) | Target::Serial(_) => Vec::new(),
+    }
+}
+
+fn of_http(target: &mut HttpTarget) -> Vec<(&mut String, String, Write)> {
+    let mut settings: Vec<(&mut String, String, Write)> = vec![(&mut target.url, "url".to_owned(), encoded)];
     for (name, value) in &mut target.headers {
-        fill(value, &format!("headers.{name}"), folder, as_it_is)?;
+        settings.push((value, format!("headers.{name}"), as_it_is));
     }
-    for secret in &mut target.secrets {
-        fill(secret, "secret", folder, as_it_is)?;
-    }
-    Ok(())
+    settings.extend(target.secrets.iter_mut().map(|secret| (secret, "secret".to_owned(), as_it_is as Write)));
+    settings
 }

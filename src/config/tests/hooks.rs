@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{SMALLEST, read};
-use crate::config::{Config, with_secrets};
+use crate::config::{Config, secret_files, with_secrets};
 use crate::hook::settings::{
     HookSettings, HttpTarget, QueueLimits, RetrySettings, Serializer, Target, TimeZone, WhenFull,
 };
@@ -268,6 +268,8 @@ fn secrets_are_put_in_when_a_hook_is_made_ready() {
     assert_eq!(target.headers[1].1, "c");
     assert_eq!(target.secrets, ["whsec_abc"]);
     assert!(!format!("{ready:?}").contains("abc"), "{ready:?}");
+    let files = ["token", "whsec"].map(|name| folder.path().join(name));
+    assert_eq!(secret_files(&hook, folder.path()), files, "of which is warned where others can read them");
     let with_url = |url: &str| {
         let target = HttpTarget { url: url.to_owned(), ..http(&hook).clone() };
         let hook = HookSettings { target: Target::Http(target), ..hook.clone() };

@@ -13,8 +13,10 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-/// Pieces of a stream that may wait for its reader.
+/// Pieces of a stream that may wait for its reader: 1 MiB in all.
 const PIECES: usize = 16;
+/// A piece is no longer than this; what is longer is cut.
+const PIECE: usize = 64 << 10;
 /// A reader that takes nothing for so long is gone.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
@@ -124,13 +126,18 @@ impl Answer {
 }
 
 impl Stream {
-    /// Sends a piece, when there is room for it.
+    /// Sends something, when there is room for it.
     ///
     /// # Errors
     ///
     /// Where the reader is gone, or takes nothing for half a minute.
     pub(in crate::daemon) async fn send(&self, piece: impl Into<Bytes>) -> Result<(), Gone> {
-        self.0.send_timeout(piece.into(), TAKEN_WITHIN).await.map_err(|_| Gone)
+        let mut rest = piece.into();
+        while !rest.is_empty() {
+            let piece = rest.split_to(rest.len().min(PIECE));
+            self.0.send_timeout(piece, TAKEN_WITHIN).await.map_err(|_| Gone)?;
+        }
+        Ok(())
     }
 
     /// Waits until the reader is gone.
@@ -167,5 +174,37 @@ impl HttpBody for Body {
             Self::Whole(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
             Self::Stream(_) => SizeHint::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::clock::Clock;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_a_mebibyte_waits_for_a_reader_who_takes_nothing_for_half_a_minute() {
+        let (answer, stream) = Answer::stream("text/event-stream");
+        let Body::Stream(mut pieces) = answer.body else { panic!("it is no stream") };
+        let much = vec![b'x'; 10 << 20];
+        let clock = Clock::start();
+        assert_eq!(stream.send(much.clone()).await, Err(Gone));
+        assert_eq!(clock.now().since_start.to_std(), TAKEN_WITHIN);
+        let mut waited = 0;
+        while let Ok(piece) = pieces.try_recv() {
+            waited += piece.len();
+        }
+        assert_eq!(waited, 1 << 20);
+
+        let sent = tokio::spawn(async move { stream.send(much).await });
+        let mut taken = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            taken.extend_from_slice(&piece);
+        }
+        assert_eq!(
+            (sent.await.unwrap(), taken),
+            (Ok(()), vec![b'x'; 10 << 20]),
+            "who takes it gets it whole"
+        );
     }
 }

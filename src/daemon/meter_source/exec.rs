@@ -9,6 +9,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
+use crate::daemon::environment::inherited;
+
 /// A command that has closed its output ends within this, or is ended.
 const END_WITHIN: Duration = Duration::from_secs(1);
 
@@ -39,6 +41,8 @@ impl Command {
 
     fn spawn(mut command: tokio::process::Command) -> io::Result<Self> {
         let mut child = command
+            .env_clear()
+            .envs(inherited())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)

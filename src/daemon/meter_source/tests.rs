@@ -112,6 +112,22 @@ async fn a_command_that_ends_is_started_again() {
     }
 }
 
+#[tokio::test]
+async fn a_command_does_not_see_what_stands_in_our_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("seen");
+    let command = format!("env > {0}.new; mv {0}.new {0}; exit 3", file.display());
+    let mut fed = fed(MeterSource::Exec(command), LONG);
+    assert_eq!(next(&mut fed).await, "the command has ended (exit status: 3)");
+    let seen = std::fs::read_to_string(file).unwrap();
+    // The last three are of the shell.
+    let known = ["PATH", "HOME", "LANG", "TZ", "PWD", "SHLVL", "_", "OLDPWD"];
+    let others: Vec<_> =
+        seen.lines().filter(|line| !known.contains(&line.split('=').next().unwrap())).collect();
+    assert!(seen.contains("PATH=") && others.is_empty(), "{others:?}");
+    assert!(std::env::vars_os().count() > known.len(), "there is something to be seen");
+}
+
 /// The process is gone, or only waits to be buried.
 fn is_dead(id: &str) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{id}/stat"));

@@ -12,8 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::fact::Topics;
 use crate::fact::topic::CATALOGUE;
@@ -198,23 +197,21 @@ impl Outbox {
     /// Ends every hook; what waits, waits for the next start.
     pub(crate) async fn finish(&self, within: Duration) {
         let Held { hooks, ending } = std::mem::take(&mut *self.held());
-        let mut ends = Vec::new();
-        for hook in hooks.into_values() {
-            let (done, end) = oneshot::channel();
-            if hook.orders.send(Order::Finish(done)).await.is_ok() {
-                ends.push(end);
-            }
+        let mut all = JoinSet::new();
+        for Running { orders, .. } in hooks.into_values() {
+            // One that is about something takes no order before that is over; nor need another wait for it.
+            all.spawn(async move {
+                let (done, end) = oneshot::channel();
+                if orders.send(Order::Finish(done)).await.is_ok() {
+                    // A task that has ended otherwise has ended too.
+                    drop(end.await);
+                }
+            });
         }
-        let all = async {
-            for end in ends {
-                // A task that has ended otherwise has ended too.
-                drop(end.await);
-            }
-            for end in ending.into_values() {
-                drop(end.await);
-            }
-        };
-        if tokio::time::timeout(within, all).await.is_err() {
+        for end in ending.into_values() {
+            all.spawn(async move { drop(end.await) });
+        }
+        if tokio::time::timeout(within, all.join_all()).await.is_err() {
             tracing::warn!(
                 "some hooks have not ended in time; what they were about is tried again after the next start"
             );

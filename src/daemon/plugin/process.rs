@@ -1,10 +1,10 @@
 //! Runs a program: no shell, a cleared environment, a process group of its own that is killed with it.
 
 use std::ffi::OsString;
-use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
+use std::{fmt, io};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -30,7 +30,7 @@ const REST_WITHIN: Duration = Duration::from_secs(1);
 const OPEN_FILES: u64 = 1024;
 
 /// What is run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Program {
     /// What it is called in the log.
     pub(crate) name: String,
@@ -38,6 +38,14 @@ pub(crate) struct Program {
     pub(crate) command: Vec<String>,
     /// Its environment, beside that which every program has.
     pub(crate) environment: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Program {
+    /// Without arguments and environment, in which secrets may stand.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let program = self.command.first();
+        f.debug_struct("Program").field("name", &self.name).field("program", &program).finish_non_exhaustive()
+    }
 }
 
 /// A program that runs; it and everything that it started is killed when this is dropped.
@@ -247,4 +255,16 @@ pub(crate) fn is_there(program: &str) -> bool {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| runs(&folder.join(program)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Program;
+
+    #[test]
+    fn the_environment_of_a_program_is_not_shown() {
+        let environment = vec![("KEY".to_owned(), "hunter2".to_owned())];
+        let program = Program { name: "a".into(), command: vec!["/bin/a".into(), "-v".into()], environment };
+        assert_eq!(format!("{program:?}"), "Program { name: \"a\", program: Some(\"/bin/a\"), .. }");
+    }
 }

@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
+use crate::daemon::environment::inherited;
 use crate::hook::outcome::{ANSWER_KEPT, Outcome, Try};
 use crate::hook::settings::ExecTarget;
 
@@ -19,9 +20,7 @@ use super::{Delivering, Message, Sink};
 
 /// `EX_DATAERR` of `sysexits.h`: the input was wrong.
 const DATA_ERROR: i32 = 65;
-/// What programs need to find others, files and words.
-const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
-/// A program that has ended may have left others that hold its output open; what is in there comes within this.
+/// What a program has written before it ended is read within this, whoever still holds its output open.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Starts one program for each message.
@@ -46,11 +45,10 @@ impl ExecSink {
     fn start(&self, message: &Message) -> io::Result<Child> {
         let (program, arguments) = self.target.command.split_first().ok_or(io::ErrorKind::NotFound)?;
         let topic = message.facts.first().map_or("", |fact| &fact.topic);
-        let inherited = INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         Command::new(program)
             .args(arguments)
             .env_clear()
-            .envs(inherited)
+            .envs(inherited())
             .env("VEN_MESSAGE_ID", &message.id)
             .env("VEN_TOPIC", topic)
             .env("VEN_CONTENT_TYPE", &message.content_type)
@@ -65,6 +63,7 @@ impl ExecSink {
 
     async fn run(&self, message: &Message) -> io::Result<(ExitStatus, String)> {
         let mut running = Running(self.start(message)?);
+        let group = running.group();
         let child = &mut running.0;
         let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let mut answer = (Vec::new(), Vec::new());
@@ -79,10 +78,15 @@ impl ExecSink {
         });
         let status = tokio::select! {
             status = child.wait() => {
+                end(group);
                 tokio::time::timeout(LAST_WORDS, &mut talk).await.ok();
                 status?
             }
-            () = &mut talk => child.wait().await?,
+            () = &mut talk => {
+                let status = child.wait().await?;
+                end(group);
+                status
+            }
         };
         drop(talk);
         answer.0.extend_from_slice(&answer.1);
@@ -128,12 +132,23 @@ async fn hear(from: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
 /// A program that runs; it and what it started is killed where it is not waited for.
 struct Running(Child);
 
+impl Running {
+    /// Its id is its own as long as it was not waited for; afterwards there is none.
+    fn group(&self) -> Option<Pid> {
+        self.0.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw)
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        // Its id is its own as long as it was not waited for.
-        if let Some(group) = self.0.id().and_then(|id| i32::try_from(id).ok()) {
-            // It may have ended meanwhile.
-            killpg(Pid::from_raw(group), Signal::SIGKILL).ok();
-        }
+        end(self.group());
+    }
+}
+
+/// Kills what is left of a group; right after its leader was waited for there was no time for all other ids to be used up.
+fn end(group: Option<Pid>) {
+    if let Some(group) = group {
+        // It may have ended meanwhile.
+        killpg(group, Signal::SIGKILL).ok();
     }
 }

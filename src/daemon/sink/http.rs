@@ -24,6 +24,7 @@ use hyper::header::{
 use hyper::http::uri::Scheme;
 use hyper::{Method, Request, Response, Uri};
 
+use crate::daemon::sink::dial::Peer;
 use crate::daemon::sink::{Delivering, Message, Sink};
 use crate::daemon::transport::tls::{self, Roots};
 use crate::hook::outcome::{ANSWER_KEPT, Outcome, Try};
@@ -92,7 +93,7 @@ pub(super) fn is_bodiless(settings: &HookSettings, method: &str) -> bool {
 impl fmt::Debug for HttpSink {
     /// Without headers, in which credentials may stand.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HttpSink to {}:{}", self.place.host, self.place.port)
+        write!(f, "HttpSink to {}:{}", self.place.peer.host, self.place.peer.port)
     }
 }
 
@@ -281,7 +282,8 @@ fn place(target: &HttpTarget, timeout: Span) -> Result<(Place, Uri, HeaderValue)
     let path = uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str);
     let path: Uri = path.parse().map_err(|error| BadTarget::Url(format!("{error}")))?;
     let tls = secure.then(|| tls::nameless(&roots(target)?).map_err(BadTarget::from)).transpose()?;
-    let place = Place { host: host.to_owned(), port, allow_private: target.allow_private, tls, timeout };
+    let peer = Peer { host: host.to_owned(), port, allow_private: target.allow_private };
+    let place = Place { peer, tls, timeout };
     Ok((place, path, name))
 }
 

@@ -3,6 +3,7 @@
 //! A sink tries once and says what came of it; when it is tried again, and what that means for other messages, is decided elsewhere.
 
 mod address;
+mod dial;
 mod exec;
 mod file;
 mod http;

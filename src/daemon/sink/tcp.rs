@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::hook::outcome::Try;
 use crate::hook::settings::TcpTarget;
 
+use super::dial::Peer;
 use super::{Delivering, Doing, Message, Sink, telegram};
 
 /// So many may read at once; who comes when all places are taken is sent away.
@@ -142,17 +143,24 @@ struct Line {
 }
 
 impl Line {
-    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
         // Whatever ends this before all is out also ends the connection: the next telegram must not follow half of this one.
         let kept = self.stream.take().filter(lives);
         let mut stream = match kept {
             Some(stream) => stream,
-            None => tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(&self.address)).await??,
+            None => peer(&self.address)?.connect(CONNECT_WITHIN).await?,
         };
-        stream.write_all(bytes).await?;
+        stream.write_all(bytes).await.map_err(|error| error.to_string())?;
         self.stream = Some(stream);
         Ok(())
     }
+}
+
+/// Displays and loggers stand in the own network, so that may be spoken to.
+fn peer(address: &str) -> Result<Peer, String> {
+    let (host, port) = address.rsplit_once(':').ok_or("expected HOST:PORT")?;
+    let port = port.parse().map_err(|_| "expected HOST:PORT")?;
+    Ok(Peer { host: host.trim_matches(['[', ']']).to_owned(), port, allow_private: true })
 }
 
 /// The other side has not closed it; what it says is thrown away.

@@ -1,5 +1,8 @@
 //! Keeps it in SQLite: one file, readable with the `sqlite3` shell.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,6 +43,7 @@ impl Sqlite {
     ///
     /// Where it cannot be opened, is no database, or was written by a newer version.
     pub(crate) fn open(path: &Path, ven: &str) -> Result<Self, StoreError> {
+        own(path)?;
         let connection = Connection::open(path).map_err(|error| named(path, &error))?;
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(|error| named(path, &error))?;
@@ -76,6 +80,17 @@ impl Sqlite {
             all.push(read(row)?);
         }
         Ok(all)
+    }
+}
+
+/// Makes the file for its owner alone, where it is not there; SQLite makes those beside it alike. One that is there is not opened: closing
+/// it would release the locks that others of this process have on it (fcntl(2)).
+fn own(path: &Path) -> Result<(), StoreError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(source) if source.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::File { path: path.display().to_string(), source })
+        }
+        _ => Ok(()),
     }
 }
 

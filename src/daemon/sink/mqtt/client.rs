@@ -1,7 +1,8 @@
 //! Keeps a connection to a broker, in a task of its own, and greets it whenever it is made anew.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::time::Duration;
+use std::{fmt, io};
 
 use hyper::Uri;
 use rumqttc::{
@@ -15,6 +16,7 @@ use crate::daemon::meter_source::Backoff;
 use crate::daemon::transport::tls::{self, Roots};
 use crate::hook::settings::MqttTarget;
 
+use super::super::dial::Peer;
 use super::{LONGEST, Said};
 
 /// Messages that may wait for the connection's task: all that a broker is greeted with, and more than a telegram has values.
@@ -26,6 +28,8 @@ const MOST_KEPT_BYTES: usize = 1 << 20;
 const KEEP_ALIVE_SECONDS: u16 = 20;
 /// A broker that does not answer within this is away.
 const CONNECT_WITHIN_SECONDS: u64 = 10;
+/// Its address is found and called within this.
+const CALLED_WITHIN: Duration = Duration::from_secs(CONNECT_WITHIN_SECONDS - 1);
 /// The head of a packet, about.
 const HEAD: usize = 1 << 10;
 const ONLINE: &str = "online";
@@ -98,6 +102,12 @@ impl Options {
             let config = tls::nameless(&roots).map_err(|error| format!("tls: {error}"))?;
             mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
         }
+        // Brokers stand in the own network, so that may be spoken to.
+        let peer = Peer { host: host.clone(), port, allow_private: true };
+        mqtt.set_socket_connector(move |_, _| {
+            let peer = peer.clone();
+            async move { peer.connect(CALLED_WITHIN).await.map_err(io::Error::other) }
+        });
         mqtt.validate().map_err(|error| error.to_string())?;
         let births = target.discovery.as_ref().map(|prefix| format!("{prefix}/status"));
         Ok(Self { mqtt, host, port, availability, births, qos })

@@ -60,9 +60,13 @@ async fn a_program_that_does_not_listen_and_one_that_chatters_are_no_harm() {
 }
 
 #[tokio::test]
-async fn what_a_program_has_left_behind_does_not_hold_up_its_answer() {
-    let tried = shell("sleep 1000 & echo gone").deliver(&words("m1", "", "text/plain")).await;
+async fn what_a_program_has_left_behind_is_killed_and_does_not_hold_up_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = folder.path().join("ids");
+    let script = format!("sleep 1000 & echo $! > {}; echo gone", ids.display());
+    let tried = shell(&script).deliver(&words("m1", "", "text/plain")).await;
     assert_eq!((tried.outcome, tried.answer.as_str()), (Outcome::Sent, "gone\n"));
+    are_killed(&ids).await;
 }
 
 #[tokio::test]
@@ -75,7 +79,14 @@ async fn a_program_that_is_given_up_is_killed_with_all_it_started() {
         tried = sink.deliver(&message) => panic!("it does not end by itself: {tried:?}"),
         () = until("it runs", async || { read(&ids).ends_with('\n') }) => {}
     }
-    for id in read(&ids).split_whitespace() {
+    are_killed(&ids).await;
+}
+
+/// The processes of these ids.
+async fn are_killed(ids: &Path) {
+    let ids = read(ids);
+    assert!(!ids.is_empty());
+    for id in ids.split_whitespace() {
         let state = format!("/proc/{id}/stat");
         // Killed and not yet taken note of is a zombie.
         let gone = || std::fs::read_to_string(&state).map_or(true, |stat| stat.contains(") Z "));

@@ -118,3 +118,33 @@ async fn a_host_that_hangs_up_is_called_again() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_host_that_no_hook_may_speak_to_is_not_called() {
+    let victim = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = victim.local_addr().unwrap().port();
+    // Where nothing is judged, the first of them leads to this machine.
+    for host in ["0.0.0.0", "[::ffff:0.0.0.0]", "169.254.169.254", "[fd00:ec2::254]", "224.0.0.1"] {
+        let mut sink = of(&TcpTarget::Connect(format!("{host}:{port}")));
+        let tried = sink.deliver(&telegram(TELEGRAM)).await;
+        assert!(is_endpoint(&tried) && tried.why.contains("no hook may speak to"), "{host}: {tried:?}");
+    }
+    assert!(tokio::time::timeout(LOOK, victim.accept()).await.is_err(), "nobody was called");
+}
+
+/// Time goes on by itself where nobody has anything to do.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_takes_nothing_for_half_a_minute_is_sent_away() {
+    let mut sink = listener().await;
+    let stuck = join(&sink, 0).await;
+    let long = vec![b'x'; 1 << 20];
+    let mut sent = 0;
+    while sink.readers() > 0 {
+        delivered(&mut sink, &telegram(&long)).await;
+        sent += 1;
+        assert!(sent < 1000, "it is never sent away");
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    assert!(sent >= 30, "half a minute it is waited for: {sent}");
+    drop(stuck);
+}

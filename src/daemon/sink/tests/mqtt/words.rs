@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{MqttSink, MqttTarget, target};
+use tokio::net::TcpListener;
+
+use super::{MqttSink, MqttTarget, Sink as _, is_endpoint, reading, target};
 
 fn refused(target: &MqttTarget) -> String {
     MqttSink::new(target).err().unwrap()
@@ -41,4 +43,19 @@ fn secrets_are_not_shown() {
     let target =
         MqttTarget { username: Some("ven".to_owned()), password: Some("hunter2".to_owned()), ..target(1) };
     assert!(!format!("{target:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_broker_that_no_hook_may_speak_to_is_not_called() {
+    let victim = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = victim.local_addr().unwrap().port();
+    // Where nothing is judged, the first of them leads to this machine.
+    for host in ["0.0.0.0", "[::ffff:0.0.0.0]", "169.254.169.254", "[fd00:ec2::254]"] {
+        let url = format!("mqtt://{host}:{port}");
+        let mut sink = MqttSink::new(&MqttTarget { url, ..target(port) }).unwrap();
+        let tried = sink.deliver(&reading("main", "1")).await;
+        assert!(is_endpoint(&tried) && tried.why.contains("no hook may speak to"), "{host}: {tried:?}");
+    }
+    let called = tokio::time::timeout(std::time::Duration::from_millis(200), victim.accept()).await;
+    assert!(called.is_err(), "nobody was called");
 }

@@ -1,0 +1,225 @@
+//! What a VEN keeps to itself: secrets of hooks, its memory, its files.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use nix::sys::signal::Signal;
+use openadr_ven::mock_vtn::KeyKind;
+use openadr_ven::time::Span;
+
+use crate::support::peers::peer;
+use crate::support::{House, Process, ven};
+
+/// Of letters and digits, so that they look everywhere alike.
+const HEADER: &str = "hEaDeR5ecret0000";
+const IN_URL: &str = "uRl5ecret00000000";
+const SIGNING: &str = "c2lnbmluZzVlY3JldDAwMDAwMDAwMDAwMDAwMDAw";
+const BROKER: &str = "bRoKeR5ecret00000";
+const PROGRAM: &str = "pRoGrAm5ecret0000";
+const ACCOUNT: &str = "aCcOuNt5ecret0000";
+const TOKEN: &str = "ven_t0kEn5ecret000000000000000000000000000000000";
+const SECRETS: [&str; 7] = [HEADER, IN_URL, SIGNING, BROKER, PROGRAM, ACCOUNT, TOKEN];
+
+fn hooks(endpoint: u16, broker: u16) -> String {
+    format!(
+        r#"
+[http]
+listen = "127.0.0.1:0"
+
+[[http.token]]
+name = "me"
+token = "${{file:token}}"
+scopes = ["read", "hooks"]
+
+[[hook]]
+name = "signed"
+type = "http"
+topics = ["registration.*", "hook.*"]
+url = "http://127.0.0.1:{endpoint}/x?key=${{file:in-url}}"
+headers = {{ Authorization = "Bearer ${{env:HEADER}}" }}
+secret = "whsec_${{env:SIGNING}}"
+allow_private = true
+
+[[hook]]
+name = "broker"
+type = "mqtt"
+topics = ["registration.*"]
+url = "mqtt://127.0.0.1:{broker}"
+username = "ven"
+password = "${{env:BROKER}}"
+timeout = "2s"
+
+[[hook]]
+name = "program"
+type = "exec"
+topics = ["registration.*"]
+command = ["/bin/sh", "-c", "exit 3"]
+env = {{ KEY = "${{env:PROGRAM}}" }}
+
+[[hook]]
+name = "solar"
+type = "pvoutput"
+system_id = "1"
+url = "http://127.0.0.1:{endpoint}"
+api_key = "${{env:ACCOUNT}}"
+"#
+    )
+}
+
+fn with_secrets(command: &mut Command) -> &mut Command {
+    let all = [("HEADER", HEADER), ("SIGNING", SIGNING), ("BROKER", BROKER)];
+    command.envs(all).envs([("PROGRAM", PROGRAM), ("ACCOUNT", ACCOUNT)])
+}
+
+/// A request that came there; it is answered that all is wrong, and where to go instead.
+fn refuse(listener: &TcpListener) -> (TcpStream, String) {
+    let (mut stream, _) = listener.accept().unwrap();
+    let (mut request, mut piece) = (String::new(), [0; 4096]);
+    while !request.ends_with('}') {
+        let length = stream.read(&mut piece).unwrap();
+        assert!(length > 0, "cut: {request}");
+        request.push_str(std::str::from_utf8(&piece[..length]).unwrap());
+    }
+    stream.write_all(b"HTTP/1.1 308 No\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n").unwrap();
+    (stream, request)
+}
+
+/// Everything in a folder, and all below it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![folder.to_owned()];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_in_the_log_in_what_is_shown_or_in_the_state() {
+    let house = House::new(KeyKind::P256);
+    let vtn = house.vtn(Span::SECOND).await;
+    let (endpoint, broker) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+    write_private(&house.path("in-url"), IN_URL);
+    write_private(&house.path("token"), TOKEN);
+    let configuration = house.configure(&vtn.url(), &hooks(port(&endpoint), port(&broker)));
+    let process = Process::start(with_secrets(&mut ven(&configuration)).env("RUST_LOG", "trace"));
+    tokio::task::block_in_place(|| {
+        let (_stream, request) = refuse(&endpoint);
+        assert!(
+            request.contains(HEADER) && request.contains(IN_URL),
+            "they are where they belong: {request}"
+        );
+        let (mut stream, _) = broker.accept().unwrap();
+        let mut greeting = [0; 512];
+        let length = stream.read(&mut greeting).unwrap();
+        assert!(String::from_utf8_lossy(&greeting[..length]).contains(BROKER), "there too");
+        drop(stream);
+    });
+    let mut shown = vec![];
+    for arguments in [
+        "check",
+        "status",
+        "hooks list",
+        "hooks list --json",
+        "hooks list --configured",
+        "hooks show signed",
+        "hooks show broker",
+        "hooks show solar",
+        "hooks test signed --dry-run",
+        "hooks test broker",
+        "hooks test program",
+        "hooks test solar --dry-run",
+        "deliveries list --json",
+        "deliveries list",
+        "deliveries show signed 1",
+        "deliveries show broker 1",
+        "deliveries show program 1",
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ven"));
+        command.args(arguments.split(' ')).arg("--config").arg(&configuration).env("RUST_LOG", "trace");
+        let output = tokio::task::block_in_place(|| with_secrets(&mut command).output().unwrap());
+        shown.push((arguments.to_owned(), [output.stdout, output.stderr].concat()));
+    }
+    let deliveries =
+        String::from_utf8(shown.iter().find(|(what, _)| what == "deliveries list").unwrap().1.clone());
+    assert!(deliveries.unwrap().contains("308 Permanent Redirect"), "the tries are there");
+    shown.push(("the log".to_owned(), process.kill().join("\n").into_bytes()));
+    let state = files(&house.path("state")).into_iter().filter(|path| path.is_file());
+    shown.extend(state.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())));
+    assert!(shown.iter().any(|(what, _)| what.ends_with("ven.db")));
+    for (what, octets) in shown {
+        let text = String::from_utf8_lossy(&octets);
+        for secret in SECRETS {
+            assert!(!text.contains(secret), "{secret} is in {what}");
+        }
+    }
+}
+
+#[test]
+fn the_example_of_a_service_is_shut_in() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/systemd/ven.service");
+    let text = std::fs::read_to_string(&unit).unwrap();
+    for line in ["LimitCORE=0", "UMask=0077", "StateDirectoryMode=0700", "NoNewPrivileges=yes", "Type=notify"]
+    {
+        assert!(text.lines().any(|found| found == line), "{line}");
+    }
+    // Tenths: a service that is not shut in at all has more than 90.
+    let arguments = ["security", "--offline=true", "--no-pager", "--threshold=25"];
+    // Many systems have no systemd.
+    let Ok(output) = Command::new("systemd-analyze").args(arguments).arg(&unit).output() else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Lifts its limit on core files and ends it as by a crash; whether its memory was written to a file. `None` where that may not be.
+fn dumps_core(prlimit: &Path, process: u32, wait: impl FnOnce() -> ExitStatus) -> Option<bool> {
+    let lifted = Command::new(prlimit).args(["--core=unlimited", "--pid", &process.to_string()]).status();
+    if !lifted.unwrap().success() {
+        return None;
+    }
+    let process = nix::unistd::Pid::from_raw(i32::try_from(process).unwrap());
+    nix::sys::signal::kill(process, Signal::SIGABRT).unwrap();
+    Some(wait().core_dumped())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_makes_is_its_owners_alone_and_its_memory_nobodys() {
+    let house = House::new(KeyKind::P256);
+    let vtn = house.vtn(Span::SECOND).await;
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = house.configure(&vtn.url(), "");
+    let mut process = Process::start(ven(&configuration).current_dir(folder.path()).env("RUST_LOG", "info"));
+    tokio::task::block_in_place(|| process.wait_for("registered", 0));
+    for path in files(&house.path("state")) {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} has the mode {mode:o}", path.display());
+    }
+    let of = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", process.id())).unwrap();
+    assert!(of("status").contains("Umask:\t0077\n"), "{}", of("status"));
+    let core = of("limits").lines().find(|line| line.starts_with("Max core file size")).unwrap().to_owned();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+
+    // Even where root lifts the limit, its memory is written nowhere, where that of others is.
+    let Some(prlimit) = peer("prlimit") else { return };
+    let mut other = Command::new("sleep").arg("600").current_dir(folder.path()).spawn().unwrap();
+    let others = dumps_core(&prlimit, other.id(), || other.wait().unwrap());
+    other.kill().ok();
+    if others == Some(true) {
+        assert_eq!(dumps_core(&prlimit, process.id(), || process.wait()), Some(false));
+    }
+}

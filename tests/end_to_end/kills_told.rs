@@ -39,10 +39,6 @@ const REQUESTS: [PayloadKind; 5] = [
 const TOPICS: &str =
     r#"["event.*", "opt.*", "report.*", "registration.*", "vtn.connected", "vtn.disconnected"]"#;
 
-/// Soon, since a life is short.
-const RETRIES: &str =
-    r#"["0s", "10ms", "10ms", "20ms", "20ms", "30ms", "30ms", "50ms", "50ms", "100ms", "1s"]"#;
-
 /// A fact as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 struct Stored {
@@ -141,7 +137,7 @@ impl Scene {
         let hook = format!(
             "{}\n[[hook]]\nname = \"told\"\ntype = \"http\"\ntopics = {TOPICS}\nurl = \"{}\"\nsecret = \"${{file:secret}}\"\n\
              allow_private = true\nallow_http = true\ntimeout = \"300ms\"\n\
-             retry = {{ schedule = {RETRIES} }}\n",
+             retry = {{ schedule = [\"0s\", \"1s\"] }}\n",
             meter_section(meter.path()),
             receiver.url()
         );
@@ -170,7 +166,7 @@ impl Scene {
     /// One life and death.
     async fn round(&mut self) {
         let process = Process::ven(&self.configuration);
-        for _ in 0..=self.dice.below(3) {
+        for _ in 0..=self.dice.below(2) {
             self.stir();
         }
         self.wait().await;
@@ -340,7 +336,7 @@ async fn what_is_stored_is_told_in_order_and_under_one_id_whenever_the_ven_is_ki
     let arrivals = scene.receiver.arrivals();
     let repeats = judge_arrivals(&arrivals, &log);
     assert!(repeats > 0, "a receiver that fails is told again");
-    assert!(early * 2 > arrivals.len(), "{early} of {} requests came between kills", arrivals.len());
+    assert!(early * 3 > arrivals.len(), "{early} of {} requests came between kills", arrivals.len());
     eprintln!(
         "{kills} kills: {} facts told in {} requests, {early} between kills, {repeats} repeats; {opts} opts; the receiver: {}; deliveries: {:?}",
         log.told().count(),

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod black_holes;
 mod certificates;
 mod cli;
 mod doctor;
@@ -14,6 +15,7 @@ mod http_api;
 mod interop;
 mod journal;
 mod kills;
+mod kills_told;
 mod meter;
 mod meter_cli;
 mod monitors;

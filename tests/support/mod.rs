@@ -15,6 +15,7 @@ pub(crate) mod dice;
 pub(crate) mod full_disk;
 pub(crate) mod ledger;
 pub(crate) mod push;
+pub(crate) mod receiver;
 pub(crate) mod telemetry;
 
 use std::io::{BufRead as _, BufReader};

@@ -420,7 +420,7 @@ mod tests {
         let (store, _) = StoreHandle::open(&folder.join("ven.db"), "a", bus.clone()).unwrap();
         let monitors = Monitors::open(bus.clone(), store, clock, Vec::new()).await.unwrap();
         let readers = Readers::new(Some(monitors), Plugins::default());
-        (Desk::open(folder, Outbox::default(), board(), readers), bus)
+        (Desk::open(folder, Others { readers, ..others() }), bus)
     }
 
     fn happens(bus: &Bus, topic: &str) {

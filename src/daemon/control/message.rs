@@ -218,10 +218,10 @@ impl Response {
             | Self::Hooks { .. }
             | Self::Reloaded { .. }
             | Self::Rejected { .. }
-            | Self::Status(_) => Err("the VEN has answered something else".to_owned()),
-            Self::Status(_) | Self::Monitors { .. } | Self::Pushed { .. } | Self::Facts { .. } => {
-                Err("the VEN has answered something else".to_owned())
-            }
+            | Self::Status(_)
+            | Self::Monitors { .. }
+            | Self::Pushed { .. }
+            | Self::Facts { .. } => Err("the VEN has answered something else".to_owned()),
         }
     }
 }

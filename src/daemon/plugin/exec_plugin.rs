@@ -206,7 +206,7 @@ impl Plugins {
     ///
     /// Where there is none of this name.
     pub(crate) fn restart(&self, plugin: &str) -> Result<(), NotServed> {
-        let seat = self.seats.get(plugin).ok_or_else(|| NotServed::NoPlugin(plugin.to_owned()))?;
+        let seat = self.seats().get(plugin).cloned().ok_or_else(|| NotServed::NoPlugin(plugin.to_owned()))?;
         seat.restart();
         Ok(())
     }

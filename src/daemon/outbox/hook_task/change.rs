@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::daemon::store::StoreHandle;
 use crate::fact::Class;
 use crate::hook::queue::{Change, Item};
+use crate::hook::told::LastTold;
 
 use super::{Changed, Durable, HookTask};
 
@@ -25,7 +26,7 @@ impl HookTask {
         self.parts = parts;
         let waiting = self.queue.begin_anew(self.parts.rules.clone());
         self.keep_in(meter_facts, &waiting).await;
-        self.told.clear();
+        self.told = LastTold::default();
         self.view.last_fault = None;
         for item in waiting {
             if let Some(fact) = self.facts.remove(&item.seq) {

@@ -15,8 +15,8 @@ fn virtual_scene(folder: &Path) -> Scene {
     let store = StoreHandle::start_task(Box::new(file), bus.clone());
     tokio::spawn(keep_owed(bus.clone(), store.clone()));
     let (names, receiver) = watch::channel(VenNames { name: "a".into(), ..VenNames::default() });
-    let ground = Ground { bus, store, clock, names: receiver, meter_facts: None };
-    Scene { ground, snapshot, _names: names }
+    let board = keep(Status::default(), bus.clone(), clock, std::future::pending());
+    Scene { ground: Ground::new(&bus, &store, clock, receiver, &board), snapshot, _names: names }
 }
 
 /// What hooks tell of themselves is stored, and with that told.

@@ -131,7 +131,7 @@ impl Scene {
         let house = House::new(KeyKind::P256);
         let vtn = house.vtn(Span::SECOND).await;
         let mut dice = Dice::seeded();
-        let receiver = Receiver::start(dice.split()).await;
+        let receiver = Receiver::start(Dice::of(dice.below(u64::MAX))).await;
         let meter = MockMeter::start(house.folder.path(), "meter", Duration::from_secs(1)).unwrap();
         vtn.with(|core| core.piggyback = vec![wish("each-second", Span::SECOND, Span::SECOND, None)]);
         let hook = format!(

@@ -13,6 +13,11 @@ impl Dice {
             u64::from(now.subsec_nanos())
         });
         eprintln!("VEN_SEED={seed}");
+        Self::of(seed)
+    }
+
+    /// Whose throws follow from this.
+    pub(crate) const fn of(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -22,11 +27,6 @@ impl Dice {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
-    }
-
-    /// Dice of their own, whose throws follow from these.
-    pub(crate) fn split(&mut self) -> Self {
-        Self(self.next())
     }
 
     /// From 0 up to, and not including, `end`.

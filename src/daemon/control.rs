@@ -310,16 +310,15 @@ fn exchange(path: &Path, request: &Request) -> std::io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Read as _;
+#[path = "control/tests/reading.rs"]
+mod reading_tests;
 
+#[cfg(test)]
+mod tests {
     use super::*;
     use crate::daemon::bus::Bus;
     use crate::daemon::clock::Clock;
     use crate::daemon::status::{Status, keep};
-    use crate::daemon::store::StoreHandle;
-    use crate::fact::Draft;
-    use crate::time::Timestamp;
 
     fn board() -> Board {
         let status = Status {
@@ -338,7 +337,7 @@ mod tests {
         answer
     }
 
-    fn others() -> Others {
+    pub(super) fn others() -> Others {
         let readers = Readers::new(None, Plugins::default());
         Others { outbox: Outbox::default(), board: board(), readers, reload: Reload::default() }
     }
@@ -411,99 +410,5 @@ mod tests {
         };
         assert_eq!(look.status.ven.name, "house");
         assert_eq!(look.reasons, ["not registered at the VTN"]);
-    }
-
-    /// A desk behind which there are monitors; what is told by the bus is seen.
-    async fn with_monitors(folder: &Path) -> (Desk, Bus) {
-        let clock = Clock::start();
-        let bus = Bus::new(clock);
-        let (store, _) = StoreHandle::open(&folder.join("ven.db"), "a", bus.clone()).unwrap();
-        let monitors = Monitors::open(bus.clone(), store, clock, Vec::new()).await.unwrap();
-        let readers = Readers::new(Some(monitors), Plugins::default());
-        (Desk::open(folder, Others { readers, ..others() }), bus)
-    }
-
-    fn happens(bus: &Bus, topic: &str) {
-        let data = serde_json::Map::new();
-        let draft = Draft { topic: topic.into(), subject: None, time: Timestamp::EPOCH, data };
-        bus.reserve(vec![draft]).publish();
-    }
-
-    fn facts(folder: &Path, after: Option<u64>) -> (Vec<String>, u64) {
-        let request = FactsRequest { topics: vec!["meter.*".into()], after };
-        match ask(folder, &Request::Facts(request)).unwrap() {
-            Response::Facts { told, cursor } => {
-                let topic = |told: Told| match told {
-                    Told::Fact(fact) => fact.topic,
-                    Told::Gap(gap) => format!("{gap:?}"),
-                };
-                (told.into_iter().map(topic).collect(), cursor)
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn who_asks_behind_a_cursor_is_told_what_happened_or_waits_for_what_happens() {
-        let folder = tempfile::tempdir().unwrap();
-        let (_desk, bus) = with_monitors(folder.path()).await;
-        let (told, cursor) = facts(folder.path(), None);
-        assert_eq!(told, [""; 0], "from now on");
-        happens(&bus, "meter.day");
-        happens(&bus, "event.near");
-        happens(&bus, "meter.reading");
-        let (told, next) = facts(folder.path(), Some(cursor));
-        assert_eq!((told, next), (vec!["meter.day".into(), "meter.reading".into()], cursor + 3));
-        let path = folder.path().to_owned();
-        let waiting = tokio::task::spawn_blocking(move || facts(&path, Some(next)));
-        happens(&bus, "meter.online");
-        assert_eq!(waiting.await.unwrap().0, ["meter.online"]);
-        let nonsense = FactsRequest { topics: vec!["meter.dya".into()], after: None };
-        let Response::Error { why } = ask(folder.path(), &Request::Facts(nonsense)).unwrap() else {
-            panic!("no fault")
-        };
-        assert!(why.contains("did you mean \"meter.day\"?"), "{why}");
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn those_who_wait_are_bounded_and_whoever_leaves_makes_room() {
-        let folder = tempfile::tempdir().unwrap();
-        let (_desk, _bus) = with_monitors(folder.path()).await;
-        let request = serde_json::to_string(&Request::Facts(FactsRequest {
-            topics: vec!["**".into()],
-            after: Some(0),
-        }));
-        let line = format!("{}\n", request.unwrap());
-        let wait = || {
-            let mut stream = std::os::unix::net::UnixStream::connect(folder.path().join(SOCKET)).unwrap();
-            stream.write_all(line.as_bytes()).unwrap();
-            stream
-        };
-        let mut waiting: Vec<_> = (0..MOST_WAITING).map(|_| wait()).collect();
-        // Others are answered all the same, and one more who would wait is told that he cannot, once the others are served.
-        assert!(matches!(ask(folder.path(), &Request::Status), Ok(Response::Status(_))));
-        let refused = loop {
-            let mut one_more = wait();
-            one_more.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-            let mut answer = [0; 256];
-            match one_more.read(&mut answer) {
-                Ok(length) => break String::from_utf8_lossy(&answer[..length]).into_owned(),
-                Err(_) => waiting.push(one_more),
-            }
-        };
-        assert!(refused.contains("too many wait already"), "{refused}");
-        drop(waiting);
-        let path = folder.path().to_owned();
-        let fits = tokio::task::spawn_blocking(move || {
-            let request = FactsRequest { topics: vec!["**".into()], after: Some(99) };
-            loop {
-                match ask(&path, &Request::Facts(request.clone())).unwrap() {
-                    Response::Facts { told, .. } => return told,
-                    // The server learns a moment later that they are gone.
-                    other => assert!(matches!(other, Response::Error { .. })),
-                }
-            }
-        });
-        assert!(matches!(&fits.await.unwrap()[..], [Told::Gap(_)]), "a cursor of another log");
     }
 }

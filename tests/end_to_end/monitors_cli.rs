@@ -1,4 +1,4 @@
-//! `ven monitors` and `ven events` beside a VEN that runs, one that is restarted, and servers that talk nonsense.
+//! `ven monitors`, `events` and `plugins` beside a VEN that runs, one that is restarted, and servers that talk nonsense.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -262,7 +262,8 @@ fn server(says: Vec<Vec<u8>>) -> (SocketAddr, std::thread::JoinHandle<TcpStream>
     let address = listener.local_addr().unwrap();
     let serve = move || {
         let mut last = None;
-        for bytes in says {
+        let last_at = says.len() - 1;
+        for (at, bytes) in says.into_iter().enumerate() {
             let (mut stream, _) = listener.accept().unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut request = [0; 6];
@@ -271,7 +272,8 @@ fn server(says: Vec<Vec<u8>>) -> (SocketAddr, std::thread::JoinHandle<TcpStream>
             let mut rest = vec![0; usize::from(request[5])];
             stream.read_exact(&mut rest).unwrap();
             stream.write_all(&bytes).unwrap();
-            last = Some(stream);
+            // The others are ended at once.
+            last = (at == last_at).then_some(stream);
         }
         last.unwrap()
     };
@@ -302,16 +304,11 @@ fn nonsense_is_named_and_the_next_connection_may_be_better() {
     let tailing = Process::start(&mut tail(address));
     let first =
         tailing.wait_for("monitor 7: it sends a frame of type 21331, which no VEN sends; trying again in", 0);
-    // What is cut is complete with whatever comes behind it: the server closes it when the next connection comes.
-    let mut stream = None;
-    if tailing
-        .wait_within("{\"topic\": \"event.started\", \"Event\": {\"price\": 0.10}}", first, PATIENCE)
-        .is_some()
-    {
-        stream = Some(served.join().unwrap());
-    }
+    let second = tailing.wait_for("monitor 7: the VEN has gone; trying again in", first);
+    tailing.wait_for("{\"topic\": \"event.started\", \"Event\": {\"price\": 0.10}}", second);
+    let mut stream = served.join().unwrap();
     let mut receipt = [0; 10];
-    stream.unwrap().read_exact(&mut receipt).unwrap();
+    stream.read_exact(&mut receipt).unwrap();
     assert_eq!(receipt, *b"\x00\x04\x00\x00\x00\x04\x00\x01\x00\xc8");
     tailing.terminate();
 }
@@ -383,4 +380,121 @@ async fn what_happened_is_read_without_a_ven_and_what_happens_beside_one_that_is
         ven.terminate();
     });
     assert_eq!(vtn.stop().await.violations, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_the_ven_is_believed_by_the_certificates_that_are_named() {
+    let house = House::new(KeyKind::P256);
+    let vtn = house.vtn(Span::SECOND).await;
+    configure(&house, &vtn.url());
+    let tls = MONITORS
+        .replace(
+            "listen = \"127.0.0.1:0\"",
+            "listen = \"127.0.0.1:0\"\ncert = \"certs/vtn.pem\"\nkey = \"certs/vtn.key\"",
+        )
+        .replace("tcp = \"127.0.0.1:0\"", "tls = \"0.0.0.0:0\"");
+    let file = house.configure(&vtn.url(), &tls);
+    tokio::task::block_in_place(|| {
+        let ven = Process::ven(&file);
+        wait_for_socket(&house);
+        let ca = house.path("certs/ca.pem");
+        let words = ["monitors", "tail", "-t", "vtn.polled", "--ca", ca.to_str().unwrap()];
+        let tailing = Process::start(&mut command(&file, &words));
+        tailing.wait_for("\"topic\":\"vtn.polled\"", 0);
+        tailing.terminate();
+        // Who does not know the authority, does not tell the token.
+        let stranger = House::new(KeyKind::P256);
+        let tailing = Process::start(&mut command(
+            &file,
+            &["monitors", "tail", "--ca", stranger.path("certs/ca.pem").to_str().unwrap()],
+        ));
+        tailing.wait_for("invalid peer certificate", 0);
+        tailing.terminate();
+        assert!(!good(&house, &["monitors", "list"]).contains("1000"), "both are deleted");
+        ven.terminate();
+    });
+    vtn.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_given_up_is_listed_with_its_fault_and_started_again() {
+    let house = House::new(KeyKind::P256);
+    let vtn = house.vtn(Span::SECOND).await;
+    configure(&house, &vtn.url());
+    let script = r#"
+[ -e mended ] || { echo 'E! the pump is not there' >&2; exit 3; }
+echo '{"v":[1],"name":"guard","kinds":["event"],"topics":[]}'
+while read -r line; do id=${line#*:}; echo "{\"id\":${id%%,*},\"ok\":true}"; done
+"#;
+    std::fs::write(house.path("guard.sh"), script.replace("mended", house.path("mended").to_str().unwrap()))
+        .unwrap();
+    let plugin = format!(
+        "{}\n[[plugin]]\nname = \"guard\"\nstartup = \"ignore\"\ncommand = [\"/bin/sh\", \"{}\"]\n",
+        MONITORS.replace("\"monitors\"]", "\"monitors\", \"read\", \"plugin:guard\"]"),
+        house.path("guard.sh").display()
+    );
+    let file = house.configure(&vtn.url(), &plugin);
+    tokio::task::block_in_place(|| {
+        let ven = Process::ven(&file);
+        wait_for_socket(&house);
+        let at = ven.wait_until("the address", |lines| {
+            let at = |line: &String| {
+                line.rsplit_once("the local API is at http://").map(|(_, at)| at.trim().to_owned())
+            };
+            lines.iter().find_map(at)
+        });
+        let of = |list: &str| -> Option<Value> { serde_json::from_str::<Value>(list).ok()?.get(0).cloned() };
+        let becomes = |state: &str| {
+            let mut left = PATIENCE;
+            loop {
+                let plugin = of(&good(&house, &["plugins", "list", "--json"])).unwrap();
+                if plugin["state"] == state {
+                    return plugin;
+                }
+                let pause = std::time::Duration::from_millis(20);
+                left =
+                    left.checked_sub(pause).unwrap_or_else(|| panic!("it does not become {state}: {plugin}"));
+                std::thread::sleep(pause);
+            }
+        };
+        let failed = becomes("failed");
+        assert_eq!((&failed["name"], &failed["restarts"]), (&"guard".into(), &0.into()), "{failed}");
+        assert!(failed["last_error"].as_str().unwrap().contains("exit status: 3"), "{failed}");
+        let listed = good(&house, &["plugins", "list"]);
+        assert!(listed.contains("guard") && listed.contains("failed"), "{listed}");
+        let (code, why) = bad(&house, &["plugins", "restart", "gard"]);
+        assert!(
+            code == 1 && why.contains("there is no plugin gard") && why.contains("again: guard"),
+            "{why}"
+        );
+
+        std::fs::write(house.path("mended"), "").unwrap();
+        assert_eq!(good(&house, &["plugins", "restart", "guard"]), "plugin guard is started again\n");
+        let running = becomes("running");
+        assert_eq!((&running["kind"], &running["restarts"]), (&"exec".into(), &0.into()), "{running}");
+        assert_eq!(post(&at, "/v1/plugins/guard/restart", TOKEN), 204);
+        assert_eq!(post(&at, "/v1/plugins/guard/restart", "ven_guess"), 401);
+        assert_eq!(post(&at, "/v1/plugins/gard/restart", TOKEN), 404);
+        let again = |lines: &[String]| {
+            lines.iter().filter(|line| line.contains("calls itself guard")).nth(1).map(drop)
+        };
+        ven.wait_until("its second start", again);
+        ven.terminate();
+        assert_eq!(bad(&house, &["plugins", "list"]).0, 3);
+        assert_eq!(bad(&house, &["plugins", "restart", "guard"]).0, 3);
+    });
+    vtn.stop().await;
+}
+
+/// The status of what is answered.
+fn post(at: &str, path: &str, token: &str) -> u16 {
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
 }

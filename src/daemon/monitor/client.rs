@@ -34,6 +34,8 @@ const REST_WITHIN: Duration = Duration::from_secs(60);
 /// A receipt is taken within this.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// After a session that lasted so long, or in which something was told, the pauses begin anew.
+const GOOD: Span = Span::from_seconds(300);
 
 /// Where a monitor is pushed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +156,7 @@ pub(crate) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
             Broken::End(end) => return end,
             other => other,
         };
-        if told || clock.now().since_start - begun > Span::from_std(LONGEST_PAUSE) {
+        if told || clock.now().since_start - begun > GOOD {
             backoff.succeeded();
             backoff.next_pause();
         }

@@ -13,6 +13,7 @@ use std::path::Path;
 
 pub(crate) use file::HookFile;
 pub(crate) use secrets::with_secrets;
+pub(super) use secrets::{References, filled};
 
 use crate::fact::Topics;
 use crate::fact::topic::{CATALOGUE, Class};

@@ -37,11 +37,30 @@ pub(super) fn routes(plugins: &Plugins) -> Vec<Route> {
     });
     let mut routes = vec![list];
     for name in plugins.names() {
+        routes.push(restart(plugins, &name));
         for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
             routes.push(path(plugins, &name, &method));
         }
     }
     routes
+}
+
+/// Another chance for one that has ended too often, and a fresh start for one that runs.
+fn restart(plugins: &Plugins, name: &str) -> Route {
+    let (plugins, plugin) = (plugins.clone(), name.to_owned());
+    let handler = move |_| {
+        std::future::ready(if plugins.restart(&plugin) {
+            Answer::json(StatusCode::ACCEPTED, &json!({ "name": plugin, "state": "starting" }))
+        } else {
+            Answer::problem(StatusCode::NOT_FOUND, format!("there is no plugin {plugin}"))
+        })
+    };
+    let scope = Some(Scope::Plugin(name.to_owned()));
+    let path = format!("/v1/plugins/{name}/restart");
+    Route::new(Method::POST, path, scope, format!("Starts plugin {name} anew"), handler).answers(&[
+        (202, "it is told to end where it runs, and is started"),
+        (404, "there is no such plugin"),
+    ])
 }
 
 /// Whatever a plugin serves with this method: which paths that are, its hello says, and may say otherwise after a restart.

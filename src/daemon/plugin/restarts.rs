@@ -10,7 +10,7 @@ pub(super) const MOST: usize = 5;
 const WINDOW: Span = Span::MINUTE;
 
 /// Pauses that double up to a minute; a program that has run for longer than that begins with the first again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Restarts {
     first: Span,
     last: Option<Span>,

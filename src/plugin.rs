@@ -58,6 +58,7 @@ pub trait Plugin: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct PluginContext {
     name: Arc<str>,
+    config: Arc<Map<String, Value>>,
     publish: Arc<Publish>,
 }
 
@@ -71,15 +72,23 @@ pub struct BadTopic(String);
 impl PluginContext {
     pub(crate) fn new(
         name: &str,
+        config: Arc<Map<String, Value>>,
         publish: impl Fn(String, Option<String>, Map<String, Value>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), publish: Arc::new(publish) }
+        Self { name: name.into(), config, publish: Arc::new(publish) }
     }
 
     /// What the plugin was called when it was registered.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What the configuration says to it: `[[plugin]] kind = "rust", name = "<name>"`, and below that `[plugin.config]`, with secrets in
+    /// place of `${env:NAME}` and `${file:/path}`. Empty where nothing stands there.
+    #[must_use]
+    pub fn config(&self) -> &Map<String, Value> {
+        &self.config
     }
 
     /// Publishes a fact under `x.<name>.<words>`, for hooks, monitors and other plugins.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
+use crate::engine::DefaultOpt;
 use crate::handler::{Change, Decision, EventHandler};
 use crate::openadr::message::{EiEvent, EventSignal, OptType, SignalType};
 
@@ -98,11 +99,11 @@ fn environment() -> Environment<'static> {
 #[derive(Debug)]
 pub(crate) struct RulesHandler {
     pub(crate) rules: Vec<Rule>,
-    pub(crate) default: OptType,
+    pub(crate) default: DefaultOpt,
 }
 
 impl RulesHandler {
-    fn decide(&self, event: &EiEvent) -> OptType {
+    fn decide(&self, event: &EiEvent) -> Decision {
         let facts = facts(event);
         let applies = |rule: &&Rule| {
             rule.when.holds(&facts).unwrap_or_else(|error| {
@@ -110,13 +111,18 @@ impl RulesHandler {
                 false
             })
         };
-        self.rules.iter().find(applies).map_or(self.default, |rule| rule.opt)
+        match (self.rules.iter().find(applies), self.default) {
+            (Some(rule), _) => rule.opt.into(),
+            (None, DefaultOpt::Always(opt)) => opt.into(),
+            // Only who holds the event knows it.
+            (None, DefaultOpt::Last) => Decision::Undecided("no rule applies".to_owned()),
+        }
     }
 }
 
 impl EventHandler for RulesHandler {
     async fn on_event(&self, event: Arc<EiEvent>, _change: Change) -> Decision {
-        self.decide(&event).into()
+        self.decide(&event)
     }
 }
 
@@ -168,6 +174,8 @@ fn highest(signal: &EventSignal) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::{Condition, Rule, RulesHandler};
+    use crate::engine::DefaultOpt;
+    use crate::handler::Decision;
     use crate::mock_vtn::EventBuilder;
     use crate::openadr::message::{CurrencyPer, OptType, SiScale, SignalName, SignalType, Unit};
     use crate::time::{Span, Timestamp};
@@ -175,7 +183,16 @@ mod tests {
     fn decide(rules: &[(&str, OptType)], event: EventBuilder) -> OptType {
         let rule = |(when, opt): &(&str, OptType)| Rule { when: Condition::new(when).unwrap(), opt: *opt };
         let rules = rules.iter().map(rule).collect();
-        RulesHandler { rules, default: OptType::OptOut }.decide(&event.build().event)
+        let handler = RulesHandler { rules, default: DefaultOpt::Always(OptType::OptOut) };
+        let event = event.build().event;
+        let decision = handler.decide(&event);
+        let Decision::Opt(opt) = decision else { panic!("{decision:?}") };
+        let last = RulesHandler { default: DefaultOpt::Last, ..handler }.decide(&event);
+        assert!(
+            last == decision || opt == OptType::OptOut && matches!(last, Decision::Undecided(_)),
+            "{last:?}"
+        );
+        opt
     }
 
     fn event() -> EventBuilder {

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::daemon::clock::Clock;
-use crate::daemon::{Brought, Prepared, report_sources};
+use crate::daemon::{Brought, Prepared, check_names, report_sources};
 use crate::metering::Protocol;
 
 pub(super) fn check(path: &Path, brought: Brought) -> anyhow::Result<()> {
     let config = Config::load(path)?;
     let prepared = Prepared::new(&config)?;
+    check_names(&config, &brought.plugins)?;
     let sources = report_sources(&config, brought.sources)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}: no faults found", path.display())?;
@@ -54,7 +55,8 @@ pub(super) fn check(path: &Path, brought: Brought) -> anyhow::Result<()> {
     for hook in config.hooks.iter().filter(|hook| hook.enabled) {
         writeln!(out, "hook         {}, {}: {}", hook.name, hook.target.word(), hook.topics)?;
     }
-    for source in sources.keys() {
+    let of_plugins = config.report_sources.iter().map(|section| &section.name);
+    for source in sources.keys().chain(of_plugins.filter(|name| !sources.contains_key(*name))) {
         writeln!(out, "source       {source}")?;
     }
     for report in &config.reports {

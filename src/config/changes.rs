@@ -176,6 +176,7 @@ impl Changes {
         lists.list(&old.reports, &new.reports, |one| report(one.specifier.as_str()), PartialEq::eq);
         let source = |name: &str| Part::named("report_source", name);
         lists.list(&old.report_sources, &new.report_sources, |one| source(&one.name), PartialEq::eq);
+        lists.list(&old.rust_plugins, &new.rust_plugins, |one| Part::plugin(&one.name), PartialEq::eq);
         let schedule = |name: &str| Part::named("opt_schedule", name);
         lists.list(&old.opt_schedules, &new.opt_schedules, |one| schedule(one.name.as_str()), PartialEq::eq);
         self.needs_restart.extend(lists.added.into_iter().chain(lists.changed).chain(lists.removed));

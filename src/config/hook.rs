@@ -12,6 +12,7 @@ mod words;
 use std::path::Path;
 
 pub(crate) use file::HookFile;
+pub(super) use secrets::{References, filled};
 pub(crate) use secrets::{secret_files, with_secrets};
 
 use crate::fact::Topics;

@@ -2,6 +2,7 @@
 
 mod changes;
 mod fault;
+mod handed;
 mod hook;
 mod http;
 mod limits;
@@ -29,10 +30,13 @@ pub(crate) use hook::{HookFile, is_name, secret_files, with_secrets};
 pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof, TokenSection};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use monitor::PushMonitorSection;
-pub(crate) use plugin::PluginSection;
-pub(crate) use program::{ProgramSection, Startup};
+pub(crate) use plugin::{PluginSection, RustPluginSection};
+#[cfg(test)]
+pub(crate) use program::MAX_MEMORY;
+pub(crate) use program::{EnvValue, ProgramSection, Startup};
 pub(crate) use secret::{SecretSource, read_private, setting};
 
+use crate::engine::DefaultOpt;
 use crate::hook::monitor::StaticMonitor;
 use crate::hook::settings::HookSettings;
 use crate::metering::Quantity;
@@ -71,8 +75,10 @@ pub struct Config {
     pub(crate) monitors: Vec<StaticMonitor>,
     /// `None`: monitors are read over the local API only.
     pub(crate) push_monitor: Option<PushMonitorSection>,
-    /// Those that are enabled.
+    /// The programs among them that are enabled.
     pub(crate) plugins: Vec<PluginSection>,
+    /// Those that the program which embeds us brings.
+    pub(crate) rust_plugins: Vec<RustPluginSection>,
     /// The hooks that have a file of their own, and which.
     pub(crate) hook_files: BTreeMap<String, PathBuf>,
     /// Hooks are switched off for this run, whatever the file says.
@@ -177,7 +183,7 @@ pub(crate) enum TrustSection {
 /// `[handler]`: how it is decided.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HandlerSection {
-    pub(crate) default: OptType,
+    pub(crate) default: DefaultOpt,
     pub(crate) timeout: Span,
     pub(crate) rules: Vec<Rule>,
     /// `kind = "exec"`: a program decides in place of the rules.
@@ -248,10 +254,23 @@ pub(crate) enum PointOrigin {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ReportSourceSection {
     pub(crate) name: String,
-    /// The program and its arguments.
-    pub(crate) exec: Vec<String>,
+    pub(crate) asked: AskedSource,
     /// It answers within this, or is ended.
     pub(crate) within: Span,
+}
+
+/// Who is asked for values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AskedSource {
+    /// A program, which is run for each question.
+    Exec {
+        /// The program and its arguments.
+        command: Vec<String>,
+        environment: Vec<(String, EnvValue)>,
+        max_memory: u64,
+    },
+    /// A `[[plugin]]` that is a program and goes on running.
+    Plugin(String),
 }
 
 /// `[[opt_schedule]]`: when we take no part, or do.

@@ -2,9 +2,15 @@
 
 use std::path::Path;
 
+use super::handed::{Handed, handed};
 use super::read::or;
 use super::reader::Section;
 use super::secret::SecretSource;
+
+/// Octets of memory that a program may have of its own, where nothing else is configured: `python3` and `node` begin with less than 128 MiB.
+pub(crate) const MAX_MEMORY: u64 = 512 << 20;
+/// With less, `sh` does not begin.
+const LEAST_MEMORY: u64 = 8 << 20;
 
 /// A program that is run.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +22,10 @@ pub(crate) struct ProgramSection {
     pub(crate) startup: Startup,
     /// Its environment, beside what every program is given.
     pub(crate) environment: Vec<(String, EnvValue)>,
+    /// Octets of memory that it may have of its own, as may each process that it starts.
+    pub(crate) max_memory: u64,
+    /// Handed to it when it is initialized.
+    pub(crate) config: Handed,
 }
 
 /// What is done where a program cannot be started at first.
@@ -64,10 +74,23 @@ pub(super) fn program(section: &Section<'_, '_>, startup: Startup, folder: &Path
     let words = [("error", Startup::Error), ("retry", Startup::Retry), ("ignore", Startup::Ignore)];
     let startup = or(section.choice("startup", &words), startup);
     let environment = environment(section, folder);
-    (!command.is_empty()).then_some(ProgramSection { command, once, startup, environment })
+    let max_memory = max_memory(section);
+    let config = handed(section);
+    let program = ProgramSection { command, once, startup, environment, max_memory, config };
+    (!program.command.is_empty()).then_some(program)
 }
 
-fn environment(section: &Section<'_, '_>, folder: &Path) -> Vec<(String, EnvValue)> {
+/// The octets of `max_memory`.
+pub(super) fn max_memory(section: &Section<'_, '_>) -> u64 {
+    let found = section.octets("max_memory");
+    if let Some(found) = found.as_ref().filter(|found| found.value < LEAST_MEMORY) {
+        let what = format!("expected at least {}MiB: no program begins with less", LEAST_MEMORY >> 20);
+        section.reader.fault(found.line, &found.key, what);
+    }
+    or(found, MAX_MEMORY)
+}
+
+pub(super) fn environment(section: &Section<'_, '_>, folder: &Path) -> Vec<(String, EnvValue)> {
     let mut environment = Vec::new();
     for (name, found) in section.pairs("env") {
         let letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';

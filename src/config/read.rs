@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::engine::DefaultOpt;
 use crate::openadr::message::{MarketContext, OptType, ResourceId, SignalName};
 use crate::openadr::trust::{Fingerprint, Tolerance};
 use crate::rules::{Condition, Rule};
@@ -27,6 +28,11 @@ use super::{
     VtnSection, program,
 };
 
+const DEFAULTS: &[(&str, DefaultOpt)] = &[
+    ("optIn", DefaultOpt::Always(OptType::OptIn)),
+    ("optOut", DefaultOpt::Always(OptType::OptOut)),
+    ("last", DefaultOpt::Last),
+];
 pub(super) const OPTS: &[(&str, OptType)] = &[("optIn", OptType::OptIn), ("optOut", OptType::OptOut)];
 
 /// The lines that are no TOML.
@@ -76,7 +82,7 @@ pub(super) fn config(
     let ven_name = ven.as_ref().map_or("", |ven| ven.name.as_str());
     let around = Around { folder: &folder, ven: ven_name, meters: &meters };
     let mut hooks = hooks(&root, &around);
-    let plugins = plugins(&root, &folder);
+    let (plugins, rust_plugins) = plugins(&root, &folder);
     root.end();
     let (mut faults, lines) = reader.finish();
     let mut own_files = BTreeMap::new();
@@ -111,6 +117,7 @@ pub(super) fn config(
             monitors,
             push_monitor,
             plugins,
+            rust_plugins,
             hook_files: own_files,
             hooks_off: false,
         }),
@@ -337,7 +344,7 @@ fn tolerance(section: &Section<'_, '_>) -> Tolerance {
 
 fn handler(section: Section<'_, '_>, folder: &Path) -> HandlerSection {
     let by_program = or(section.choice("kind", &[("rules", false), ("exec", true)]), false);
-    let default = or(section.choice("default", OPTS), OptType::OptOut);
+    let default = or(section.choice("default", DEFAULTS), DefaultOpt::Always(OptType::OptOut));
     let timeout = or(section.span("timeout"), Span::from_seconds(3));
     let rules: Vec<_> = section.sections("rule").into_iter().filter_map(rule).collect();
     let signals =

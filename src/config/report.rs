@@ -9,9 +9,10 @@ use crate::openadr::message::{
 };
 use crate::time::Span;
 
+use super::program::{environment, max_memory};
 use super::read::or;
-use super::reader::Section;
-use super::{MeterSection, PointOrigin, PointSection, ReportSection, ReportSourceSection};
+use super::reader::{Found, Section};
+use super::{AskedSource, MeterSection, PointOrigin, PointSection, ReportSection, ReportSourceSection};
 
 /// How often the slowest meters speak.
 const MIN_PERIOD: Span = Span::from_seconds(10);
@@ -301,13 +302,16 @@ pub(super) fn report_sources(root: &Section<'_, '_>, folder: &Path) -> Vec<Repor
 
 fn report_source(section: Section<'_, '_>, folder: &Path) -> Option<ReportSourceSection> {
     let name = section.required("name", "give the source a name of your choice, as name = \"battery\"");
-    let mut exec: Vec<String> = section.texts("exec").into_iter().map(|found| found.value).collect();
-    if exec.first().is_none_or(String::is_empty) {
-        section.fault("exec", "is missing; name the program that is asked, as exec = [\"/usr/bin/battery\"]");
-    }
-    if let Some(program) = exec.first_mut().filter(|program| program.contains('/')) {
-        *program = folder.join(&*program).to_string_lossy().into_owned();
-    }
+    let (command, plugin) = (section.texts("exec"), section.text("plugin"));
+    let asked = match plugin {
+        Some(found) => {
+            if section.has("exec") {
+                section.fault_at("exec", "stands beside plugin; take one of them out");
+            }
+            AskedSource::Plugin(found.value)
+        }
+        None => exec_source(&section, command, folder),
+    };
     let within = section.span("timeout");
     if let Some(found) =
         within.as_ref().filter(|found| found.value < Span::SECOND || found.value > ANSWER_WITHIN_MOST)
@@ -316,5 +320,16 @@ fn report_source(section: Section<'_, '_>, folder: &Path) -> Option<ReportSource
         section.reader.fault(found.line, &found.key, what);
     }
     section.end();
-    Some(ReportSourceSection { name: name?.value, exec, within: or(within, ANSWER_WITHIN) })
+    Some(ReportSourceSection { name: name?.value, asked, within: or(within, ANSWER_WITHIN) })
+}
+
+fn exec_source(section: &Section<'_, '_>, command: Vec<Found<String>>, folder: &Path) -> AskedSource {
+    let mut command: Vec<String> = command.into_iter().map(|found| found.value).collect();
+    if command.first().is_none_or(String::is_empty) {
+        section.fault("exec", "is missing; name the program that is asked, as exec = [\"/usr/bin/battery\"]");
+    }
+    if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+        *program = folder.join(&*program).to_string_lossy().into_owned();
+    }
+    AskedSource::Exec { command, environment: environment(section, folder), max_memory: max_memory(section) }
 }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Config, MapSource, MeterSource, SecretSource, TrustSection, Verify};
+use crate::engine::DefaultOpt;
 use crate::metering::{Framing, Limits, Protocol};
 use crate::openadr::message::{Decimal, OptType};
 use crate::time::Span;
@@ -45,7 +46,8 @@ fn ten_lines_are_enough() {
     assert_eq!(config.tls.cert, Path::new("/etc/ven.pem"));
     assert_eq!(config.signature.cert, config.tls.cert, "one certificate for both");
     assert_eq!((config.signature.sign, config.signature.verify), (true, Verify::Require));
-    assert_eq!((config.handler.default, config.handler.timeout), (OptType::OptOut, Span::from_seconds(3)));
+    let default = DefaultOpt::Always(OptType::OptOut);
+    assert_eq!((config.handler.default, config.handler.timeout), (default, Span::from_seconds(3)));
     assert!(config.meters.is_empty() && config.reports.is_empty());
     assert!(config.journal.enabled);
     assert_eq!((config.journal.keep, config.journal.max_size), (Span::DAY * 7, 32 << 20));

@@ -1,6 +1,7 @@
 //! Makes what the configuration says about programs ready to be run.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -8,18 +9,21 @@ use serde_json::{Map, Value, json};
 use crate::config::{Config, ConfigError, PluginSection, ProgramSection, Startup};
 use crate::fact::Topics;
 use crate::rules::RulesHandler;
+use crate::time::Span;
 
 use super::bus::Bus;
 use super::clock::Clock;
 use super::handler_seat::DynHandler;
 use super::plugin::{
-    Asked, DECIDE, DynPlugin, EVENT, ExecHandler, ExecPlugin, Keeping, OneShot, Patience, Program,
-    ProgramSeat, ProgramSettings, is_there,
+    Asked, BroughtPlugin, DECIDE, DynPlugin, EVENT, ExecHandler, ExecPlugin, Keeping, OneShot, Patience,
+    Program, ProgramSeat, ProgramSettings, REPORT_READ, is_there,
 };
 use super::prepare::Faults;
 
 /// What a program that decides is called in the log and in facts.
 const HANDLER: &str = "handler";
+/// A program that decides and has ended too often is tried again after this: nobody may be at home to see to it.
+const HEALS: Span = Span::from_seconds(300);
 
 /// The program of `[handler] kind = "exec"`.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,10 +58,11 @@ pub(super) fn handler_program(faults: &mut Faults<'_>) -> Option<HandlerProgram>
     let program = program(faults, "handler", HANDLER, section)?;
     let settings = ProgramSettings {
         program,
-        needs: DECIDE,
+        needs: &[DECIDE],
         startup: section.startup,
+        heals: Some(HEALS),
         patience: Patience::with(config.handler.timeout.to_std()),
-        initialize: initialize(config),
+        initialize: initialize(faults, "handler", section)?,
     };
     Some(HandlerProgram { settings, once: section.once })
 }
@@ -77,7 +82,8 @@ fn program(faults: &mut Faults<'_>, key: &str, name: &str, section: &ProgramSect
         let warning = faults.config.fault(&key, what).in_file(&faults.config.file);
         faults.warnings.push(warning);
     }
-    Some(Program { name: name.to_owned(), command: section.command.clone(), environment })
+    let (name, command) = (name.to_owned(), section.command.clone());
+    Some(Program { name, command, environment, max_memory: section.max_memory })
 }
 
 /// The programs that are told what happens.
@@ -85,25 +91,29 @@ pub(super) fn plugins(faults: &mut Faults<'_>) -> Vec<PreparedPlugin> {
     let config = faults.config;
     let mut plugins = Vec::new();
     for section in &config.plugins {
-        let Some(program) = program(faults, &section.key, &section.name, &section.program) else { continue };
+        let program = program(faults, &section.key, &section.name, &section.program);
+        let initialize = initialize(faults, &section.key, &section.program);
+        let (Some(program), Some(initialize)) = (program, initialize) else { continue };
         let settings = ProgramSettings {
             program,
-            needs: EVENT,
+            needs: &[EVENT, REPORT_READ],
             startup: section.program.startup,
+            heals: None,
             patience: Patience::with(section.timeout.to_std()),
-            initialize: initialize(config),
+            initialize,
         };
         plugins.push(PreparedPlugin { settings, topics: section.topics.clone() });
     }
     plugins
 }
 
-/// Sees to it that the program which embeds us brings no plugin that is configured too.
+/// Sees to it that the program which embeds us brings the plugins that are configured as its own, and no program that is configured
+/// under the same name.
 ///
 /// # Errors
 ///
-/// Each that it does.
-pub(super) fn check_names(
+/// Each that it does or does not.
+pub(crate) fn check_names(
     config: &Config,
     brought: &BTreeMap<String, Arc<dyn DynPlugin>>,
 ) -> Result<(), ConfigError> {
@@ -112,7 +122,16 @@ pub(super) fn check_names(
         let what = format!("the program brings a plugin \"{}\" of its own", plugin.name);
         config.fault(&format!("{}.name", plugin.key), what)
     };
-    let faults: Vec<_> = twice.map(fault).collect();
+    let missing = config.rust_plugins.iter().filter(|plugin| !brought.contains_key(&plugin.name));
+    let brings = match brought.keys().map(String::as_str).collect::<Vec<_>>().join(", ") {
+        names if names.is_empty() => "it brings none".to_owned(),
+        names => format!("it brings {names}"),
+    };
+    let missing = missing.map(|plugin| {
+        let what = format!("the program brings no plugin \"{}\"; {brings}", plugin.name);
+        config.fault(&format!("{}.name", plugin.key), what)
+    });
+    let faults: Vec<_> = twice.map(fault).chain(missing).collect();
     if faults.is_empty() { Ok(()) } else { Err(ConfigError { file: config.file.clone(), faults }) }
 }
 
@@ -134,9 +153,46 @@ pub(super) async fn start_plugin(
 }
 
 /// What a program is told once.
-fn initialize(config: &Config) -> Map<String, Value> {
+fn initialize(faults: &mut Faults<'_>, key: &str, section: &ProgramSection) -> Option<Map<String, Value>> {
+    let config = faults.config;
+    let own = section.config.with_secrets(folder(config));
+    let own = faults.check(&format!("{key}.config"), None, own)?;
     let ven = json!({"name": config.ven.name, "version": env!("CARGO_PKG_VERSION")});
-    Map::from_iter([("ven".to_owned(), ven)])
+    Some(Map::from_iter([("config".to_owned(), Value::Object(own)), ("ven".to_owned(), ven)]))
+}
+
+/// What paths in the configuration are relative to.
+fn folder(config: &Config) -> &Path {
+    config.file.parent().unwrap_or_else(|| Path::new(""))
+}
+
+/// The plugins that are brought along and enabled, each with its settings.
+///
+/// # Errors
+///
+/// Which setting lacks its secret, and each fault of [`check_names`].
+pub(super) fn rust_plugins(
+    config: &Config,
+    brought: BTreeMap<String, Arc<dyn DynPlugin>>,
+) -> Result<BTreeMap<String, BroughtPlugin>, ConfigError> {
+    check_names(config, &brought)?;
+    let (mut plugins, mut faults) = (BTreeMap::new(), Vec::new());
+    for (name, plugin) in brought {
+        let section = config.rust_plugins.iter().find(|section| section.name == name);
+        let settings = match section {
+            None => Map::new(),
+            Some(section) if !section.enabled => continue,
+            Some(section) => match section.config.with_secrets(folder(config)) {
+                Ok(settings) => settings,
+                Err(what) => {
+                    faults.push(config.fault(&format!("{}.config", section.key), what));
+                    continue;
+                }
+            },
+        };
+        plugins.insert(name, BroughtPlugin { plugin, settings });
+    }
+    if faults.is_empty() { Ok(plugins) } else { Err(ConfigError { file: config.file.clone(), faults }) }
 }
 
 /// Who decides: what the program that embeds us brings, the program that is configured, or the rules.

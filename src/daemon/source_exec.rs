@@ -5,20 +5,24 @@
 //! {"values":[{"start":"2030-01-01T00:00:00Z","value":"12.5","quality":"good"}, ...]}
 //! ```
 //!
-//! The program is started anew for each question, in a process group of its own that is killed when it is late or says too much.
+//! The program is started anew for each question, in a process group of its own that is killed when it is late or says too much. A plugin
+//! that goes on running is asked the same as `report.read`, with the name of the source, and answers with the same `values`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
-use crate::config::{Config, ConfigError, PointOrigin};
+use crate::config::{AskedSource, Config, ConfigError, ConfigFault, EnvValue, PointOrigin};
 use crate::openadr::message::{DataQuality, Decimal, Float};
 use crate::report_source::{ReportSource, SourceError, SourceValue};
 use crate::time::{Span, Timestamp};
 
 use super::meter_source::Command;
+use super::plugin::{Plugins, Program};
 use super::source_seat::{DynSource, PATIENCE, Sources};
 
 /// No answer is longer.
@@ -27,8 +31,17 @@ const LONGEST: usize = 1024 * 1024;
 /// A program that is asked for values.
 #[derive(Debug)]
 pub(super) struct ExecSource {
-    /// The program and its arguments.
-    pub(super) exec: Vec<String>,
+    pub(super) program: Program,
+}
+
+/// A plugin that is asked for values.
+#[derive(Debug)]
+struct PluginSource {
+    plugins: Plugins,
+    plugin: String,
+    /// What the source is called in reports.
+    name: String,
+    within: Duration,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,7 +68,7 @@ impl ReportSource for ExecSource {
     ) -> Result<Vec<SourceValue>, SourceError> {
         let seconds = Float::from(Decimal::new(granularity.micros(), 6));
         let question = format!("{{\"from\":\"{from}\",\"to\":\"{to}\",\"granularity_seconds\":{seconds}}}\n");
-        let mut program = Command::program(&self.exec)?;
+        let mut program = Command::program(&self.program)?;
         // It may know what to say without having read it.
         program.send(question.as_bytes()).await.ok();
         program.end_input();
@@ -82,31 +95,69 @@ impl ReportSource for ExecSource {
     }
 }
 
-/// The sources that the configuration names, and those that the program brings.
+impl ReportSource for PluginSource {
+    async fn window(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        granularity: Span,
+    ) -> Result<Vec<SourceValue>, SourceError> {
+        let seconds = Float::from(Decimal::new(granularity.micros(), 6)).to_string();
+        let members = [
+            ("source", Value::from(self.name.as_str())),
+            ("from", Value::from(from.to_string())),
+            ("to", Value::from(to.to_string())),
+            (
+                "granularity_seconds",
+                seconds.parse::<i64>().map_or_else(|_| Value::from(seconds), Value::from),
+            ),
+        ];
+        let members: Map<_, _> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let answer = self.plugins.read_report(&self.plugin, members, self.within).await?;
+        // Its numbers have become texts where they have a fraction, so no digit is lost.
+        values(Value::Object(answer).to_string().as_bytes()).map_err(SourceError::from)
+    }
+}
+
+/// The programs that the configuration names as sources, and the sources that the program which embeds us brings.
 ///
 /// # Errors
 ///
-/// Where a data point comes from a source that nobody brings, or one is brought twice.
+/// Where a data point comes from a source that nobody brings, or one is brought twice, or from a plugin that there is not.
 pub(crate) fn report_sources(
     config: &Config,
     brought: BTreeMap<String, Arc<dyn DynSource>>,
 ) -> Result<Sources, ConfigError> {
     let mut faults = Vec::new();
+    let mut sources: Sources = BTreeMap::new();
     for (at, section) in config.report_sources.iter().enumerate() {
+        let key = format!("report_source[{at}]");
         if brought.contains_key(&section.name) {
             let what = format!("the program brings a source \"{}\" of its own", section.name);
-            faults.push(config.fault(&format!("report_source[{at}].name"), what));
+            faults.push(config.fault(&format!("{key}.name"), what));
+        }
+        match &section.asked {
+            AskedSource::Exec { command, environment, max_memory } => {
+                let (name, command) = (section.name.clone(), command.clone());
+                let environment = with_secrets(config, &key, environment, &mut faults);
+                let program = Program { name, command, environment, max_memory: *max_memory };
+                let source: Arc<dyn DynSource> = Arc::new(ExecSource { program });
+                sources.insert(section.name.clone(), (source, section.within.to_std()));
+            }
+            AskedSource::Plugin(plugin) if config.plugins.iter().any(|known| known.name == *plugin) => {}
+            AskedSource::Plugin(plugin) => {
+                let what =
+                    format!("there is no [[plugin]] with name = \"{plugin}\" that is a program and enabled");
+                faults.push(config.fault(&format!("{key}.plugin"), what));
+            }
         }
     }
-    let mut sources: Sources = brought.into_iter().map(|(name, source)| (name, (source, PATIENCE))).collect();
-    for section in &config.report_sources {
-        let source: Arc<dyn DynSource> = Arc::new(ExecSource { exec: section.exec.clone() });
-        sources.insert(section.name.clone(), (source, section.within.to_std()));
-    }
+    sources.extend(brought.into_iter().map(|(name, source)| (name, (source, PATIENCE))));
     for (at, report) in config.reports.iter().enumerate() {
         for (nth, point) in report.points.iter().enumerate() {
             if let PointOrigin::Source(name) = &point.origin
                 && !sources.contains_key(name)
+                && !config.report_sources.iter().any(|section| section.name == *name)
             {
                 let what = format!("there is no [[report_source]] with name = \"{name}\"");
                 faults.push(config.fault(&format!("report[{at}].points[{nth}].source"), what));
@@ -114,6 +165,35 @@ pub(crate) fn report_sources(
         }
     }
     if faults.is_empty() { Ok(sources) } else { Err(ConfigError { file: config.file.clone(), faults }) }
+}
+
+fn with_secrets(
+    config: &Config,
+    key: &str,
+    environment: &[(String, EnvValue)],
+    faults: &mut Vec<ConfigFault>,
+) -> Vec<(String, String)> {
+    let mut read = Vec::new();
+    for (name, value) in environment {
+        match value.read() {
+            Ok(value) => read.push((name.clone(), value)),
+            Err(what) => faults.push(config.fault(&format!("{key}.env.{name}"), what)),
+        }
+    }
+    read
+}
+
+/// The sources that are plugins, beside the others.
+pub(crate) fn with_plugins(mut sources: Sources, config: &Config, plugins: &Plugins) -> Sources {
+    for section in &config.report_sources {
+        if let AskedSource::Plugin(plugin) = &section.asked {
+            let within = section.within.to_std();
+            let (plugins, plugin, name) = (plugins.clone(), plugin.clone(), section.name.clone());
+            let source: Arc<dyn DynSource> = Arc::new(PluginSource { plugins, plugin, name, within });
+            sources.insert(section.name.clone(), (source, within));
+        }
+    }
+    sources
 }
 
 /// Reads an answer.

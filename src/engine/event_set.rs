@@ -235,7 +235,7 @@ impl EventSet {
             Decision::Opt(opt) => held.decide(turn, opt, DecidedBy::Handler, None),
             Decision::Because(opt, why) => held.decide(turn, opt, DecidedBy::Handler, Some(why)),
             Decision::Undecided(why) => {
-                held.decide(turn, settings.default_opt, DecidedBy::Default, Some(why));
+                held.decide(turn, held.default(settings), DecidedBy::Default, Some(why));
             }
             Decision::Pending { until, default } => {
                 held.await_person(ticket.attempt, until);

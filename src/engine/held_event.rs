@@ -113,6 +113,11 @@ impl HeldEvent {
         self.record.decision.as_ref().filter(|d| d.modification == self.record.event.modification())
     }
 
+    /// What is answered where the handler does not decide.
+    pub(super) fn default(&self, settings: &Settings) -> OptType {
+        settings.default_opt.after(self.record.decision.as_ref().map(|decision| decision.opt))
+    }
+
     /// Whether the present version was called off before it was decided, and will never be.
     pub(super) fn is_called_off_undecided(&self) -> bool {
         self.record.stop.is_some() && self.decision().is_none() && matches!(self.asking, Asking::Nothing)
@@ -244,7 +249,7 @@ impl HeldEvent {
             Asking::Asked { attempt, until, .. } if *until <= turn.now.since_start => {
                 self.asking = Asking::Late { attempt: *attempt, until: None };
                 let reason = format!("the handler has not answered within {}", settings.decision_timeout);
-                self.decide(turn, settings.default_opt, DecidedBy::Default, Some(reason));
+                self.decide(turn, self.default(settings), DecidedBy::Default, Some(reason));
             }
             Asking::Asked { .. } | Asking::Late { .. } | Asking::Nothing => {}
         }

@@ -16,6 +16,25 @@ pub(crate) enum Incoming {
     Push { address: String },
 }
 
+/// What is answered for a handler that is late or fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DefaultOpt {
+    Always(OptType),
+    /// What was answered last about an earlier version of the event, whoever has decided that; optOut to a new event. So a promise
+    /// that the VTN counts on is neither broken nor made by a fault of ours.
+    Last,
+}
+
+impl DefaultOpt {
+    /// The answer, where that was answered last.
+    pub(super) fn after(self, last: Option<OptType>) -> OptType {
+        match self {
+            Self::Always(opt) => opt,
+            Self::Last => last.unwrap_or(OptType::OptOut),
+        }
+    }
+}
+
 /// What an engine is told by the configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -36,7 +55,7 @@ pub(crate) struct Settings {
     /// How long a handler may take to decide.
     pub(crate) decision_timeout: Span,
     /// What is answered for a handler that is late or fails.
-    pub(crate) default_opt: OptType,
+    pub(crate) default_opt: DefaultOpt,
     /// What is answered for an event that the store cannot keep; `None`: nothing.
     pub(crate) opt_when_full: Option<OptType>,
     /// Programmes that are ours; none: any (rule 48).
@@ -72,7 +91,7 @@ impl Default for Settings {
             poll_min: Span::SECOND,
             poll_max: Span::DAY,
             decision_timeout: Span::from_seconds(3),
-            default_opt: OptType::OptOut,
+            default_opt: DefaultOpt::Always(OptType::OptOut),
             opt_when_full: Some(OptType::OptOut),
             market_contexts: Vec::new(),
             resources: Vec::new(),

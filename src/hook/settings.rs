@@ -358,6 +358,8 @@ pub(crate) struct ExecTarget {
     pub(crate) command: Vec<String>,
     /// What it finds in its environment besides `PATH`, `HOME`, `LANG`, `TZ` and what is said of the message.
     pub(crate) env: Vec<(String, String)>,
+    /// Octets of memory that it may have of its own.
+    pub(crate) max_memory: u64,
 }
 
 impl std::fmt::Debug for ExecTarget {

@@ -293,3 +293,51 @@ async fn a_source_that_nobody_brings_is_a_fault() {
     let error = error.unwrap_err().to_string();
     assert!(error.contains("the program brings a source \"battery\" of its own"), "{error}");
 }
+
+/// Says the number of its settings for each step that it is asked for.
+const PLUGIN: &str = r#"import json, sys
+def say(o): print(json.dumps(o), flush=True)
+say({"v": [1], "name": "battery", "kinds": ["report.read"]})
+for line in sys.stdin:
+    m = json.loads(line)
+    if m["kind"] == "initialize":
+        config = m["config"]
+        say({"id": m["id"], "ok": True})
+    elif m["kind"] == "report.read" and m["source"] == "battery-power":
+        say({"id": m["id"], "values": [{"start": m["from"], "value": config["key"] + ".10"}]})
+    else:
+        say({"id": m["id"], "error": "unsupported"})
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_goes_on_running_is_a_source_and_has_its_settings() {
+    let house = House::new(KeyKind::P256);
+    let vtn = house.vtn(Span::SECOND).await;
+    vtn.with(|core| core.piggyback = vec![wish_of("own", &["battery-power"], Span::SECOND, Span::SECOND)]);
+    std::fs::write(house.path("plugin.py"), PLUGIN).unwrap();
+    std::fs::write(house.path("key"), "42\n").unwrap();
+    let more = |plugin: &str| {
+        format!(
+            "[[plugin]]\nname = \"helper\"\ncommand = [\"python3\", \"{}\"]\n[plugin.config]\nkey = \"${{file:key}}\"\n\
+             [[report_source]]\nname = \"battery-power\"\nplugin = \"{plugin}\"\n\
+             [[report]]\nspecifier = \"own\"\nmin_period = \"1s\"\npoints = [ {{ source = \"battery-power\", unit = \"W\" }} ]\n",
+            house.path("plugin.py").display()
+        )
+    };
+    let error = start(&house, &vtn, &more("absent")).await.unwrap_err().to_string();
+    assert!(
+        error.contains("report_source[0].plugin: there is no [[plugin]] with name = \"absent\""),
+        "{error}"
+    );
+    let ven = start(&house, &vtn, &more("helper")).await.unwrap();
+    until(&vtn, "a value", |core| {
+        of(&cells(&core.reports), "battery-power").iter().any(|cell| cell.quality == DataQuality::Good)
+    })
+    .await;
+    ven.stop().await;
+    let core = vtn.stop().await;
+    let cells = cells(&core.reports);
+    let good = of(&cells, "battery-power").into_iter().find(|cell| cell.quality == DataQuality::Good);
+    assert_eq!(good.unwrap().value, "42.10".parse::<Decimal>().unwrap());
+    assert_eq!(core.violations, [""; 0]);
+}

@@ -8,6 +8,7 @@ use crate::metering::{Framing, Protocol};
 use crate::time::Span;
 
 use super::super::meter::{MeterSection, SPEEDS, is_address};
+use super::super::program::max_memory;
 use super::super::read::or;
 use super::super::reader::Section;
 use super::secrets::References;
@@ -130,5 +131,5 @@ pub(super) fn exec(section: &Section<'_, '_>, folder: &Path) -> ExecTarget {
         }
         env.push((name, found.value));
     }
-    ExecTarget { command, env }
+    ExecTarget { command, env, max_memory: max_memory(section) }
 }

@@ -18,7 +18,7 @@ pub(super) fn has_secret(text: &str) -> bool {
 
 /// A text in pieces: what stands between references, and the references.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct References<'t> {
+pub(in crate::config) struct References<'t> {
     /// Before each reference, and the reference with its brackets.
     pieces: Vec<(&'t str, &'t str)>,
     rest: &'t str,
@@ -30,7 +30,7 @@ impl<'t> References<'t> {
     /// # Errors
     ///
     /// Where something begins like a reference and is none; without the text, which may be a secret.
-    pub(super) fn of(text: &'t str) -> Result<Self, &'static str> {
+    pub(in crate::config) fn of(text: &'t str) -> Result<Self, &'static str> {
         const EXPECTED: &str = "expected ${env:NAME} or ${file:/path} where ${ stands";
         let (mut pieces, mut rest) = (Vec::new(), text);
         while let Some(start) = rest.find(OPEN) {
@@ -49,7 +49,7 @@ impl<'t> References<'t> {
 }
 
 /// The text with its secrets, each written as `write` has it.
-fn filled(text: &str, folder: &Path, write: Write) -> Result<String, String> {
+pub(in crate::config) fn filled(text: &str, folder: &Path, write: Write) -> Result<String, String> {
     let references = References::of(text)?;
     let mut filled = String::new();
     for (before, reference) in references.pieces {

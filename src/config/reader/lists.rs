@@ -1,7 +1,7 @@
 //! Reads settings that are lists, or tables of texts.
 
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::{Found, Section};
 use crate::time::Span;
@@ -31,6 +31,16 @@ impl<'r, 't> Section<'r, 't> {
             }
         }
         texts
+    }
+
+    /// A table whose settings are not ours, and how it is called in faults.
+    pub(in crate::config) fn table(&self, name: &'static str) -> Option<(&'r DeTable<'t>, String)> {
+        let (value, line) = self.entry(name)?;
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            self.wrong(name, Some(line), "a table", value.get_ref());
+        }
+        Some((table?, self.key(name)))
     }
 
     /// One whole number or a list of them.

@@ -88,6 +88,28 @@ fn what_is_wrong_with_a_plugin_is_named() {
             "plugin[1].name: \"a\" stands twice",
         ),
         (
+            "name = \"a\"\nkind = \"rust\"\n[[plugin]]\nname = \"a\"\ncommand = [\"p\"]",
+            "plugin[1].name: \"a\" stands twice",
+        ),
+        (
+            "name = \"a\"\nkind = \"rust\"\ncommand = [\"p\"]",
+            "plugin[0].command: is not known; known here: name",
+        ),
+        ("name = \"a\"\nkind = \"rust\"\nconfig = 1", "plugin[0].config: expected a table, found integer"),
+        ("name = \"a\"\ncommand = [\"p\"]\nmax_memory = \"64 MB\"", "plugin[0].max_memory: expected a size"),
+        (
+            "name = \"a\"\ncommand = [\"p\"]\nconfig = { a = { b = \"${EVIL}\" } }",
+            "plugin[0].config.a.b: expected ${env:NAME} or ${file:/path}",
+        ),
+        (
+            "name = \"a\"\ncommand = [\"p\"]\nconfig = { a = [nan] }",
+            "plugin[0].config.a: expected a number that",
+        ),
+        (
+            "name = \"a\"\ncommand = [\"p\"]\nconfig = { a = 9223372036854775808 }",
+            "plugin[0].config.a: expected a whole number",
+        ),
+        (
             "name = \"a\"\ncommand = [\"p\"]\n[plugins]\nonly = [\"b\"]",
             "there is no [[plugin]] with name = \"b\"; known are: a",
         ),
@@ -95,4 +117,45 @@ fn what_is_wrong_with_a_plugin_is_named() {
         let error = read(&format!("{SMALLEST}\n[[plugin]]\n{section}")).unwrap_err();
         assert!(error.contains(why), "{section}: {error}");
     }
+}
+
+#[test]
+fn plugins_that_are_brought_along_have_settings_too() {
+    let text = format!(
+        "{SMALLEST}\n[[plugin]]\nname = \"lamp\"\nkind = \"rust\"\n[plugin.config]\nwatt = 60\n[[plugin]]\nname = \"p\"\ncommand = [\"p\"]"
+    );
+    let config = read(&text).unwrap();
+    let [lamp] = config.rust_plugins.as_slice() else { panic!("{:?}", config.rust_plugins) };
+    assert_eq!((lamp.name.as_str(), lamp.enabled), ("lamp", true));
+    assert_eq!(lamp.config.0["watt"], 60);
+    assert_eq!(config.plugins[0].name, "p");
+    let only = read(&format!("{text}\n[plugins]\nonly = \"p\"")).unwrap();
+    assert!(!only.rust_plugins[0].enabled, "it is named, but not among those that run");
+}
+
+/// Whatever stands there is handed on, and secrets are read only then.
+#[test]
+fn settings_of_a_plugin_are_handed_on_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("key"), "s3cret\n").unwrap();
+    let section = r#"
+[handler]
+kind = "exec"
+command = ["p"]
+max_memory = "1GiB"
+[handler.config]
+zone = "house"
+levels = [1, 2.5, 0x10, { deep = true }]
+since = 2030-01-01T00:00:00Z
+token = "Bearer ${file:key}"
+"#;
+    let config = read(&format!("{SMALLEST}{section}")).unwrap();
+    let program = config.handler.program.unwrap();
+    assert_eq!(program.max_memory, 1 << 30);
+    assert!(!format!("{program:?}").contains("s3cret"));
+    let handed = program.config.with_secrets(folder.path()).unwrap();
+    let expected = r#"{"zone":"house","levels":[1,2.5,16,{"deep":true}],"since":"2030-01-01T00:00:00Z","token":"Bearer s3cret"}"#;
+    assert_eq!(serde_json::Value::Object(handed).to_string(), expected, "in the order of the file");
+    let error = program.config.with_secrets(std::path::Path::new("/nowhere")).unwrap_err();
+    assert!(error.starts_with("token: /nowhere/key: "), "{error}");
 }

@@ -1,7 +1,7 @@
 //! What `[[report]]` and `[[report_source]]` can say, and what they cannot.
 
 use super::{SMALLEST, read};
-use crate::config::{PointOrigin, PointSection};
+use crate::config::{AskedSource, MAX_MEMORY, PointOrigin, PointSection};
 use crate::openadr::message::{ReadingType, ReportName, ReportType, SiScale, Unit};
 use crate::time::Span;
 
@@ -161,8 +161,15 @@ fn programs_that_are_sources_are_read() {
     let source =
         with("exec = [\"bin/battery\", \"--watt\"]\ntimeout = \"3s\"").unwrap().report_sources.remove(0);
     assert_eq!((source.name.as_str(), source.within), ("battery", Span::from_seconds(3)));
-    assert_eq!(source.exec, ["/etc/ven/bin/battery", "--watt"], "relative to the file");
-    assert_eq!(with("exec = \"battery\"").unwrap().report_sources[0].exec, ["battery"], "from the PATH");
+    let asked = |lines: &str| with(lines).unwrap().report_sources.remove(0).asked;
+    let exec = |command: &[&str], max_memory| AskedSource::Exec {
+        command: command.iter().map(|&word| word.to_owned()).collect(),
+        environment: Vec::new(),
+        max_memory,
+    };
+    assert_eq!(source.asked, exec(&["/etc/ven/bin/battery", "--watt"], MAX_MEMORY), "relative to the file");
+    assert_eq!(asked("exec = \"b\"\nmax_memory = \"64MiB\""), exec(&["b"], 64 << 20), "from the PATH");
+    assert_eq!(asked("plugin = \"p\""), AskedSource::Plugin("p".to_owned()));
     for (lines, what) in [
         ("", "report_source[0].exec: is missing; name the program that is asked"),
         ("exec = []", "report_source[0].exec: is missing"),
@@ -170,6 +177,8 @@ fn programs_that_are_sources_are_read() {
         ("exec = \"b\"\ntimeout = \"16s\"", "report_source[0].timeout: expected 1 s to 15 s, found 16 s"),
         ("exec = \"b\"\ntimeout = \"100ms\"", "report_source[0].timeout: expected 1 s to 15 s"),
         ("exec = \"b\"\nshell = true", "report_source[0].shell: is not known"),
+        ("exec = \"b\"\nplugin = \"p\"", "report_source[0].exec: stands beside plugin; take one of them out"),
+        ("exec = \"b\"\nmax_memory = \"1MiB\"", "report_source[0].max_memory: expected at least 8MiB"),
         ("exec = \"b\"\n[[report_source]]\nexec = \"c\"", "report_source[1].name: is missing"),
         (
             "exec = \"b\"\n[[report_source]]\nname = \"battery\"\nexec = \"c\"",

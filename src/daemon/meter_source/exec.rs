@@ -9,7 +9,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
-use crate::daemon::environment::inherited;
+use crate::daemon::child;
+use crate::daemon::plugin::Program;
 
 /// A command that has closed its output ends within this, or is ended.
 const END_WITHIN: Duration = Duration::from_secs(1);
@@ -27,27 +28,18 @@ impl Command {
     /// Starts it by the shell, in a group of its own so that whatever it starts can be ended with it.
     pub(super) fn start(command: &str) -> io::Result<Self> {
         let mut shell = tokio::process::Command::new("/bin/sh");
-        shell.args(["-c", command]);
-        Self::spawn(shell)
+        shell.args(["-c", command]).env_clear().envs(child::inherited());
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self::of(shell.process_group(0).kill_on_drop(true).spawn()?)
     }
 
-    /// Starts a program with its arguments, in the same way but without the shell.
-    pub(in crate::daemon) fn program(exec: &[String]) -> io::Result<Self> {
-        let (program, arguments) = exec.split_first().ok_or(io::ErrorKind::NotFound)?;
-        let mut command = tokio::process::Command::new(program);
-        command.args(arguments);
-        Self::spawn(command).map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))
+    /// Starts a program with its arguments, in the same way but without the shell, and within the bounds of programs.
+    pub(in crate::daemon) fn program(program: &Program) -> io::Result<Self> {
+        let environment = program.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Self::of(child::start(&program.command, environment, program.max_memory, Stdio::inherit())?)
     }
 
-    fn spawn(mut command: tokio::process::Command) -> io::Result<Self> {
-        let mut child = command
-            .env_clear()
-            .envs(inherited())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
+    fn of(mut child: Child) -> io::Result<Self> {
         let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
         let out = child.stdout.take().ok_or_else(missing)?;
         let input = child.stdin.take().ok_or_else(missing)?;

@@ -97,6 +97,18 @@ pub(super) struct Questions {
     pub(super) others: mpsc::Receiver<Question>,
 }
 
+impl Questions {
+    /// The next one; `None`: nobody can ask any more.
+    pub(super) async fn next(&mut self) -> Option<Question> {
+        tokio::select! {
+            biased;
+            Some(question) = self.urgent.recv() => Some(question),
+            Some(question) = self.others.recv() => Some(question),
+            else => None,
+        }
+    }
+}
+
 /// Why it is over.
 #[derive(Debug)]
 pub(super) enum Over {

@@ -29,6 +29,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const SERVED_WITHIN: Duration = Duration::from_secs(10);
 /// What a path is asked with.
 const HTTP: &str = "http";
+/// What a plugin that is a source of reports is asked.
+pub(crate) const REPORT_READ: &str = "report.read";
 
 /// A program that is told what happens.
 pub(crate) struct ExecPlugin {
@@ -39,18 +41,15 @@ pub(crate) struct ExecPlugin {
 }
 
 impl ExecPlugin {
-    /// Tells what happens from now on, until nobody keeps the program any more; to one that is given up and started again by hand, what
-    /// has happened meanwhile.
+    /// Tells what happens from now on, for as long as anybody keeps the program; one that is not started any more is told the rest
+    /// when it is started after all.
     pub(crate) async fn run(mut self) {
         let mut newest = self.bus.newest();
         let mut reader = Reader::new(self.seat.name(), &self.bus);
         let mut told = JoinSet::new();
         loop {
-            let topics = match self.seat.started().await {
-                Ok(hello) => self.topics(&hello),
-                Err(_) if self.seat.changed().await => continue,
-                Err(_) => return,
-            };
+            let Some(hello) = self.seat.runs().await else { return };
+            let topics = self.topics(&hello);
             while let Some(fact) = reader.next(&topics) {
                 while told.try_join_next().is_some() {}
                 if fact.topic == TICK.name && !told.is_empty() {
@@ -77,6 +76,9 @@ impl ExecPlugin {
 
     /// What it is told; what its hello says wrongly is logged.
     fn topics(&self, hello: &Hello) -> Topics {
+        if !hello.knows(EVENT) {
+            return Topics::default();
+        }
         if let Some(topics) = &self.topics {
             return topics.clone();
         }
@@ -115,7 +117,7 @@ pub(super) async fn deliver(
             Err(CallFault::Busy { .. }) => tokio::time::sleep(PAUSE).await,
             Err(CallFault::Late { .. } | CallFault::Gone { .. }) => {}
         }
-        if seat.started().await.is_err() {
+        if seat.runs().await.is_none() {
             return;
         }
         told = seat.ask(EVENT, question(&fact), TOLD_WITHIN).await;
@@ -217,6 +219,28 @@ impl Plugins {
             Some(State::Running(hello)) => hello.routes.clone(),
             Some(State::Starting | State::Stopped(_)) | None => Vec::new(),
         }
+    }
+
+    /// Asks a plugin for values of a report, and waits so long for them.
+    ///
+    /// # Errors
+    ///
+    /// Why there are none.
+    pub(crate) async fn read_report(
+        &self,
+        plugin: &str,
+        members: Answer,
+        within: Duration,
+    ) -> Result<Answer, String> {
+        let seat = self.seats().get(plugin).cloned().ok_or_else(|| format!("there is no plugin {plugin}"))?;
+        if let State::Running(hello) = seat.state()
+            && !hello.knows(REPORT_READ)
+        {
+            return Err(format!(
+                "plugin {plugin} is no source: the kinds of its hello have no \"{REPORT_READ}\""
+            ));
+        }
+        seat.ask_at_once(REPORT_READ, members, within).await.map_err(|fault| fault.to_string())
     }
 
     /// Lets a plugin serve a path that its hello names.

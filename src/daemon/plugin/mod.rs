@@ -28,8 +28,8 @@ mod tests;
 
 pub(crate) use conversation::Patience;
 pub(crate) use exec_handler::{Asked, DECIDE, EVENT, ExecHandler};
-pub(crate) use exec_plugin::{Asks, ExecPlugin, NotServed, Plugins};
+pub(crate) use exec_plugin::{Asks, ExecPlugin, NotServed, Plugins, REPORT_READ};
 pub(crate) use oneshot::OneShot;
 pub(crate) use process::{Program, is_there};
 pub(crate) use program_seat::{Keeping, ProgramSeat, ProgramSettings, State};
-pub(crate) use rust_plugin::{DynPlugin, RustPlugins};
+pub(crate) use rust_plugin::{BroughtPlugin, DynPlugin, RustPlugins};

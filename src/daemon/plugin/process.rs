@@ -1,6 +1,5 @@
-//! Runs a program: no shell, a cleared environment, a process group of its own that is killed with it.
+//! Runs a program, whose process group is killed with it.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -12,22 +11,18 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::oneshot;
 
+use crate::daemon::child;
 use crate::daemon::clock::Clock;
 
 use super::lines::Throttle;
 use super::protocol::{Level, readable};
 
-/// What a program is given of our environment.
-const ENVIRONMENT: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 /// Lines of its stderr that are logged in a second.
 const LOGGED_A_SECOND: u32 = 50;
 /// A line of stderr is cut here.
 const LONGEST_LOGGED: usize = 4096;
 /// What is still in the pipes of a program that has ended is read within this.
 const REST_WITHIN: Duration = Duration::from_secs(1);
-/// Files that it may have open at the same time.
-#[cfg(target_os = "linux")]
-const OPEN_FILES: u64 = 1024;
 
 /// What is run.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,6 +33,8 @@ pub(crate) struct Program {
     pub(crate) command: Vec<String>,
     /// Its environment, beside that which every program has.
     pub(crate) environment: Vec<(String, String)>,
+    /// Octets of memory that it may have of its own.
+    pub(crate) max_memory: u64,
 }
 
 impl fmt::Debug for Program {
@@ -75,23 +72,10 @@ impl Program {
     ///
     /// Where there is no such program, or the system has no room for it.
     pub(super) fn start(&self, clock: Clock) -> io::Result<Process> {
-        let (program, arguments) = self.command.split_first().ok_or(io::ErrorKind::NotFound)?;
-        let kept = |name: &&str| Some((OsString::from(name), std::env::var_os(name)?));
-        let mut leader = tokio::process::Command::new(program)
-            .args(arguments)
-            .env_clear()
-            .envs(ENVIRONMENT.iter().filter_map(kept))
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
+        let environment = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut leader = child::start(&self.command, environment, self.max_memory, Stdio::piped())?;
         let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
         let id = leader.id().and_then(|id| i32::try_from(id).ok()).ok_or_else(missing)?;
-        bound(id);
         let out = leader.stdout.take().ok_or_else(missing)?;
         let input = leader.stdin.take().ok_or_else(missing)?;
         let errors = leader.stderr.take().ok_or_else(missing)?;
@@ -169,21 +153,6 @@ pub(super) fn told(ended: &io::Result<ExitStatus>) -> String {
         Err(error) => format!("it has ended ({error})"),
     }
 }
-
-/// Bounds what it may take. It may have begun already; what it has started by then is not bound.
-#[cfg(target_os = "linux")]
-fn bound(id: i32) {
-    use rustix::process::{Resource, Rlimit, prlimit};
-    let limits = [(Resource::Core, 0), (Resource::Nofile, OPEN_FILES)];
-    for (resource, most) in limits {
-        let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        // Where it has ended already, or the system does not let us, it runs without.
-        prlimit(rustix::process::Pid::from_raw(id), resource, limit).ok();
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn bound(_id: i32) {}
 
 /// Logs what a program writes to its stderr, until that is closed, or soon after the program is over.
 async fn log_errors(name: String, mut errors: ChildStderr, clock: Clock, over: oneshot::Receiver<()>) {
@@ -264,7 +233,12 @@ mod tests {
     #[test]
     fn the_environment_of_a_program_is_not_shown() {
         let environment = vec![("KEY".to_owned(), "hunter2".to_owned())];
-        let program = Program { name: "a".into(), command: vec!["/bin/a".into(), "-v".into()], environment };
+        let program = Program {
+            name: "a".into(),
+            command: vec!["/bin/a".into(), "-v".into()],
+            environment,
+            max_memory: 1,
+        };
         assert_eq!(format!("{program:?}"), "Program { name: \"a\", program: Some(\"/bin/a\"), .. }");
     }
 }

@@ -4,6 +4,8 @@
 //! Starting -> Running -> Starting (pause) -> Running ...
 //!     |                      |
 //!     └-> Stopped            └-> Stopped: it has ended too often
+//!
+//! Running, Stopped -> Starting: somebody wants it, or so much time has passed
 //! ```
 
 use std::sync::Arc;
@@ -34,9 +36,11 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(8);
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ProgramSettings {
     pub(crate) program: Program,
-    /// What it must know how to do, in a word of its hello.
-    pub(crate) needs: &'static str,
+    /// It must know how to do one of these, in the words of its hello.
+    pub(crate) needs: &'static [&'static str],
     pub(crate) startup: Startup,
+    /// One that has ended too often is tried again after this; `None`: when somebody wants it.
+    pub(crate) heals: Option<Span>,
     pub(crate) patience: Patience,
     /// What it is told once.
     pub(crate) initialize: Answer,
@@ -47,7 +51,7 @@ pub(crate) struct ProgramSettings {
 pub(crate) enum State {
     Starting,
     Running(Arc<Hello>),
-    /// It is not started any more, and why.
+    /// It has ended too often or could not be started at first, and why; it is not started until it is to be tried again.
     Stopped(String),
 }
 
@@ -76,10 +80,28 @@ struct Keeper {
     state: watch::Sender<State>,
     /// Told what came of the first start; `None` once it was.
     first: Option<oneshot::Sender<Result<(), String>>>,
-    /// Somebody wants it started again.
-    restart: Arc<Notify>,
+    /// It has been started successfully.
+    has_run: bool,
     bus: Bus,
     clock: Clock,
+}
+
+/// What others want of the keeper.
+struct Wishes {
+    stopped: oneshot::Receiver<()>,
+    restart: Arc<Notify>,
+}
+
+/// What the keeper does next.
+enum Next {
+    /// It is over.
+    Stop,
+    /// Somebody wants it started anew.
+    Anew,
+    /// It is started again after this.
+    After(Span),
+    /// It is not started any more.
+    GiveUp(String),
 }
 
 impl ProgramSeat {
@@ -100,12 +122,19 @@ impl ProgramSeat {
         let must_start = settings.startup == Startup::Error;
         let questions = Questions { urgent: waiting_urgent, others: waiting_others };
         let (first, first_start) = oneshot::channel();
-        let (first, restart) = (Some(first), Arc::new(Notify::new()));
-        let again = restart.clone();
-        let keeper = Keeper { settings, questions, state, first, restart, bus: bus.clone(), clock };
+        let keeper = Keeper {
+            settings,
+            questions,
+            state,
+            first: Some(first),
+            has_run: false,
+            bus: bus.clone(),
+            clock,
+        };
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(keeper.run(stopped));
-        let seat = Self { name, urgent, others, state: seen, restart: again, clock };
+        let restart = Arc::new(Notify::new());
+        let task = tokio::spawn(keeper.run(Wishes { stopped, restart: restart.clone() }));
+        let seat = Self { name, urgent, others, state: seen, restart, clock };
         if must_start {
             first_start.await.unwrap_or_else(|_| Err("it was stopped".to_owned()))?;
         }
@@ -136,14 +165,24 @@ impl ProgramSeat {
         }
     }
 
-    /// Waits until it does not run as it did, or runs again; `false` where nobody keeps it any more.
-    pub(crate) async fn changed(&mut self) -> bool {
-        self.state.changed().await.is_ok()
+    /// Waits until it runs, however long that takes; `None`: nobody keeps it any more.
+    pub(crate) async fn runs(&mut self) -> Option<Arc<Hello>> {
+        let running = |state: &State| matches!(state, State::Running(_));
+        match self.state.wait_for(running).await.map(|state| state.clone()) {
+            Ok(State::Running(hello)) => Some(hello),
+            Ok(State::Starting | State::Stopped(_)) | Err(_) => None,
+        }
     }
 
-    /// Ends it where it runs, and starts it again, though it has been given up.
+    /// Starts it anew: one that runs is told to end first, one that is not started any more gets another chance.
     pub(crate) fn restart(&self) {
         self.restart.notify_one();
+    }
+
+    /// Waits until it does not run as it did, or runs again.
+    pub(crate) async fn changed(&mut self) {
+        // Where nobody keeps it any more, it is stopped.
+        self.state.changed().await.ok();
     }
 
     /// Asks what waits for nothing else, and waits so long for the answer.
@@ -220,90 +259,122 @@ impl Keeping {
     }
 }
 
+impl Wishes {
+    /// Waits for one; loses nothing when it is dropped. Not to be called again once it is to stop.
+    async fn next(&mut self) -> Next {
+        tokio::select! {
+            biased;
+            // Where nobody can tell it to stop any more, it stops too.
+            _ = &mut self.stopped => Next::Stop,
+            () = self.restart.notified() => Next::Anew,
+        }
+    }
+}
+
 impl Keeper {
-    async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
-        let anew = Restarts::new(Span::from_std(self.settings.patience.restart));
-        let mut restarts = anew.clone();
-        let mut has_run = false;
+    async fn run(mut self, mut wishes: Wishes) {
+        let restarts = Restarts::new(Span::from_std(self.settings.patience.restart));
+        let mut counted = restarts.clone();
         loop {
-            let begun = tokio::select! {
-                biased;
-                _ = &mut stopped => return,
-                begun = self.begin() => begun,
+            let next = match self.life(&mut counted, &mut wishes).await {
+                Next::After(pause) => tokio::select! {
+                    biased;
+                    next = wishes.next() => next,
+                    () = tokio::time::sleep(pause.to_std()) => continue,
+                },
+                Next::GiveUp(why) => self.give_up(&why, &mut wishes).await,
+                next @ (Next::Stop | Next::Anew) => next,
             };
-            let now = self.clock.now().since_start;
-            let (why, pause) = match begun {
-                Ok((mut conversation, hello)) => {
-                    has_run = true;
-                    self.started(hello, conversation.id());
-                    let over = tokio::select! {
-                        biased;
-                        _ = &mut stopped => Err(None),
-                        () = self.restart.notified() => Err(Some(Span::ZERO)),
-                        over = conversation.run(&mut self.questions) => Ok(over),
-                    };
-                    let over = match over {
-                        Ok(over) => over,
-                        Err(again) => {
-                            let why = conversation.close().await;
-                            if again.is_none() {
-                                self.state.send_replace(State::Stopped("it was stopped".to_owned()));
-                                return self.exited(&why, None, None);
-                            }
-                            self.state.send_replace(State::Starting);
-                            self.exited(&why, None, again);
-                            restarts = anew.clone();
-                            continue;
-                        }
-                    };
-                    self.state.send_replace(State::Starting);
-                    let misbehaved = matches!(over, Over::Bad(_));
-                    let (why, code) = conversation.finish(over).await;
-                    if misbehaved {
-                        self.failed(&why);
-                    }
-                    let pause = restarts.ended(now, self.clock.now().since_start);
-                    self.exited(&why, code, pause);
-                    (why, pause)
-                }
-                Err(why) if has_run => {
-                    let pause = restarts.ended(now, now);
-                    self.exited(&why, None, pause);
-                    (why, pause)
-                }
-                Err(why) => {
-                    let again = self.settings.startup == Startup::Retry;
-                    let pause = again.then(|| restarts.pause());
-                    self.exited(&why, None, pause);
-                    (why, pause)
-                }
-            };
-            let Some(pause) = pause else {
-                self.give_up(&why, has_run);
-                if !self.wanted_again(&mut stopped).await {
+            match next {
+                Next::Stop => {
+                    self.state.send_replace(State::Stopped("it was stopped".to_owned()));
                     return;
                 }
-                self.state.send_replace(State::Starting);
-                restarts = anew.clone();
-                continue;
-            };
-            tokio::select! {
-                _ = &mut stopped => return,
-                () = self.restart.notified() => restarts = anew.clone(),
-                () = tokio::time::sleep(pause.to_std()) => {}
+                Next::Anew | Next::After(_) | Next::GiveUp(_) => counted = restarts.clone(),
             }
         }
     }
 
-    /// Whether somebody wants it started again, before it is to stop. Who asks it something meanwhile learns at once that nobody answers.
-    async fn wanted_again(&mut self, stopped: &mut oneshot::Receiver<()>) -> bool {
+    /// One run of it, from its start to its end.
+    async fn life(&mut self, restarts: &mut Restarts, wishes: &mut Wishes) -> Next {
+        self.state.send_replace(State::Starting);
+        let begun = tokio::select! {
+            biased;
+            next = wishes.next() => return next,
+            begun = self.begin() => begun,
+        };
+        let started = self.clock.now().since_start;
+        let (mut conversation, hello) = match begun {
+            Ok(begun) => begun,
+            Err(why) => {
+                let again = match self.settings.startup {
+                    _ if self.has_run => restarts.ended(started, started),
+                    Startup::Retry => Some(restarts.pause()),
+                    Startup::Error | Startup::Ignore => None,
+                };
+                return self.ended(why, None, again);
+            }
+        };
+        self.has_run = true;
+        self.started(hello, conversation.id());
+        let over = tokio::select! {
+            biased;
+            next = wishes.next() => Err(next),
+            over = conversation.run(&mut self.questions) => Ok(over),
+        };
+        self.state.send_replace(State::Starting);
+        let over = match over {
+            Ok(over) => over,
+            Err(next) => {
+                let why = conversation.close().await;
+                self.exited(&why, None, matches!(next, Next::Anew).then_some(Span::ZERO));
+                return next;
+            }
+        };
+        let misbehaved = matches!(over, Over::Bad(_));
+        let (why, code) = conversation.finish(over).await;
+        let now = self.clock.now().since_start;
+        let again = restarts.ended(started, now);
+        if misbehaved && again.is_some() {
+            self.failed(&why);
+        }
+        self.ended(why, code, again)
+    }
+
+    fn ended(&self, why: String, status: Option<i32>, again: Option<Span>) -> Next {
+        self.exited(&why, status, again);
+        again.map_or(Next::GiveUp(why), Next::After)
+    }
+
+    /// Refuses what it is asked until it is to be tried again.
+    async fn give_up(&mut self, why: &str, wishes: &mut Wishes) -> Next {
+        let heals = self.settings.heals.filter(|_| self.has_run);
+        let told = match heals {
+            _ if !self.has_run => why.to_owned(),
+            None => format!(
+                "it has ended {MOST} times within a minute and is not started any more; at last: {why}"
+            ),
+            Some(pause) => {
+                format!(
+                    "it has ended {MOST} times within a minute and is tried again in {pause}; at last: {why}"
+                )
+            }
+        };
+        self.failed(&told);
+        self.state.send_replace(State::Stopped(told.clone()));
+        self.tell_first(Err(told.clone()));
+        let pause = tokio::time::sleep(heals.unwrap_or(Span::ZERO).to_std());
+        tokio::pin!(pause);
         loop {
             tokio::select! {
                 biased;
-                _ = &mut *stopped => return false,
-                () = self.restart.notified() => return true,
-                Some(_) = self.questions.urgent.recv() => {}
-                Some(_) = self.questions.others.recv() => {}
+                next = wishes.next() => return next,
+                () = &mut pause, if heals.is_some() => return Next::Anew,
+                Some(question) = self.questions.next() => {
+                    let program = self.settings.program.name.clone();
+                    // Where nobody waits any more, nobody is to be told.
+                    question.answer.send(Err(CallFault::Gone { program, why: told.clone() })).ok();
+                }
             }
         }
     }
@@ -312,8 +383,8 @@ impl Keeper {
         let ProgramSettings { program, needs, patience, initialize, .. } = &self.settings;
         let (conversation, hello) =
             Conversation::begin(program, initialize, *patience, (&self.bus, self.clock)).await?;
-        if !hello.knows(needs) {
-            let why = format!("the kinds of its hello have no \"{needs}\"");
+        if !needs.iter().any(|kind| hello.knows(kind)) {
+            let why = format!("the kinds of its hello have no \"{}\"", needs.join("\" and no \""));
             return Err(conversation.finish(Over::Bad(why)).await.0);
         }
         Ok((conversation, hello))
@@ -346,17 +417,6 @@ impl Keeper {
     fn failed(&self, why: &str) {
         tracing::error!(plugin = self.settings.program.name, "{why}");
         self.publish(&own::PLUGIN_FAILED, [("reason", json!(why))]);
-    }
-
-    fn give_up(&mut self, why: &str, has_run: bool) {
-        let why = if has_run {
-            format!("it has ended {MOST} times within a minute and is not started any more; at last: {why}")
-        } else {
-            why.to_owned()
-        };
-        self.failed(&why);
-        self.state.send_replace(State::Stopped(why.clone()));
-        self.tell_first(Err(why));
     }
 
     fn tell_first(&mut self, started: Result<(), String>) {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -71,9 +71,16 @@ pub(crate) struct RustPlugins {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// A plugin that the program which embeds us brings, and what is configured for it.
+pub(crate) struct BroughtPlugin {
+    pub(crate) plugin: Arc<dyn DynPlugin>,
+    pub(crate) settings: Map<String, Value>,
+}
+
 struct Seat {
     name: String,
     plugin: Arc<dyn DynPlugin>,
+    settings: Arc<Map<String, Value>>,
     threads: Handle,
     bus: Bus,
     clock: Clock,
@@ -86,7 +93,7 @@ impl RustPlugins {
     ///
     /// Where one wants a topic that there is not, or the system has no threads left.
     pub(crate) fn start(
-        plugins: BTreeMap<String, Arc<dyn DynPlugin>>,
+        plugins: BTreeMap<String, BroughtPlugin>,
         bus: &Bus,
         clock: Clock,
     ) -> Result<Self, String> {
@@ -95,23 +102,25 @@ impl RustPlugins {
             return Ok(Self { threads: None, stop, tasks: Vec::new() });
         }
         let mut wanted = Vec::new();
-        for (name, plugin) in plugins {
+        for (name, brought) in plugins {
             if !is_name(&name) {
                 return Err(format!(
                     "plugin \"{name}\": a name is a small letter, and small letters, digits, _ and -"
                 ));
             }
-            let patterns = plugin.topics();
+            let patterns = brought.plugin.topics();
             let topics = Topics::parse(patterns.iter().map(String::as_str));
-            wanted.push((topics.map_err(|error| format!("plugin {name}: {error}"))?, name, plugin));
+            wanted.push((topics.map_err(|error| format!("plugin {name}: {error}"))?, name, brought));
         }
         let most = CALLS_OF_EACH.saturating_mul(wanted.len());
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let builder = builder.worker_threads(1).max_blocking_threads(most).thread_name("plugin").enable_all();
         let threads = builder.build().map_err(|error| format!("plugins: {error}"))?;
-        let start = |(topics, name, plugin): (Topics, String, Arc<dyn DynPlugin>)| {
+        let start = |(topics, name, brought): (Topics, String, BroughtPlugin)| {
             let reader = Reader::new(&name, bus);
-            let seat = Seat { name, plugin, threads: threads.handle().clone(), bus: bus.clone(), clock };
+            let BroughtPlugin { plugin, settings } = brought;
+            let (threads, bus, settings) = (threads.handle().clone(), bus.clone(), Arc::new(settings));
+            let seat = Seat { name, plugin, settings, threads, bus, clock };
             tokio::spawn(seat.run(topics, reader, stopped.clone()))
         };
         let tasks = wanted.into_iter().map(start).collect();
@@ -194,7 +203,7 @@ impl Seat {
 
     fn context(&self) -> PluginContext {
         let (name, bus, clock) = (self.name.clone(), self.bus.clone(), self.clock);
-        PluginContext::new(&self.name, move |words, subject, data| {
+        PluginContext::new(&self.name, self.settings.clone(), move |words, subject, data| {
             let topic = format!("{OF_PLUGINS}{name}.{words}");
             let may = may_publish(&name, &topic);
             if may {
@@ -245,7 +254,7 @@ mod tests {
     use serde_json::{Map, Value};
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-    use super::{DynPlugin, RustPlugins};
+    use super::{BroughtPlugin, RustPlugins};
     use crate::daemon::bus::Bus;
     use crate::daemon::clock::Clock;
     use crate::fact::{Draft, Fact};
@@ -298,7 +307,8 @@ mod tests {
         let (heard, hears) = unbounded_channel();
         let plugin = |(name, topics): &(&str, &'static str)| {
             let moody = Moody { topics, heard: heard.clone(), context: Mutex::default() };
-            ((*name).to_owned(), Arc::new(moody) as Arc<dyn DynPlugin>)
+            let brought = BroughtPlugin { plugin: Arc::new(moody), settings: Map::new() };
+            ((*name).to_owned(), brought)
         };
         let plugins: BTreeMap<_, _> = names.iter().map(plugin).collect();
         (RustPlugins::start(plugins, bus, Clock::start()), hears)

@@ -1,7 +1,8 @@
 //! Hands a message to a program: the words on its standard input, the answer in its exit code.
 //!
 //! No shell reads anything, so nothing in a message can become a command. The program gets a group of its own, and all of it is killed
-//! when it is given up. Its environment is ours to say: what may stand in that of the daemon is none of its business.
+//! when it is given up. Its environment is ours to say: what may stand in that of the daemon is none of its business; nor is all of the
+//! memory.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -10,9 +11,9 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-use crate::daemon::environment::inherited;
+use crate::daemon::child;
 use crate::hook::outcome::{ANSWER_KEPT, Outcome, Try};
 use crate::hook::settings::ExecTarget;
 
@@ -43,22 +44,15 @@ impl ExecSink {
     }
 
     fn start(&self, message: &Message) -> io::Result<Child> {
-        let (program, arguments) = self.target.command.split_first().ok_or(io::ErrorKind::NotFound)?;
         let topic = message.facts.first().map_or("", |fact| &fact.topic);
-        Command::new(program)
-            .args(arguments)
-            .env_clear()
-            .envs(inherited())
-            .env("VEN_MESSAGE_ID", &message.id)
-            .env("VEN_TOPIC", topic)
-            .env("VEN_CONTENT_TYPE", &message.content_type)
-            .envs(self.target.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
+        let words = [
+            ("VEN_MESSAGE_ID", message.id.as_str()),
+            ("VEN_TOPIC", topic),
+            ("VEN_CONTENT_TYPE", message.content_type.as_str()),
+        ];
+        let own = self.target.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let environment = words.into_iter().chain(own);
+        child::start(&self.target.command, environment, self.target.max_memory, Stdio::piped())
     }
 
     async fn run(&self, message: &Message) -> io::Result<(ExitStatus, String)> {
@@ -100,10 +94,7 @@ impl Sink for ExecSink {
         Box::pin(async move {
             match self.run(message).await {
                 Ok((status, answer)) => judge(status, answer),
-                Err(error) => Try::unreachable(format!(
-                    "{}: {error}",
-                    self.target.command.first().map_or("", |name| name)
-                )),
+                Err(error) => Try::unreachable(error.to_string()),
             }
         })
     }

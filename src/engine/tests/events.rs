@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::pair::{Pair, t};
-use crate::engine::{Input, Settings};
+use crate::engine::{DefaultOpt, Input, Settings};
 use crate::handler::{Change, Decision};
 use crate::mock_vtn::{EventBuilder, Fault};
 use crate::notice::{DecidedBy, Notice};
@@ -440,10 +440,38 @@ fn an_answer_that_the_vtn_stumbles_over_does_not_hold_up_others() {
 
 #[test]
 fn default_may_be_opt_in() {
-    let mut pair = Pair::with(Settings { default_opt: OptType::OptIn, ..Settings::default() });
+    let default_opt = DefaultOpt::Always(OptType::OptIn);
+    let mut pair = Pair::with(Settings { default_opt, ..Settings::default() });
     pair.run(Span::SECOND);
     pair.decide = Box::new(|_, _| None);
     pair.vtn.add_event(event("e1", "2030-01-01T01:00:00Z", Span::HOUR));
     pair.run(Span::MINUTE);
     assert_eq!(pair.opts(), ["e1 0 optIn"]);
+}
+
+/// A handler that fails, or does not answer, when an event is changed breaks no promise and makes none.
+#[test]
+fn default_may_be_what_was_answered_last() {
+    for silent in [false, true] {
+        let mut pair = Pair::with(Settings { default_opt: DefaultOpt::Last, ..Settings::default() });
+        pair.run(Span::SECOND);
+        pair.vtn.add_event(event("e1", "2030-01-01T12:00:00Z", Span::HOUR));
+        pair.run(Span::MINUTE);
+        let undecided = || Decision::Undecided("it is ill".to_owned());
+        let change = |pair: &mut Pair, priority| {
+            pair.vtn.modify_event("e1", |e| e.event.descriptor.priority = Some(priority));
+            pair.run(Span::MINUTE);
+        };
+        pair.decide = Box::new(move |_, _| (!silent).then(undecided));
+        pair.restart();
+        change(&mut pair, 1);
+        pair.vtn.add_event(event("e2", "2030-01-01T12:00:00Z", Span::HOUR));
+        pair.run(Span::MINUTE);
+        assert_eq!(pair.opts(), ["e1 0 optIn", "e1 1 optIn", "e2 0 optOut"]);
+        pair.decide = Box::new(|_, _| Some(OptType::OptOut.into()));
+        change(&mut pair, 2);
+        pair.decide = Box::new(move |_, _| (!silent).then(undecided));
+        change(&mut pair, 3);
+        assert_eq!(pair.opts()[3..], ["e1 2 optOut", "e1 3 optOut"]);
+    }
 }

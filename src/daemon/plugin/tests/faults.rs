@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{LONG, PATIENT, Patience, SHORT, Scene, is_there, reason};
-use crate::config::Startup;
-use crate::daemon::plugin::ProgramSeat;
+use super::{LONG, PATIENT, Patience, ProgramSettings, SHORT, Scene, is_there, reason, until};
+use crate::config::{MAX_MEMORY, Startup};
 use crate::daemon::plugin::exec_handler::EVENT;
 use crate::daemon::plugin::program_seat::State;
+use crate::daemon::plugin::{Plugins, ProgramSeat};
 use crate::handler::{Change, Decision, EventHandler};
 use crate::mock_vtn::EventBuilder;
 use crate::openadr::message::{EiEvent, OptType};
@@ -236,5 +236,82 @@ async fn one_that_publishes_too_much_pushes_out_nothing_of_ours() {
     assert_eq!(decide(&scene, &seat, LONG).await, fine());
     let published = scene.bus.take_owed().len();
     assert!((20..100).contains(&published), "{published}");
+    keeping.close().await;
+}
+
+#[tokio::test]
+async fn one_that_wants_too_much_memory_is_refused_it_and_the_default_is_answered() {
+    let script = "folder=$1\ndecide() { python3 -c 'bytearray(64 << 20)' 2>$folder/error || exit 9; opt optIn; }\nhello\nanswer";
+    for (max_memory, enough) in [(32 << 20, false), (MAX_MEMORY, true)] {
+        let scene = Scene::new(script);
+        let mut settings = scene.settings(PATIENT);
+        settings.program.max_memory = max_memory;
+        let (seat, keeping) = ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
+        let decision = decide(&scene, &seat, LONG).await;
+        if enough {
+            assert_eq!(decision, fine());
+        } else {
+            assert_eq!(undecided(decision), "test does not run: it has ended (exit status: 9)");
+            assert!(scene.text("error").await.contains("MemoryError"));
+        }
+        keeping.close().await;
+    }
+}
+
+/// Says hello and fails, until it was started so often.
+fn fails(times: u32) -> String {
+    format!(
+        "folder=$1\necho $$ >> $folder/pids\nhello\n\
+         if [ $(wc -l < $folder/pids) -le {times} ]; then read -r line; echo '{{\"id\":1}}'; exit 1; fi\nanswer"
+    )
+}
+
+fn starts(scene: &Scene) -> usize {
+    std::fs::read_to_string(scene.path("pids")).unwrap_or_default().lines().count()
+}
+
+fn told_to_have_failed(scene: &Scene) -> usize {
+    scene.bus.take_owed().iter().filter(|draft| draft.topic == "plugin.failed").count()
+}
+
+#[tokio::test]
+async fn one_that_decides_is_tried_again_some_time_after_it_was_given_up() {
+    let scene = Scene::new(&fails(12));
+    let settings = ProgramSettings { heals: Some(Span::from_micros(1000)), ..scene.settings(PATIENT) };
+    let (mut seat, keeping) = ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
+    until(|| starts(&scene) > 12).await;
+    seat.runs().await.unwrap();
+    assert_eq!(decide(&scene, &seat, LONG).await, fine());
+    assert_eq!(told_to_have_failed(&scene), 2, "each time that it is given up");
+    keeping.close().await;
+}
+
+#[tokio::test]
+async fn one_that_was_given_up_is_started_when_somebody_wants_it() {
+    let scene = Scene::new(&fails(10));
+    let (seat, keeping) = scene.start(PATIENT).await;
+    for tries in [5, 10] {
+        until(|| matches!(seat.state(), State::Stopped(_)) && starts(&scene) == tries).await;
+        assert!(undecided(decide(&scene, &seat, LONG).await).contains("is not started any more"));
+        assert_eq!(told_to_have_failed(&scene), 1);
+        seat.restart();
+        until(|| starts(&scene) > tries).await;
+    }
+    seat.clone().runs().await.unwrap();
+    assert_eq!(decide(&scene, &seat, LONG).await, fine());
+    keeping.close().await;
+}
+
+#[tokio::test]
+async fn one_that_runs_is_ended_and_started_when_somebody_wants_it() {
+    let scene = Scene::new(&fails(0));
+    let (seat, keeping) = scene.start(PATIENT).await;
+    let plugins = Plugins::default();
+    plugins.add(seat.clone());
+    assert!(plugins.restart("test").is_ok() && plugins.restart("other").is_err());
+    until(|| starts(&scene) == 2).await;
+    seat.clone().runs().await.unwrap();
+    assert_eq!(decide(&scene, &seat, LONG).await, fine());
+    assert_eq!(told_to_have_failed(&scene), 0);
     keeping.close().await;
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{ExecHandler, Patience, Program, ProgramSeat, ProgramSettings};
-use crate::config::Startup;
+use crate::config::{MAX_MEMORY, Startup};
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
 use crate::daemon::plugin::exec_handler::{Asked, DECIDE};
@@ -76,12 +76,13 @@ impl Scene {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let command = vec!["/bin/sh".to_owned(), text(&self.path("script.sh")), text(self.folder.path())];
         let environment = vec![("LEVEL".to_owned(), "2".to_owned())];
-        Program { name: "test".to_owned(), command, environment }
+        Program { name: "test".to_owned(), command, environment, max_memory: MAX_MEMORY }
     }
 
     fn settings(&self, patience: Patience) -> ProgramSettings {
         let (program, startup) = (self.program(), Startup::Error);
-        ProgramSettings { program, needs: DECIDE, startup, patience, initialize: Map::new() }
+        let needs = &[DECIDE];
+        ProgramSettings { program, needs, startup, heals: None, patience, initialize: Map::new() }
     }
 
     async fn start(&self, patience: Patience) -> (ProgramSeat, Keeping) {

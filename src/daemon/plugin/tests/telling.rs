@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{LONG, PATIENT, Scene, is_there, until};
 use crate::config::Startup;
 use crate::daemon::plugin::exec_handler::EVENT;
-use crate::daemon::plugin::exec_plugin::{Asks, NotServed, deliver, question};
+use crate::daemon::plugin::exec_plugin::{Asks, NotServed, REPORT_READ, deliver, question};
 use crate::daemon::plugin::program_seat::{Keeping, State};
 use crate::daemon::plugin::{ExecPlugin, Plugins, ProgramSeat};
 use crate::fact::{Draft, Topics};
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 /// A plugin that wants these topics; `None`: those of its hello.
 async fn start(scene: &Scene, topics: Option<&[&str]>) -> (ProgramSeat, Keeping) {
     let mut settings = scene.settings(PATIENT);
-    (settings.needs, settings.startup) = (EVENT, Startup::Retry);
+    (settings.needs, settings.startup) = (&[EVENT], Startup::Retry);
     let (seat, keeping) = ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
     let topics = topics.map(|topics| Topics::parse(topics.iter().copied()).unwrap());
     tokio::spawn(ExecPlugin { seat: seat.clone(), bus: scene.bus.clone(), topics }.run());
@@ -187,4 +187,53 @@ async fn it_serves_the_paths_of_its_hello() {
     assert!(matches!(plugins.call("other", ask("GET", "state")).await, Err(NotServed::NoPlugin(_))));
     assert!(matches!(plugins.states()["test"], State::Running(_)));
     tokio::time::timeout(LONG, keeping.close()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_happens_while_one_is_given_up_is_told_when_it_is_started_after_all() {
+    let hears = "event() { [ -e $folder/mended ] || exit 1; echo \"$line\" >> $folder/heard; yes; }";
+    let scene = Scene::new(&format!("folder=$1\n{hears}\nhello\nanswer"));
+    let (seat, keeping) = start(&scene, Some(&["meter.reading"])).await;
+    (0..20).for_each(|count| happens(&scene, "meter.reading", count));
+    until(|| matches!(seat.state(), State::Stopped(_))).await;
+    (20..40).for_each(|count| happens(&scene, "meter.reading", count));
+    std::fs::write(scene.path("mended"), "").unwrap();
+    seat.restart();
+    until(|| heard(&scene).len() >= 40).await;
+    let mut counts: Vec<u64> = heard(&scene).into_iter().map(|(_, count)| count).collect();
+    counts.sort_unstable();
+    assert!(counts.into_iter().eq(0..40));
+    keeping.close().await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_a_source_only_is_not_told_what_happens() {
+    let hello = r#"echo '{"v":[1],"name":"t","kinds":["report.read"]}'"#;
+    let script = r#"
+report() { echo "{\"id\":$id,\"values\":[{\"start\":\"2030-01-01T00:00:00Z\",\"value\":0.10}]}"; }
+answer() { while read -r line; do id=${line#*:}; id=${id%%,*}; case $line in
+    *'"kind":"report.read","source":"battery"'*) report;; *'"kind":"event"'*) event;; *) yes;; esac; done; }
+"#;
+    let scene = Scene::new(&format!("{HEARS}{script}{hello}\nanswer"));
+    let mut settings = scene.settings(PATIENT);
+    settings.needs = &[EVENT, REPORT_READ];
+    let (seat, keeping) = ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
+    let topics = Some(Topics::parse(["meter.*"]).unwrap());
+    tokio::spawn(ExecPlugin { seat: seat.clone(), bus: scene.bus.clone(), topics }.run());
+    let plugins = Plugins::default();
+    plugins.add(seat);
+    happens(&scene, "meter.reading", 1);
+    let question = Map::from_iter([("source".to_owned(), Value::from("battery"))]);
+    let answer = plugins.read_report("test", question.clone(), LONG).await.unwrap();
+    assert_eq!(answer["values"][0]["value"], "0.10", "no digit is lost");
+    let error = plugins.read_report("other", question.clone(), LONG).await.unwrap_err();
+    assert_eq!(error, "there is no plugin other");
+    assert!(heard(&scene).is_empty());
+    keeping.close().await;
+    let scene = Scene::new(&format!("{HEARS}hello\nanswer"));
+    let (seat, keeping) = start(&scene, Some(&[])).await;
+    plugins.add(seat);
+    let error = plugins.read_report("test", question, LONG).await.unwrap_err();
+    assert!(error.contains("have no \"report.read\""), "{error}");
+    keeping.close().await;
 }

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::super::exec::ExecSink;
 use super::{Sink, delivered, is_endpoint, until, words};
+use crate::config::MAX_MEMORY;
 use crate::hook::outcome::Outcome;
 use crate::hook::settings::ExecTarget;
 
@@ -9,7 +10,7 @@ use crate::hook::settings::ExecTarget;
 fn shell(script: &str) -> ExecSink {
     let command = ["/bin/sh", "-c", script, "hook"].map(str::to_owned).to_vec();
     let env = vec![("LIMIT".to_owned(), "2".to_owned())];
-    ExecSink::new(&ExecTarget { command, env }).unwrap()
+    ExecSink::new(&ExecTarget { command, env, max_memory: MAX_MEMORY }).unwrap()
 }
 
 fn read(path: &Path) -> String {
@@ -42,11 +43,24 @@ async fn the_exit_code_is_the_answer() {
         assert_eq!((&tried.outcome, tried.code, tried.answer.as_str()), (&outcome, code, answer), "{script}");
         assert!(tried.why.contains(why), "{tried:?}");
     }
-    let none = ExecTarget { command: vec!["/no/such/program".to_owned()], env: Vec::new() };
+    let target = |command| ExecTarget { command, env: Vec::new(), max_memory: MAX_MEMORY };
+    let none = target(vec!["/no/such/program".to_owned()]);
     let tried = ExecSink::new(&none).unwrap().deliver(&words("m1", "x", "text/plain")).await;
     assert!(is_endpoint(&tried) && tried.why.starts_with("/no/such/program: "), "{tried:?}");
-    let nothing = ExecTarget { command: Vec::new(), env: Vec::new() };
+    let nothing = target(Vec::new());
     assert!(ExecSink::new(&nothing).unwrap_err().starts_with("command: no program"));
+}
+
+#[tokio::test]
+async fn a_program_that_wants_too_much_memory_is_refused_it() {
+    let command = ["python3", "-c", "import sys; sys.stdin.read(); print(len(bytearray(64 << 20)))"];
+    let command = command.map(str::to_owned).to_vec();
+    let message = words("m1", "x", "text/plain");
+    let target = |max_memory| ExecTarget { command: command.clone(), env: Vec::new(), max_memory };
+    let tried = ExecSink::new(&target(32 << 20)).unwrap().deliver(&message).await;
+    assert!(is_endpoint(&tried) && tried.answer.contains("MemoryError"), "{tried:?}");
+    let tried = ExecSink::new(&target(MAX_MEMORY)).unwrap().deliver(&message).await;
+    assert_eq!((tried.outcome, tried.answer.as_str()), (Outcome::Sent, "67108864\n"));
 }
 
 /// Neither one that reads nothing nor one that says very much can hold us up or fill our memory.

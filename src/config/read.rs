@@ -112,7 +112,6 @@ pub(super) fn config(
             push_monitor,
             plugins,
             hook_files: own_files,
-            hooks_off: false,
         }),
         _ => Err(faults),
     }
@@ -391,7 +390,7 @@ fn bus(section: Section<'_, '_>) -> BusSection {
     let hooks = or(section.boolean("hooks"), true);
     let max_size = or(section.octets("max_size"), 256 << 20);
     section.end();
-    BusSection { hooks, max_size }
+    BusSection { hooks, hooks_off: false, max_size }
 }
 
 /// Names that must be unique, and names that must exist.

@@ -18,6 +18,7 @@ mod monitors;
 mod opt_cli;
 mod push;
 mod push_credentials;
+mod reload;
 mod report_sources;
 mod reports_cli;
 mod store_full;

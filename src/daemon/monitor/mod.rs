@@ -8,6 +8,8 @@
 //! Nothing of ours ever waits for a reader: each has a cursor and a task of its own, and who is too slow or away for too long finds a
 //! gap that is told.
 
+#[cfg(test)]
+mod configured_tests;
 mod cursor;
 #[cfg(test)]
 mod cursor_tests;

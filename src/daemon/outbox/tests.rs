@@ -1,5 +1,7 @@
 //! Hooks over a real store and a sink that does what the test says.
 
+mod change;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

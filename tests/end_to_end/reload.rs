@@ -289,7 +289,7 @@ async fn a_file_that_is_wrong_changes_nothing_and_every_fault_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_event_is_decided_by_the_new_rules_and_then_by_a_program() {
     beside(|scene| {
-        let rules = |opt| format!("[handler]\nrule = [ {{ when = \"level >= 1\", opt = \"{opt}\" }} ]\n");
+        let rules = |opt| format!("[handler]\ntimeout = \"1min\"\nrule = [ {{ when = \"level >= 1\", opt = \"{opt}\" }} ]\n");
         let process = Process::ven(&scene.configure(&rules("optIn")));
         scene.polled();
         scene.event("e1");
@@ -299,7 +299,7 @@ async fn the_next_event_is_decided_by_the_new_rules_and_then_by_a_program() {
         scene.event("e2");
         scene.opted("e2", OptType::OptOut);
         let program =
-            "[handler]\nkind = \"exec\"\nmode = \"oneshot\"\ncommand = [\"/bin/echo\", \"optIn\"]\n";
+            "[handler]\ntimeout = \"1min\"\nkind = \"exec\"\nmode = \"oneshot\"\ncommand = [\"/bin/echo\", \"optIn\"]\n";
         scene.configure(program);
         assert_eq!(scene.reload(), "changed: [handler]");
         scene.event("e3");
@@ -582,8 +582,8 @@ async fn a_program_that_embeds_a_ven_exchanges_its_configuration_and_keeps_its_o
     let got = tokio::task::block_in_place(|| scene.receiver.next("/one", "e1"));
     assert_eq!(got.body["word"], "new");
 
-    let gone = config(&old.replace("template", "ca = \"none.pem\"\ntemplate"));
+    let gone = config(&format!("{old}headers = {{ x-key = \"${{file:none}}\" }}\n"));
     let Err(ReloadError::Config(error)) = ven.reload(gone).await else { panic!("there is no such file") };
-    assert!(error.to_string().contains("hook.one: ca: "), "{error}");
+    assert!(error.to_string().contains("hook.one: headers.x-key: "), "{error}");
     ven.stop().await;
 }

@@ -280,9 +280,15 @@ async fn every_fact_that_happens_while_a_hook_is_on_is_told_once_and_in_order() 
     if !is_on {
         outbox.change(HookChanges { start: vec![parts()], ..HookChanges::default() }, &scene.ground).await;
     }
-    stands(&outbox, "one", |view| view.control.items == 0).await;
-    assert_eq!(*told.lock().unwrap(), expected);
+    let all_told = async {
+        while told.lock().unwrap().len() < expected.len() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // What is missing is seen below.
+    tokio::time::timeout(PATIENCE, all_told).await.ok();
     finish(&outbox).await;
+    assert_eq!(*told.lock().unwrap(), expected);
     let statuses = statuses(&scene, "one").await;
     assert!(statuses.iter().all(|(status, _)| *status == DeliveryStatus::Sent), "{statuses:?}");
 }

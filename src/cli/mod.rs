@@ -56,7 +56,7 @@ enum Command {
         /// The configuration.
         #[arg(long, short, default_value = "ven.toml")]
         config: PathBuf,
-        /// Hooks tell nobody anything during this run, as with VEN_HOOKS=off.
+        /// Hooks tell nobody anything during this run, as with `VEN_HOOKS=off`.
         #[arg(long)]
         no_hooks: bool,
     },

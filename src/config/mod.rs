@@ -81,8 +81,6 @@ pub struct Config {
     pub(crate) rust_plugins: Vec<RustPluginSection>,
     /// The hooks that have a file of their own, and which.
     pub(crate) hook_files: BTreeMap<String, PathBuf>,
-    /// Hooks are switched off for this run, whatever the file says.
-    pub(crate) hooks_off: bool,
 }
 
 /// `[ven]`: who we are.
@@ -207,6 +205,8 @@ pub(crate) struct JournalSection {
 pub(crate) struct BusSection {
     /// Hooks deliver; otherwise nothing is noted for them.
     pub(crate) hooks: bool,
+    /// They do not during this run, whatever the file says.
+    pub(crate) hooks_off: bool,
     /// Octets that facts and deliveries take in the store.
     pub(crate) max_size: u64,
 }
@@ -312,7 +312,7 @@ impl Config {
     /// This one with `[bus] hooks` switched off, also when its file is read anew while a VEN runs with it.
     #[must_use]
     pub fn without_hooks(mut self) -> Self {
-        (self.bus.hooks, self.hooks_off) = (false, true);
+        (self.bus.hooks, self.bus.hooks_off) = (false, true);
         self
     }
 

@@ -119,7 +119,6 @@ pub(super) fn config(
             plugins,
             rust_plugins,
             hook_files: own_files,
-            hooks_off: false,
         }),
         _ => Err(faults),
     }
@@ -398,7 +397,7 @@ fn bus(section: Section<'_, '_>) -> BusSection {
     let hooks = or(section.boolean("hooks"), true);
     let max_size = or(section.octets("max_size"), 256 << 20);
     section.end();
-    BusSection { hooks, max_size }
+    BusSection { hooks, hooks_off: false, max_size }
 }
 
 /// Names that must be unique, and names that must exist.

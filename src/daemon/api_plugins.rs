@@ -6,9 +6,9 @@ use serde_json::json;
 
 use crate::config::Scope;
 
-use super::http::Route;
 use super::http::answer::Answer;
 use super::http::call::Call;
+use super::http::{OF_PATH, Route};
 use super::plugin::{Asks, NotServed, Plugins, State};
 
 /// What plugins take.
@@ -16,7 +16,7 @@ const BODIES: &[&str] = &["application/json", "text/plain"];
 const ANSWERS: &[(u16, &str)] = &[
     (200, "what the plugin says; it may have another status"),
     (400, "the body is no text"),
-    (404, "the plugin serves no such path"),
+    (404, "there is no such plugin, or it serves no such path"),
     (502, "its answer is none"),
     (504, "it does not answer in time"),
 ];
@@ -36,35 +36,34 @@ pub(super) fn routes(plugins: &Plugins) -> Vec<Route> {
         std::future::ready(Answer::json(StatusCode::OK, &json!({ "plugins": lines.collect::<Vec<_>>() })))
     });
     let mut routes = vec![list];
-    for name in plugins.names() {
-        routes.push(restart(plugins, &name));
-        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
-            routes.push(path(plugins, &name, &method));
-        }
-    }
+    routes.push(restart(plugins));
+    routes.extend(
+        [Method::GET, Method::POST, Method::PUT, Method::DELETE].map(|method| path(plugins, &method)),
+    );
     routes
 }
 
 /// Who may use a plugin may start it again too.
-fn restart(plugins: &Plugins, name: &str) -> Route {
-    let (all, plugin) = (plugins.clone(), name.to_owned());
-    let (path, scope) = (format!("/v1/plugins/{name}/restart"), Some(Scope::Plugin(name.to_owned())));
-    let about = format!("Ends plugin {name} where it runs, and starts it again");
-    let route = Route::new(Method::POST, path, scope, about, move |_| {
-        std::future::ready(match all.restart(&plugin) {
+fn restart(plugins: &Plugins) -> Route {
+    let plugins = plugins.clone();
+    let scope = Some(Scope::Plugin(OF_PATH.to_owned()));
+    let about = "Ends a plugin where it runs, and starts it again";
+    let route = Route::new(Method::POST, "/v1/plugins/{plugin}/restart", scope, about, move |call: Call| {
+        std::future::ready(match plugins.restart(call.parameter("plugin")) {
             Ok(()) => Answer::empty(StatusCode::NO_CONTENT),
             Err(fault) => Answer::problem(status_of(&fault), fault.to_string()),
         })
     });
-    route.gives("").answers(&[(204, "it is started again"), (404, "it is not there any more")])
+    route.gives("").answers(&[(204, "it is started again"), (404, "there is no such plugin")])
 }
 
-/// Whatever a plugin serves with this method: which paths that are, its hello says, and may say otherwise after a restart.
-fn path(plugins: &Plugins, name: &str, method: &Method) -> Route {
-    let (plugins, plugin, asked) = (plugins.clone(), name.to_owned(), method.clone());
+/// Whatever a plugin serves with this method: which plugins there are may change, and so may their paths, which their hellos say.
+fn path(plugins: &Plugins, method: &Method) -> Route {
+    let (plugins, asked) = (plugins.clone(), method.clone());
     let handler = move |call: Call| {
-        let (plugins, plugin, asked) = (plugins.clone(), plugin.clone(), asked.clone());
+        let (plugins, asked) = (plugins.clone(), asked.clone());
         async move {
+            let plugin = call.parameter("plugin").to_owned();
             let Ok(body) = String::from_utf8(call.body.to_vec()) else {
                 return Answer::problem(StatusCode::BAD_REQUEST, "the body is no text");
             };
@@ -85,9 +84,9 @@ fn path(plugins: &Plugins, name: &str, method: &Method) -> Route {
             }
         }
     };
-    let scope = Some(Scope::Plugin(name.to_owned()));
-    let about = format!("What plugin {name} serves there");
-    let route = Route::new(method.clone(), format!("/plugins/{name}/{{path}}"), scope, about, handler);
+    let scope = Some(Scope::Plugin(OF_PATH.to_owned()));
+    let about = "What a plugin serves there";
+    let route = Route::new(method.clone(), "/plugins/{plugin}/{path}", scope, about, handler);
     let route = route.gives("text/plain").answers(ANSWERS);
     if *method == Method::POST || *method == Method::PUT { route.takes(BODIES) } else { route }
 }

@@ -10,6 +10,8 @@
 //! Sources of reports that are no meter sit in `source_seat`, which `ven_task` asks as it asks a `meter_task`; programs among them are run by
 //! `source_exec`. Programs that decide are run by `plugin`.
 //!
+//! What a new configuration says of hooks, programs, monitors and tokens, `reload` exchanges while all of it runs.
+//!
 //! Three owners of state and no locks around them: `ven_task` owns the engine, each `meter_task` its series, the store's thread the
 //! database.
 

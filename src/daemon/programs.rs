@@ -41,8 +41,15 @@ struct Decides {
 
 /// What has been started and is not in its place yet.
 pub(super) struct Started {
-    handler: Option<(Arc<dyn DynHandler>, Option<HandlerProgram>, Option<Keeping>)>,
+    handler: Option<NewHandler>,
     plugins: Vec<(PreparedPlugin, ProgramSeat, Keeping)>,
+}
+
+/// Who is to decide.
+struct NewHandler {
+    handler: Arc<dyn DynHandler>,
+    program: Option<HandlerProgram>,
+    keeping: Option<Keeping>,
 }
 
 impl Programs {
@@ -119,7 +126,7 @@ impl Programs {
         if exchange_handler && !self.brought {
             let decides = handler(None, config, program.clone(), &self.bus, self.clock).await;
             let (handler, keeping) = decides.map_err(|why| ("handler.command".to_owned(), why))?;
-            started.handler = Some((handler, program, keeping));
+            started.handler = Some(NewHandler { handler, program, keeping });
         }
         for plugin in
             plugins.iter().filter(|plugin| plugin.startup() == Startup::Error && self.is_new(plugin))
@@ -144,7 +151,7 @@ impl Programs {
 
     /// Puts what was started in its place, ends what is not to run any more, and starts the rest.
     pub(super) async fn exchange(&mut self, started: Started, plugins: Vec<PreparedPlugin>) {
-        if let Some((handler, program, keeping)) = started.handler {
+        if let Some(NewHandler { handler, program, keeping }) = started.handler {
             let former = self.handler.exchange(handler);
             let Decides { keeping, former, .. } =
                 std::mem::replace(&mut self.decides, Decides { program, keeping, former });
@@ -196,7 +203,7 @@ impl Started {
     /// It is not wanted after all.
     pub(super) async fn close(self) {
         let kept = self.plugins.into_iter().map(|(_, _, keeping)| keeping);
-        let of_handler = self.handler.and_then(|(_, _, keeping)| keeping);
+        let of_handler = self.handler.and_then(|new| new.keeping);
         let mut closing: JoinSet<()> = kept.chain(of_handler).map(Keeping::close).collect();
         while closing.join_next().await.is_some() {}
     }

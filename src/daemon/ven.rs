@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::{Changes, Config, ConfigError, MeterSource};
@@ -24,7 +24,6 @@ use crate::time::Timestamp;
 
 use super::api;
 use super::bus::Bus;
-use super::certificates::{Keeper, LOOK};
 use super::clock::{self, Clock};
 use super::control::{Desk, Others, Readers};
 use super::courier::Courier;
@@ -158,15 +157,14 @@ impl VenBuilder {
     ///
     /// Where something that the configuration names cannot be used. That the VTN is away is no error.
     pub async fn start(self) -> Result<VenHandle, StartError> {
-        let config = self.config;
+        let Self { config, brought, wall_clock } = self;
         let mut prepared = Prepared::new(&config)?;
-        let brought = self.brought;
         let others = report_sources(&config, brought.sources.clone())?;
         let of_program = rust_plugins(&config, brought.plugins.clone())?;
         prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let system = |error: std::io::Error| StartError::System(error.to_string());
         let state = state_folder(&config)?;
-        let clock = Clock::by(self.wall_clock);
+        let clock = Clock::by(wall_clock);
         let bus = Bus::new(clock);
         let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name, bus.clone())?;
         let (inputs, waiting) = mpsc::unbounded_channel();
@@ -206,12 +204,8 @@ impl VenBuilder {
         let more = [api_hooks::routes(&outbox, &store, clock), of_monitors, api_plugins::routes(&plugins)];
         let tokens = prepared.http.as_ref().map(|setup| setup.tokens.clone());
         let http_address = api::serve(prepared.http, &board, inlets, more.concat(), clock, gone()).await?;
-        let running = watch::Sender::new(Arc::new(config));
-        let keeper = Keeper::new(running.subscribe(), clock, bus.clone(), credentials);
-        let read_certificates = keeper.wanted.clone();
-        tokio::spawn(keeper.run(LOOK, gone()));
         let live = Live { hooks, programs, monitors, tokens };
-        let (reload, reloading) = reload::start(running, live, brought, read_certificates.clone());
+        let (reload, reloading) = reload::start(config, live, brought, credentials, gone());
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let (stop, stopped) = oneshot::channel::<()>();
         let task = VenTask {
@@ -234,7 +228,7 @@ impl VenBuilder {
         // Dropping the handle stops the VEN too.
         let task = tokio::spawn(task.run(waiting, async { drop(stopped.await) }));
         let ends = Some((stop, reloading, of_program));
-        Ok(VenHandle { inputs, bus, read_certificates, http_address, reload, task, ends })
+        Ok(VenHandle { inputs, bus, http_address, reload, task, ends })
     }
 }
 
@@ -354,7 +348,6 @@ pub(super) fn point_sources(config: &Config) -> BTreeMap<(ReportSpecifierId, RId
 pub struct VenHandle {
     inputs: mpsc::UnboundedSender<Input>,
     bus: Bus,
-    read_certificates: Arc<Notify>,
     http_address: Option<SocketAddr>,
     reload: Reload,
     task: JoinHandle<()>,
@@ -406,7 +399,7 @@ impl VenHandle {
 
     /// Reads certificates, keys and trust anew, if their files have changed; without this, it is noticed within seconds.
     pub fn read_certificates(&self) {
-        self.read_certificates.notify_one();
+        self.reload.read_certificates();
     }
 
     /// Where the local API of `[http]` listens, with the port that the system has chosen where `listen` says 0.

@@ -23,6 +23,7 @@ mod monitors_cli;
 mod opt_cli;
 mod push;
 mod push_credentials;
+mod reload;
 mod report_sources;
 mod reports_cli;
 mod secrecy;

@@ -17,7 +17,7 @@ key = "ven.key"
 [signature]
 vtn_fingerprint = "AA:BB:CC:DD:EE:FF:00:11:22:33"
 [handler]
-rules = [ { when = "priority == 1", opt = "optOut" } ]
+rule = [ { when = "priority == 1", opt = "optOut" } ]
 [journal]
 keep = "7d"
 [bus]
@@ -79,40 +79,47 @@ fn what_says_the_same_is_no_change_wherever_it_stands() {
     assert!(Changes::between(&config(MAIN), &config(&moved)).is_empty());
 }
 
+/// What stands in the file, what is to stand there, and what is told of it.
+type Edit = (&'static str, &'static str, &'static str);
+
+const LIVE: &[Edit] = &[
+    ("two.jsonl", "zwei.jsonl", "changed: [[hook]] \"two\""),
+    ("name = \"two\"", "name = \"three\"", "added: [[hook]] \"three\"\nremoved: [[hook]] \"two\""),
+    ("hooks = true", "hooks = false", "changed: [bus] hooks"),
+    ("[\"guard\"]", "[\"guard\", \"-v\"]", "changed: [[plugin]] \"guard\""),
+    ("name = \"guard\"", "name = \"guard\"\nenabled = false", "removed: [[plugin]] \"guard\""),
+    ("id = 7", "id = 8", "added: [[monitor]] 8\nremoved: [[monitor]] 7"),
+    ("[\"event.*\"]", "[\"opt.*\"]", "changed: [[monitor]] 7"),
+    ("priority == 1", "priority == 2", "changed: [handler]"),
+    ("scopes = [\"monitors\"]", "scopes = [\"monitors\", \"read\"]", "changed: [[http.token]] \"pump\""),
+];
+
+const FIXED: &[Edit] = &[
+    ("name = \"house\"", "name = \"barn\"", "[ven]"),
+    ("vtn.example.org", "vtn.example.net", "[vtn]"),
+    ("key = \"ven.key\"", "key = \"new.key\"", "[tls], [signature]"),
+    ("AA:BB", "BB:AA", "[signature]"),
+    ("7d", "6d", "[journal]"),
+    ("[bus]\n", "[bus]\nmax_size = \"1MiB\"\n", "[bus] max_size"),
+    ("[handler]", "[handler]\ndefault = \"optIn\"", "[handler] default"),
+    ("[handler]", "[handler]\ntimeout = \"1s\"", "[handler] timeout"),
+    ("127.0.0.1:0", "127.0.0.1:1", "[http]"),
+    ("file:meter", "file:other", "[[meter]] \"main\""),
+    ("duration = \"8h\"", "duration = \"9h\"", "[[opt_schedule]] \"night\""),
+    ("[bus]\n", "[store]\nwhen_full = \"optIn\"\n[bus]\n", "[store]"),
+    ("[bus]\n", "[push_monitor]\ntcp = \"127.0.0.1:3200\"\n[bus]\n", "[push_monitor]"),
+];
+
 #[test]
 fn what_can_change_while_the_ven_runs_is_named_as_it_stands_in_the_file() {
-    for (that, this, expected) in [
-        ("two.jsonl", "zwei.jsonl", "changed: [[hook]] \"two\""),
-        ("name = \"two\"", "name = \"three\"", "added: [[hook]] \"three\"\nremoved: [[hook]] \"two\""),
-        ("hooks = true", "hooks = false", "changed: [bus] hooks"),
-        ("[\"guard\"]", "[\"guard\", \"-v\"]", "changed: [[plugin]] \"guard\""),
-        ("[\"guard\"]", "[\"guard\"]\nenabled = false", "removed: [[plugin]] \"guard\""),
-        ("id = 7", "id = 8", "added: [[monitor]] 8\nremoved: [[monitor]] 7"),
-        ("[\"event.*\"]", "[\"opt.*\"]", "changed: [[monitor]] 7"),
-        ("priority == 1", "priority == 2", "changed: [handler]"),
-        ("scopes = [\"monitors\"]", "scopes = [\"monitors\", \"read\"]", "changed: [[http.token]] \"pump\""),
-    ] {
-        assert_eq!(told(that, this), expected, "{this}");
+    for (that, this, expected) in LIVE {
+        assert_eq!(told(that, this), *expected, "{this}");
     }
 }
 
 #[test]
 fn what_cannot_change_while_it_runs_is_said_to_need_a_restart() {
-    for (that, this, expected) in [
-        ("name = \"house\"", "name = \"barn\"", "[ven]"),
-        ("vtn.example.org", "vtn.example.net", "[vtn]"),
-        ("key = \"ven.key\"", "key = \"new.key\"", "[tls], [signature]"),
-        ("AA:BB", "BB:AA", "[signature]"),
-        ("7d", "6d", "[journal]"),
-        ("hooks = true", "hooks = true\nmax_size = \"1MB\"", "[bus] max_size"),
-        ("[handler]", "[handler]\ndefault = \"optIn\"", "[handler] default"),
-        ("[handler]", "[handler]\ntimeout = \"1s\"", "[handler] timeout"),
-        ("127.0.0.1:0", "127.0.0.1:1", "[http]"),
-        ("file:meter", "file:other", "[[meter]] \"main\""),
-        ("duration = \"8h\"", "duration = \"9h\"", "[[opt_schedule]] \"night\""),
-        ("[bus]\n", "[store]\nwhen_full = \"optIn\"\n[bus]\n", "[store]"),
-        ("[bus]\n", "[push_monitor]\ntcp = \"127.0.0.1:3200\"\n[bus]\n", "[push_monitor]"),
-    ] {
+    for (that, this, expected) in FIXED {
         assert_eq!(told(that, this), format!("needs a restart: {expected}"), "{this}");
     }
     let told = told("topics = \"opt.*\"", "topics = \"meter.*\"");
@@ -129,6 +136,25 @@ fn what_needs_a_restart_is_named_again_until_there_was_one_and_the_rest_holds() 
     assert_eq!(Changes::between(&running, &new).to_string(), "needs a restart: [vtn]");
     let back = Changes::between(&running, &old).to_string();
     assert_eq!(back, "changed: [[hook]] \"one\", [handler]", "what was taken back needs no restart");
+}
+
+/// Whatever two things are different, in whichever order they come.
+#[test]
+fn after_it_was_read_nothing_is_left_but_what_needs_a_restart() {
+    let old = config(MAIN);
+    let edits: Vec<&Edit> = LIVE.iter().chain(FIXED).collect();
+    for (at, (that, this, _)) in edits.iter().enumerate() {
+        for (other, another, _) in &edits[at + 1..] {
+            let text = MAIN.replace(that, this).replace(other, another);
+            let Ok(new) = Config::from_toml(&text, Path::new("/etc/ven/ven.toml")) else { continue };
+            let running = old.with_live_of(&new);
+            let (all, left) = (Changes::between(&old, &new), Changes::between(&running, &new));
+            let live = [&left.added, &left.changed, &left.removed];
+            assert!(live.iter().all(|parts| parts.is_empty()), "{this} {another}: {left}");
+            assert_eq!(left.needs_restart, all.needs_restart, "{this} {another}");
+            assert_eq!(Changes::between(&old, &running).needs_restart, [], "{this} {another}");
+        }
+    }
 }
 
 #[test]

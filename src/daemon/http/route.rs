@@ -15,6 +15,9 @@ use super::call::{Call, segment};
 /// An answer comes within this, unless the route says otherwise.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// In a scope of a plugin: that of the plugin whose name stands in the path.
+pub(in crate::daemon) const OF_PATH: &str = "{plugin}";
+
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 type Handler = Arc<dyn Fn(Call) -> Answering + Send + Sync>;
 
@@ -118,6 +121,16 @@ impl Route {
     pub(in crate::daemon) const fn with_foreign_tokens(mut self) -> Self {
         self.foreign_tokens = true;
         self
+    }
+
+    /// Who may, where this stands in the path.
+    pub(super) fn scope(&self, parameters: &Parameters) -> Option<Scope> {
+        let plugin =
+            || parameters.iter().find(|(name, _)| name == "plugin").map(|(_, plugin)| plugin.clone());
+        match &self.scope {
+            Some(Scope::Plugin(name)) if name == OF_PATH => Some(Scope::Plugin(plugin().unwrap_or_default())),
+            scope => scope.clone(),
+        }
     }
 
     /// It changes something.

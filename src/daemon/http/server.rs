@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::config::Scope;
 use crate::daemon::clock::Clock;
 use crate::daemon::transport::Listener;
 
@@ -200,7 +201,9 @@ impl Clerk {
         check_address(&query)?;
         let (route, parameters) = self.route(&head.method, head.uri.path())?;
         let admission = self.tokens.admission();
-        let who = self.admit(route, &head.headers, ends.peer).await?;
+        let scope = route.scope(&parameters);
+        let shown = shown(&head.headers, route.foreign_tokens)?;
+        let who = self.admit(scope.as_ref(), shown, ends.peer).await?;
         if route.writes() {
             check_origin(&head.headers, &host)?;
         }
@@ -218,7 +221,7 @@ impl Clerk {
         })?;
         if !route.writes() && admission.is_over() {
             // The token may have been taken away while it waited for something to tell.
-            self.admit(route, &head.headers, ends.peer).await?;
+            self.admit(scope.as_ref(), shown, ends.peer).await?;
         }
         Ok(answer)
     }
@@ -242,9 +245,9 @@ impl Clerk {
         }
     }
 
-    /// Who asks, if they may.
-    async fn admit(&self, route: &Route, headers: &HeaderMap, peer: IpAddr) -> Result<Who, Answer> {
-        let who = match shown(headers, route.foreign_tokens)? {
+    /// Who asks with this token, if they may ask for this.
+    async fn admit(&self, scope: Option<&Scope>, shown: Option<&str>, peer: IpAddr) -> Result<Who, Answer> {
+        let who = match shown {
             Some(token) => match self.tokens.owner(token) {
                 Some(who) => who,
                 None => return Err(self.refuse_guess(peer).await),
@@ -252,7 +255,7 @@ impl Clerk {
             None if self.local && self.tokens.is_empty() => Who::Local,
             None => Who::Unknown,
         };
-        let Some(scope) = route.scope.as_ref().filter(|scope| !who.may(scope)) else { return Ok(who) };
+        let Some(scope) = scope.filter(|scope| !who.may(scope)) else { return Ok(who) };
         Err(match &who {
             Who::Unknown => unauthorized("say who you are: Authorization: Bearer TOKEN"),
             Who::Local => {

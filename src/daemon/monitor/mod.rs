@@ -14,6 +14,8 @@ pub(crate) mod client;
 #[cfg(test)]
 #[path = "tests/client.rs"]
 mod client_tests;
+#[cfg(test)]
+mod configured_tests;
 mod cursor;
 #[cfg(test)]
 mod cursor_tests;

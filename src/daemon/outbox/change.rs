@@ -52,9 +52,7 @@ impl Outbox {
             }
         };
         if tokio::time::timeout(HOLDS_WITHIN, all).await.is_err() {
-            tracing::info!(
-                "some hooks are about to deliver something; they are changed as soon as that has ended"
-            );
+            tracing::info!("some hooks are still busy; they change as soon as they are not");
         }
     }
 

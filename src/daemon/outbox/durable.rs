@@ -44,7 +44,8 @@ impl Durable {
 
     /// Nothing that is on the disk is to be told any more.
     pub(super) async fn forsake(&mut self, now: Now) {
-        (self.fresh.clear(), self.updates.clear());
+        self.fresh.clear();
+        self.updates.clear();
         let hook = self.hook.clone();
         if let Err(error) = self.store.facts(move |mut log| log.forsake(&hook, now.wall)).await {
             tracing::warn!(

@@ -1,5 +1,6 @@
 //! Hooks over a real store and a sink that does what the test says.
 
+mod change;
 mod patience;
 
 use std::path::Path;

@@ -192,11 +192,6 @@ impl Plugins {
         self.seats().remove(name);
     }
 
-    /// Their names.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.seats().keys().cloned().collect()
-    }
-
     /// How each is.
     pub(crate) fn states(&self) -> BTreeMap<String, State> {
         self.seats().iter().map(|(name, seat)| (name.clone(), seat.state())).collect()

@@ -27,6 +27,8 @@ use crate::config::{Changes, Config, ConfigError, ConfigFault, Part};
 use crate::fact::topic::own::{CONFIG_REJECTED, CONFIG_RELOADED};
 use crate::fact::{Draft, Member, Topic};
 
+use super::certificates::{Credentials, Keeper, LOOK};
+use super::outbox::Ground;
 use super::prepare::{Prepared, PreparedLive};
 use super::prepare_programs::check_names;
 use super::source_exec::report_sources;
@@ -67,6 +69,8 @@ type Answer = Result<Reloaded, ReloadError>;
 #[derive(Clone, Debug)]
 pub(crate) struct Reload {
     asks: mpsc::Sender<Ask>,
+    /// Has the files of certificates read.
+    certificates: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -79,7 +83,7 @@ struct Ask {
 impl Default for Reload {
     /// Nobody does.
     fn default() -> Self {
-        Self { asks: mpsc::channel(1).0 }
+        Self { asks: mpsc::channel(1).0, certificates: Arc::default() }
     }
 }
 
@@ -94,6 +98,11 @@ impl Reload {
         let ask = Ask { config: config.map(Box::new), answer };
         self.asks.send(ask).await.map_err(|_| ReloadError::Stopping)?;
         answered.await.map_err(|_| ReloadError::Stopping)?
+    }
+
+    /// Has certificates, keys and trust read at once, if their files have changed.
+    pub(crate) fn read_certificates(&self) {
+        self.certificates.notify_one();
     }
 
     /// Has the file read soon; the log says what came of it.
@@ -137,18 +146,24 @@ struct Ready {
     prepared: PreparedLive,
 }
 
-/// Begins to take configurations in place of the one that runs.
+/// Begins to take configurations in place of the one that runs, and to look after its certificates until `gone`.
 pub(super) fn start(
-    running: watch::Sender<Arc<Config>>,
+    config: Config,
     live: Live,
     brought: Brought,
-    certificates: Arc<Notify>,
+    credentials: watch::Sender<Arc<Credentials>>,
+    gone: impl Future<Output = ()> + Send + 'static,
 ) -> (Reload, Reloading) {
+    let running = watch::Sender::new(Arc::new(config));
+    let Ground { clock, bus, .. } = live.ground();
+    let keeper = Keeper::new(running.subscribe(), *clock, bus.clone(), credentials);
+    let certificates = keeper.wanted.clone();
+    tokio::spawn(keeper.run(LOOK, gone));
     let (asks, asked) = mpsc::channel(WAITING);
     let (stop, stopped) = oneshot::channel();
-    let reloader = Reloader { running, live, brought, certificates };
+    let reloader = Reloader { running, live, brought, certificates: certificates.clone() };
     let task = tokio::spawn(reloader.run(asked, stopped));
-    (Reload { asks }, Reloading { stop, task })
+    (Reload { asks, certificates }, Reloading { stop, task })
 }
 
 impl Reloader {
@@ -230,7 +245,7 @@ fn ready(old: &Config, config: Option<Box<Config>>, brought: Brought) -> Result<
         Some(config) => *config,
         None => Config::load(&old.file)?,
     };
-    if old.hooks_off {
+    if old.bus.hooks_off {
         new = new.without_hooks();
     }
     let Prepared { warnings, .. } = Prepared::new(&new)?;

@@ -218,6 +218,24 @@ fn of_a_plugin_is_known_since_when_how_often_and_what_went_wrong_last() {
 }
 
 #[test]
+fn what_is_configured_no_more_or_otherwise_fails_no_more() {
+    let mut status = Status::default();
+    for hook in ["ops", "gone", "other"] {
+        status.take(&fact("hook.failing", &json!({"hook": hook, "reason": "it broke", "waiting": 3})));
+    }
+    status.take(&fact("hook.exhausted", &json!({"hook": "ops", "status": "dead"})));
+    status.take(&fact("plugin.failed", &json!({"plugin": "peak", "reason": "it broke"})));
+    let changes = json!({
+        "file": "ven.toml", "added": ["hook.new"], "changed": ["hook.ops", "handler"], "removed": ["hook.gone", "plugin.peak"],
+        "needs_restart": ["vtn"],
+    });
+    status.take(&fact("config.reloaded", &changes));
+    let failing: Vec<_> = status.hooks.iter().map(|(hook, status)| (hook.as_str(), status.failing)).collect();
+    assert_eq!(failing, [("new", false), ("ops", false), ("other", true)]);
+    assert_eq!((status.hooks["ops"].given_up, status.plugins.len()), (1, 0));
+}
+
+#[test]
 fn what_hooks_give_up_is_counted_by_cause() {
     let mut status = Status::default();
     for (cause, dropped) in [("items", 17), ("age", 2), ("items", 3)] {

@@ -1,5 +1,6 @@
 //! The queue in virtual time.
 
+mod anew;
 mod batches;
 mod bounds;
 mod faults;

@@ -305,7 +305,9 @@ fn exchange(path: &Path, request: &Request) -> std::io::Result<String> {
     stream.set_read_timeout(Some(within + ANSWER_WITHIN))?;
     stream.write_all(format!("{}\n", serde_json::to_string(request)?).as_bytes())?;
     let mut line = String::new();
-    std::io::BufReader::new(stream).read_line(&mut line)?;
+    if std::io::BufReader::new(stream).read_line(&mut line)? == 0 {
+        return Err(std::io::Error::new(ErrorKind::UnexpectedEof, "the VEN has ended without an answer"));
+    }
     Ok(line)
 }
 

@@ -117,7 +117,7 @@ pub(crate) async fn exchange(
 }
 
 /// A telegram of a DSMR 4 meter without a clock, with its checksum (CRC-16/ARC over all from `/` to `!`).
-fn telegram(import_kwh: &str) -> String {
+pub(crate) fn telegram(import_kwh: &str) -> String {
     let text = format!(
         "/OVN5\\HOUSE\r\n\r\n1-3:0.2.8(42)\r\n1-0:1.8.1({import_kwh}*kWh)\r\n1-0:1.8.2(000000.000*kWh)\r\n\
          1-0:2.8.1(000000.000*kWh)\r\n1-0:2.8.2(000000.000*kWh)\r\n1-0:1.7.0(00.350*kW)\r\n1-0:2.7.0(00.000*kW)\r\n!"

@@ -7,8 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Readers;
 use super::message::{FactsRequest, Response};
-use crate::daemon::monitor::{Found, Reader, of_gap};
-use crate::daemon::store::StoreError;
+use crate::daemon::monitor::{Found, of_gap};
 use crate::fact::{Fact, Topics};
 
 /// Whoever asks is answered within this, though nothing happens: sooner than he gives up.
@@ -41,19 +40,12 @@ pub(super) async fn answer(request: FactsRequest, readers: &Readers) -> Response
     let Ok(_waits) = readers.waiting.try_acquire() else {
         return Response::Error { why: "too many wait already for what happens".to_owned() };
     };
-    match found(&mut reader).await {
+    match reader.page(MOST, WAIT).await {
         Ok(found) => {
             let told = found.into_iter().map(Told::from).collect();
             Response::Facts { told, cursor: reader.place() }
         }
         Err(error) => Response::Error { why: error.to_string() },
-    }
-}
-
-async fn found(reader: &mut Reader) -> Result<Vec<Found>, StoreError> {
-    match tokio::time::timeout(WAIT, reader.next(MOST)).await {
-        Ok(found) => found,
-        Err(_) => Ok(Vec::new()),
     }
 }
 

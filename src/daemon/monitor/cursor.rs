@@ -8,6 +8,7 @@
 //! **Invariant:** what lies between two places that a reader was at was told, or is within a gap that was told, or is not of its topics.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
@@ -115,6 +116,28 @@ impl Reader {
             // The bus outlives this: it holds the other end.
             drop(newest.changed().await);
         }
+    }
+
+    /// For those who keep nothing but the place: what there is, or happens within `wait`. That facts of meters are missing is told together
+    /// with what follows, since the place alone does not say that it was told.
+    ///
+    /// # Errors
+    ///
+    /// Where the store fails; the next call tries again.
+    pub(in crate::daemon) async fn page(
+        &mut self,
+        most: usize,
+        wait: Duration,
+    ) -> Result<Vec<Found>, StoreError> {
+        let mut found = match tokio::time::timeout(wait, self.next(most)).await {
+            Ok(found) => found?,
+            // Without waiting, what is there is told all the same.
+            Err(_) => self.ready(most).await?,
+        };
+        if let [Found::Gap(Gap { why: GapReason::NotKept, .. })] = found[..] {
+            found.extend(self.ready(most).await?);
+        }
+        Ok(found)
     }
 
     /// What there is, at most so much; nothing where everything is read. May be dropped at any time.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tokio::time::timeout;
 
 use crate::daemon::store::{MonitorRecord, StoreError};
 use crate::fact::Fact;
@@ -82,11 +81,7 @@ pub(in crate::daemon) async fn events(
     wait: Duration,
     ven: &VenNames,
 ) -> Result<Events, StoreError> {
-    let found = match timeout(wait, reader.next(most.clamp(1, MOST_EVENTS))).await {
-        Ok(found) => found?,
-        // Without waiting, what is there is told all the same.
-        Err(_) => reader.ready(most.clamp(1, MOST_EVENTS)).await?,
-    };
+    let found = reader.page(most.clamp(1, MOST_EVENTS), wait).await?;
     if let [Found::Gap(gap @ Gap { why: GapReason::Expired | GapReason::Unknown, .. })] = found[..] {
         return Ok(Events::Gone { gap: of_gap(gap), oldest: reader.place() });
     }

@@ -63,6 +63,26 @@ async fn a_cursor_that_has_expired_is_told_where_to_go_on() {
 }
 
 #[tokio::test]
+async fn that_facts_of_meters_are_missing_is_told_once_to_who_keeps_a_cursor_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = scene_with(folder.path(), patient(), Vec::new()).await;
+    let id = scene.create(json!({"topics": ["meter.*", "event.*"]})).await;
+    scene.happened(&["a", "b"]).await;
+    drop(scene);
+    let scene = scene_with(folder.path(), patient(), Vec::new()).await;
+    let mut again = reader(&scene.monitors, None, id, Some(1)).unwrap();
+    let Events::Read { events: told, cursor } = events(&mut again, 9, Duration::ZERO, &ven()).await.unwrap()
+    else {
+        panic!("the cursor is known");
+    };
+    let told: Vec<_> = told.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!((told, cursor > 2), (vec!["monitor.gap", "event.started"], true));
+    let mut on = reader(&scene.monitors, None, id, Some(cursor)).unwrap();
+    let nothing = events(&mut on, 9, Duration::from_millis(20), &ven()).await.unwrap();
+    assert_eq!(nothing, Events::Read { events: Vec::new(), cursor });
+}
+
+#[tokio::test]
 async fn streams_say_where_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let scene = scene_with(folder.path(), patient(), Vec::new()).await;

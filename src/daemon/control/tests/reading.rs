@@ -105,3 +105,17 @@ async fn those_who_wait_are_bounded_and_whoever_leaves_makes_room() {
     });
     assert!(matches!(&fits.await.unwrap()[..], [Told::Gap(_)]), "a cursor of another log");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_restart_has_lost_is_told_once_and_reading_goes_on_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (desk, bus) = with_monitors(folder.path()).await;
+    happens(&bus, "meter.day");
+    let (_, cursor) = facts(folder.path(), None);
+    drop((desk, bus));
+    let (_desk, bus) = with_monitors(folder.path()).await;
+    let (told, next) = facts(folder.path(), Some(cursor));
+    assert!(told.len() == 1 && told[0].contains("not_kept") && next > cursor, "{told:?} {next}");
+    happens(&bus, "meter.reading");
+    assert_eq!(facts(folder.path(), Some(next)).0, ["meter.reading"]);
+}

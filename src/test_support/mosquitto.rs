@@ -82,9 +82,11 @@ impl Broker {
         runs
     }
 
-    /// Kills it.
-    pub(crate) fn stop(&mut self) {
-        self.child = None;
+    /// Kills it, and waits until it is gone.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().await.unwrap();
+        }
     }
 
     pub(crate) async fn publish(&self, topic: &str, payload: &str) {

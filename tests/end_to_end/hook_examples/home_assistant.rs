@@ -115,7 +115,7 @@ async fn home_assistant_finds_meter_and_event_at_a_broker_by_tls_also_after_it_h
     listener.until("ven/house/event", runs).await;
 
     // The broker forgets everything; no event happens meanwhile, and all of it is there again.
-    scene.broker.stop();
+    scene.broker.stop().await;
     scene.runs_again().await;
     let mut later = Listener::start(&scene.broker, "#");
     later.until("ven/house/availability", |payload| payload == b"online").await;

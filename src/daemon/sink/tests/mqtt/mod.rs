@@ -165,7 +165,7 @@ async fn a_broker_that_comes_back_empty_is_told_everything_anew() {
     let mut sink = MqttSink::new(&MqttTarget { on_change: true, ..target(broker.port) }).unwrap();
     let message = reading("main", "417");
     delivered(&mut sink, &message).await;
-    broker.stop();
+    broker.stop().await;
     until("the broker is missed", async || is_endpoint(&sink.deliver(&message).await)).await;
     let tried = sink.deliver(&message).await;
     assert!(tried.why.starts_with(&format!("broker 127.0.0.1:{}: ", broker.port)), "{}", tried.why);
@@ -238,7 +238,7 @@ async fn a_broker_that_has_forgotten_is_told_how_things_stand_though_nothing_hap
     for message in [&message, &opt, &event("event.started", &json!({})), &interval(2)] {
         delivered(&mut sink, message).await;
     }
-    broker.stop();
+    broker.stop().await;
     until("its port is free again", async || broker.run(&[]).await).await;
     let mut listener = Listener::start(&broker, "#");
     listener.until("ven/house/event", |payload| parsed(payload)["level"] == 2).await;

@@ -169,6 +169,39 @@ async fn no_secret_is_in_the_log_in_what_is_shown_or_in_the_state() {
 }
 
 #[test]
+fn what_others_can_change_or_read_is_warned_of_and_a_secret_that_they_can_change_is_refused() {
+    let house = House::new(KeyKind::P256);
+    let hook = "[[hook]]\nname = \"a\"\ntype = \"http\"\ntopics = \"event.*\"\nurl = \"https://example.net/${file:key}\"\n";
+    let configuration = house.configure("https://vtn.example.org", hook);
+    let check = |key: u32| {
+        std::fs::write(house.path("key"), "hunter2").unwrap();
+        std::fs::set_permissions(house.path("key"), std::fs::Permissions::from_mode(key)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ven"));
+        command.args(["check", "--config"]).arg(&configuration).output().unwrap()
+    };
+    for (mode, warned) in [(0o644, false), (0o664, true), (0o646, true)] {
+        std::fs::set_permissions(&configuration, std::fs::Permissions::from_mode(mode)).unwrap();
+        let output = check(0o600);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && !said.contains("can read this key"), "{said}");
+        assert_eq!(
+            said.contains("others than its owner can change it; run: chmod go-w"),
+            warned,
+            "{mode:o}: {said}"
+        );
+    }
+    let readable = String::from_utf8(check(0o644).stdout).unwrap();
+    assert!(readable.contains("others than its owner can read this key; run: chmod 600"), "{readable}");
+    let output = check(0o666);
+    let refused = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && refused.contains("key: others than its owner can change it"),
+        "{refused}"
+    );
+    assert!(!refused.contains("hunter2"), "{refused}");
+}
+
+#[test]
 fn the_example_of_a_service_is_shut_in() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/systemd/ven.service");
     let text = std::fs::read_to_string(&unit).unwrap();

@@ -59,9 +59,10 @@ impl SecretSource {
                 (text, format!("${name}"))
             }
             Self::File(path) => {
-                let text = String::from_utf8(read_private(path)?);
+                let octets = read_private(path)?;
+                let text = str::from_utf8(&octets);
                 let text = text.map_err(|_| format!("{}: it is not UTF-8", path.display()))?;
-                (text, path.display().to_string())
+                (text.to_owned(), path.display().to_string())
             }
         };
         let text = Zeroizing::new(text);
@@ -77,7 +78,7 @@ impl SecretSource {
 /// Longer than any secret, key or chain of certificates.
 const LONGEST: u64 = 1 << 20;
 
-/// What stands in a file with a secret.
+/// What stands in a file with a secret, wiped when it is dropped.
 ///
 /// What is judged is the file that was opened, not its name, so it cannot be exchanged meanwhile. Links are followed: that is how
 /// secrets are put in place by Kubernetes and certbot. Who may only read it is spoken of elsewhere, as a warning.
@@ -85,7 +86,7 @@ const LONGEST: u64 = 1 << 20;
 /// # Errors
 ///
 /// Where it cannot be read, or others can write it; never what stands in it.
-pub(crate) fn read_private(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let named = |what: String| format!("{}: {what}", path.display());
     // A pipe that nobody writes into would hold us up.
     let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
@@ -93,7 +94,9 @@ pub(crate) fn read_private(path: &Path) -> Result<Vec<u8>, String> {
     let file = file.map_err(|error| named(error.to_string()))?;
     let of = file.metadata().map_err(|error| named(error.to_string()))?;
     judge(Writers::of(&of), rustix::process::geteuid().as_raw(), path).map_err(named)?;
-    let mut secret = Vec::new();
+    // One that grows leaves copies behind.
+    let length = usize::try_from(of.len().min(LONGEST)).unwrap_or_default();
+    let mut secret = Zeroizing::new(Vec::with_capacity(length + 1));
     file.take(LONGEST + 1).read_to_end(&mut secret).map_err(|error| named(error.to_string()))?;
     if secret.len() as u64 > LONGEST {
         return Err(named(format!("is longer than {LONGEST} bytes, which no secret is")));

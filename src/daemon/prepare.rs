@@ -164,6 +164,19 @@ impl<'c> Faults<'c> {
         Some(pem)
     }
 
+    /// Whoever can write the configuration says which programs are run, and whom is told what.
+    fn warn_of_writers(&mut self) {
+        use std::os::unix::fs::PermissionsExt as _;
+        const OTHERS_WRITE: u32 = 0o022;
+        let path = &self.config.file;
+        let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode());
+        if mode & OTHERS_WRITE != 0 {
+            let path = path.display();
+            let what = format!("{path}: others than its owner can change it; run: chmod go-w {path}");
+            self.warnings.push(what);
+        }
+    }
+
     /// Whoever reads the key can speak in our name.
     pub(super) fn warn_of_readers(&mut self, key: &str, path: &Path) {
         use std::os::unix::fs::PermissionsExt as _;
@@ -228,6 +241,7 @@ impl Prepared {
     /// Every fault at once.
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
         let mut faults = Faults::new(config);
+        faults.warn_of_writers();
         let root = faults.check("vtn.url", None, simple_root(&config.vtn.url));
         let trust = trust(&mut faults);
         let (tls, tls_key) = tls(&mut faults, trust.as_ref()).unzip();

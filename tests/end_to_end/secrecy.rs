@@ -3,16 +3,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 
-use nix::sys::signal::Signal;
 use openadr_ven::mock_vtn::KeyKind;
 use openadr_ven::time::Span;
 
-use crate::support::peers::peer;
 use crate::support::{House, Process, ven};
 
 /// Of letters and digits, so that they look everywhere alike.
@@ -172,6 +169,39 @@ async fn no_secret_is_in_the_log_in_what_is_shown_or_in_the_state() {
 }
 
 #[test]
+fn what_others_can_change_or_read_is_warned_of_and_a_secret_that_they_can_change_is_refused() {
+    let house = House::new(KeyKind::P256);
+    let hook = "[[hook]]\nname = \"a\"\ntype = \"http\"\ntopics = \"event.*\"\nurl = \"https://example.net/${file:key}\"\n";
+    let configuration = house.configure("https://vtn.example.org", hook);
+    let check = |key: u32| {
+        std::fs::write(house.path("key"), "hunter2").unwrap();
+        std::fs::set_permissions(house.path("key"), std::fs::Permissions::from_mode(key)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ven"));
+        command.args(["check", "--config"]).arg(&configuration).output().unwrap()
+    };
+    for (mode, warned) in [(0o644, false), (0o664, true), (0o646, true)] {
+        std::fs::set_permissions(&configuration, std::fs::Permissions::from_mode(mode)).unwrap();
+        let output = check(0o600);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && !said.contains("can read this key"), "{said}");
+        assert_eq!(
+            said.contains("others than its owner can change it; run: chmod go-w"),
+            warned,
+            "{mode:o}: {said}"
+        );
+    }
+    let readable = String::from_utf8(check(0o644).stdout).unwrap();
+    assert!(readable.contains("others than its owner can read this key; run: chmod 600"), "{readable}");
+    let output = check(0o666);
+    let refused = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && refused.contains("key: others than its owner can change it"),
+        "{refused}"
+    );
+    assert!(!refused.contains("hunter2"), "{refused}");
+}
+
+#[test]
 fn the_example_of_a_service_is_shut_in() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/systemd/ven.service");
     let text = std::fs::read_to_string(&unit).unwrap();
@@ -186,24 +216,22 @@ fn the_example_of_a_service_is_shut_in() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// Lifts its limit on core files and ends it as by a crash; whether its memory was written to a file. `None` where that may not be.
-fn dumps_core(prlimit: &Path, process: u32, wait: impl FnOnce() -> ExitStatus) -> Option<bool> {
-    let lifted = Command::new(prlimit).args(["--core=unlimited", "--pid", &process.to_string()]).status();
-    if !lifted.unwrap().success() {
-        return None;
-    }
-    let process = nix::unistd::Pid::from_raw(i32::try_from(process).unwrap());
-    nix::sys::signal::kill(process, Signal::SIGABRT).unwrap();
-    Some(wait().core_dumped())
+/// Whether we may look into the memory of a process (ptrace(2), "Ptrace access mode checking").
+fn is_open(process: u32) -> bool {
+    std::fs::read(format!("/proc/{process}/environ")).is_ok_and(|environment| !environment.is_empty())
+}
+
+/// Root looks into every memory.
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_it_makes_is_its_owners_alone_and_its_memory_nobodys() {
     let house = House::new(KeyKind::P256);
     let vtn = house.vtn(Span::SECOND).await;
-    let folder = tempfile::tempdir().unwrap();
     let configuration = house.configure(&vtn.url(), "");
-    let mut process = Process::start(ven(&configuration).current_dir(folder.path()).env("RUST_LOG", "info"));
+    let process = Process::ven(&configuration);
     tokio::task::block_in_place(|| process.wait_for("registered", 0));
     for path in files(&house.path("state")) {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -214,12 +242,8 @@ async fn what_it_makes_is_its_owners_alone_and_its_memory_nobodys() {
     let core = of("limits").lines().find(|line| line.starts_with("Max core file size")).unwrap().to_owned();
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
 
-    // Even where root lifts the limit, its memory is written nowhere, where that of others is.
-    let Some(prlimit) = peer("prlimit") else { return };
-    let mut other = Command::new("sleep").arg("600").current_dir(folder.path()).spawn().unwrap();
-    let others = dumps_core(&prlimit, other.id(), || other.wait().unwrap());
-    other.kill().ok();
-    if others == Some(true) {
-        assert_eq!(dumps_core(&prlimit, process.id(), || process.wait()), Some(false));
-    }
+    let other = Process::start(Command::new("sleep").arg("600"));
+    assert!(is_open(other.id()), "that of others is open to their user");
+    assert!(is_root() || !is_open(process.id()));
+    process.terminate();
 }

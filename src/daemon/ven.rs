@@ -193,11 +193,12 @@ impl VenBuilder {
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
         tokio::spawn(Courier { client, held, scribe: scribe.clone() }.run(outbox, inputs.clone()));
         serve_push(prepared.push, scribe, pushes, &bus, gone()).await?;
-        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention(&config), gone()));
         let (names, told_names) = watch::channel(names(&config, snapshot.registration.as_ref()));
         let meter_facts = meter_facts(&config, clock)?;
         let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names, meter_facts };
         let outbox = Outbox::start(prepared.hooks, &ground).await;
+        // What is stored before the hooks are there is for none of them.
+        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention(&config), gone()));
         let of_hooks = api_hooks::routes(&outbox, &store, clock);
         let more = [of_hooks, api_monitors::routes(monitors, ground.names), api_plugins::routes(&plugins)];
         let http_address = api::serve(prepared.http, &board, inlets, more.concat(), clock, gone()).await?;

@@ -24,11 +24,6 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// Dice of their own, whose throws follow from these.
-    pub(crate) fn split(&mut self) -> Self {
-        Self(self.next())
-    }
-
     /// From 0 up to, and not including, `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end

@@ -25,6 +25,8 @@ mod push_tests;
 mod registry;
 mod session;
 
+#[cfg(test)]
+pub(in crate::daemon) use cursor::Found;
 pub(in crate::daemon) use cursor::Reader;
 pub(in crate::daemon) use push::{Door, Patience, PushMonitors};
 pub(in crate::daemon) use registry::{MonitorFault, Monitors};

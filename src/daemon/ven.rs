@@ -194,12 +194,13 @@ impl VenBuilder {
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
         tokio::spawn(Courier { client, held, scribe: scribe.clone() }.run(outbox, inputs.clone()));
         serve_push(prepared.push, scribe, pushes, &bus, gone()).await?;
-        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention(&config), gone()));
         let (names, told_names) = watch::channel(names(&config, snapshot.registration.as_ref()));
         let mut ground = Ground::new(&bus, &store, clock, told_names, &board);
         ground.meter_facts = meter_facts(&config, clock)?;
         let of_monitors = api_monitors::routes(monitors.clone(), &ground);
         let (outbox, hooks) = start_hooks(prepared.hooks, &config, ground).await;
+        // What is stored before the hooks are there is for none of them.
+        tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention(&config), gone()));
         let readers = Readers::new(Some(monitors.clone()), plugins.clone());
         let more = [api_hooks::routes(&outbox, &store, clock), of_monitors, api_plugins::routes(&plugins)];
         let tokens = prepared.http.as_ref().map(|setup| setup.tokens.clone());

@@ -35,6 +35,12 @@ const REQUESTS: [PayloadKind; 5] = [
     PayloadKind::UpdateReport,
 ];
 
+/// The VTN holds no more at once.
+const MOST_EVENTS: usize = 12;
+
+/// So often it is looked whether all is told before it is held that nothing comes any more.
+const LOOKS: usize = 600;
+
 /// Every topic of control facts that happens here, but for those of the hook itself.
 const TOPICS: &str =
     r#"["event.*", "opt.*", "report.*", "registration.*", "vtn.connected", "vtn.disconnected"]"#;
@@ -122,8 +128,6 @@ struct Scene {
     events: BTreeMap<String, u32>,
     /// The version that cancels an event; one that was not known is answered, and there is nothing to decide.
     cancelled: BTreeSet<(String, u32)>,
-    /// What each life has logged.
-    logs: Vec<Vec<String>>,
 }
 
 impl Scene {
@@ -131,7 +135,7 @@ impl Scene {
         let house = House::new(KeyKind::P256);
         let vtn = house.vtn(Span::SECOND).await;
         let mut dice = Dice::seeded();
-        let receiver = Receiver::start(Dice::of(dice.below(u64::MAX))).await;
+        let receiver = Receiver::start(&mut dice).await;
         let meter = MockMeter::start(house.folder.path(), "meter", Duration::from_secs(1)).unwrap();
         vtn.with(|core| core.piggyback = vec![wish("each-second", Span::SECOND, Span::SECOND, None)]);
         let hook = format!(
@@ -159,7 +163,6 @@ impl Scene {
             added: 0,
             events: BTreeMap::new(),
             cancelled: BTreeSet::new(),
-            logs: Vec::new(),
         }
     }
 
@@ -170,7 +173,7 @@ impl Scene {
             self.stir();
         }
         self.wait().await;
-        self.logs.push(tokio::task::block_in_place(|| process.kill()));
+        tokio::task::block_in_place(|| process.kill());
     }
 
     async fn wait(&mut self) {
@@ -184,7 +187,9 @@ impl Scene {
                 30
             }
             _ => {
-                self.receiver.next_arrival(LONGEST_LIFE).await;
+                for _ in 0..=self.dice.below(6) {
+                    self.receiver.next_arrival(LONGEST_LIFE).await;
+                }
                 10
             }
         };
@@ -210,8 +215,10 @@ impl Scene {
                 self.vtn.with(|core| core.cancel_event(&id));
                 self.cancelled.extend(self.events.remove_entry(&id).map(|(id, version)| (id, version + 1)));
             }
-            (35..40, Some(id)) => {
-                self.vtn.with(|core| core.drop_event(&id));
+            // A VTN that forgets nothing says more and more.
+            (throw, Some(id)) if (35..40).contains(&throw) || known.len() > MOST_EVENTS => {
+                let cancelled = self.cancelled.iter().map(|(id, _)| id);
+                self.vtn.with(|core| cancelled.chain([&id]).for_each(|id| core.drop_event(id)));
                 self.events.remove(&id);
             }
             _ => {
@@ -239,24 +246,21 @@ impl Scene {
         });
         assert!(answered.await, "an event is never answered; the log:\n{}", process.log().join("\n"));
         let store = self.house.path("state/ven.db");
-        let drained = async {
-            loop {
-                let log = FactLog::read(&store);
-                let is_sent = expected.iter().all(|(event, version)| log.has(&["opt.sent"], event, *version));
-                if is_sent && !log.statuses.contains_key("waiting") {
-                    return log;
-                }
-                self.receiver.next_arrival(Duration::from_millis(100)).await;
+        let (mut told, mut looks) = (0, 0);
+        let log = loop {
+            let log = FactLog::read(&store);
+            let is_sent = expected.iter().all(|(event, version)| log.has(&["opt.sent"], event, *version));
+            if is_sent && !log.statuses.contains_key("waiting") {
+                break log;
             }
+            self.receiver.next_arrival(Duration::from_millis(100)).await;
+            let arrived = self.receiver.arrivals().len();
+            (told, looks) = (arrived, if arrived > told { 0 } else { looks + 1 });
+            let lines = || process.log().join("\n");
+            assert!(looks < LOOKS, "something is never told: {:?}; the log:\n{}", log.statuses, lines());
         };
-        let drained = tokio::time::timeout(PATIENCE, drained).await;
-        let log = tokio::task::block_in_place(|| process.kill());
-        let drained = drained.unwrap_or_else(|_| {
-            let log_of_facts = FactLog::read(&store);
-            panic!("something is never told: {:?}; the log:\n{}", log_of_facts.statuses, log.join("\n"));
-        });
-        self.logs.push(log);
-        drained
+        tokio::task::block_in_place(|| process.kill());
+        log
     }
 
     /// Everything that the VTN got was decided before, and that was told.

@@ -42,8 +42,8 @@ enum Mood {
 
 impl Mood {
     /// Mostly good, since every fault costs a second at least, and a life is shorter.
-    fn by(dice: &mut Dice) -> Self {
-        match dice.below(100) {
+    fn by(throw: u64) -> Self {
+        match throw {
             0..95 => Self::Take,
             95..97 => Self::TakeAndReset,
             97 => Self::Fail,
@@ -79,9 +79,12 @@ impl Arrival {
     }
 }
 
+/// Over and over again.
+type Throws = std::iter::Cycle<std::vec::IntoIter<u64>>;
+
 struct Desk {
-    /// `None`: everything is taken.
-    dice: Mutex<Option<Dice>>,
+    /// What the dice have said for each request; `None`: everything is taken.
+    throws: Mutex<Option<Throws>>,
     moods: Mutex<BTreeMap<Mood, usize>>,
     arrivals: watch::Sender<Vec<Arrival>>,
 }
@@ -95,11 +98,12 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     /// One that behaves as its dice say.
-    pub(crate) async fn start(dice: Dice) -> Self {
+    pub(crate) async fn start(dice: &mut Dice) -> Self {
+        let throws: Vec<u64> = (0..10_000).map(|_| dice.below(100)).collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let desk = Desk {
-            dice: Mutex::new(Some(dice)),
+            throws: Mutex::new(Some(throws.into_iter().cycle())),
             moods: Mutex::default(),
             arrivals: watch::Sender::new(Vec::new()),
         };
@@ -115,7 +119,7 @@ impl Receiver {
 
     /// From now on it takes everything.
     pub(crate) fn behave(&self) {
-        *self.desk.dice.lock().unwrap() = None;
+        *self.desk.throws.lock().unwrap() = None;
     }
 
     /// Everything that has come, oldest first.
@@ -171,7 +175,8 @@ struct NoAnswer;
 
 impl Desk {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, NoAnswer> {
-        let mood = self.dice.lock().unwrap().as_mut().map_or(Mood::Take, Mood::by);
+        let throw = self.throws.lock().unwrap().as_mut().and_then(Iterator::next);
+        let mood = throw.map_or(Mood::Take, Mood::by);
         *self.moods.lock().unwrap().entry(mood).or_default() += 1;
         if mood == Mood::Reset {
             return Err(NoAnswer);

@@ -4,6 +4,9 @@
 //! TCP, since a pseudo-terminal hands them on later; the store is on the disk; and a mock VTN, on a thread of its own, is polled each ten
 //! to twelve seconds and gets a report each quarter of an hour over TLS with signed messages. What VTN and meter use of the processor is not
 //! counted; they are part of the resident size, and forget each day what they have seen, but for the requestID of each report.
+//!
+//! With `dark` behind the number of days it lives through them twice: as ever, and telling ten hooks and ten monitors whose other ends are
+//! dead; what is told then is how much more that takes.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -17,8 +20,10 @@ use openadr_ven::time::{Span, Timestamp};
 use openadr_ven::{Config, Ven};
 use tokio::sync::{broadcast, oneshot};
 
+use dark::Darkness;
 use usage::{Day, Store, Usage};
 
+mod dark;
 #[path = "../../against_dsmr5/src/telegram.rs"]
 mod telegram;
 #[path = "../../../tests/support/telemetry.rs"]
@@ -55,13 +60,27 @@ fn now() -> Timestamp {
 
 fn main() {
     let days = std::env::args().nth(1).map_or(DAYS, |days| days.parse().expect("a number of days"));
+    let dark = std::env::args().nth(2).is_some_and(|word| word == "dark");
+    // Beside it, and by itself, so that neither has what the other has taken.
+    let without = dark.then(|| resident_without(days));
     let real =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock that is set");
     let start = Timestamp::EPOCH + Span::from_std(real).max(Span::DAY);
     let start = start.floor_to(Span::from_seconds(QUARTER));
     NOW.store(start.micros(), Ordering::Relaxed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    runtime.expect("a runtime").block_on(live(start, days));
+    runtime.expect("a runtime").block_on(live(start, days, without));
+}
+
+/// Lives through the same days with nobody to tell; how much is resident then, in kB.
+fn resident_without(days: i64) -> u64 {
+    let program = std::env::current_exe().expect("a program");
+    let output = std::process::Command::new(program).arg(days.to_string()).output().expect("a run");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    print!("{told}");
+    let number = told.rsplit_once(" kB resident").and_then(|(before, _)| before.rsplit_once(' '));
+    number.and_then(|(_, number)| number.parse().ok()).expect("what is resident")
 }
 
 /// What surrounds the VEN.
@@ -76,7 +95,7 @@ struct Scene {
     polled: Timestamp,
 }
 
-async fn live(start: Timestamp, days: i64) {
+async fn live(start: Timestamp, days: i64, without: Option<u64>) {
     // While it blocks, only who says so moves tokio's clock.
     let (let_go, held) = channel::<()>();
     let hold = tokio::task::spawn_blocking(move || held.recv().is_ok());
@@ -85,10 +104,12 @@ async fn live(start: Timestamp, days: i64) {
         TestCertificates::create(&folder.path().join("certs"), KeyKind::P256).expect("certificates");
     let vtn = start_vtn(MockVtnSettings { wall_clock: now, ..MockVtnSettings::from(&certificates) });
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let text = configuration(&vtn, &certificates, &port.local_addr().expect("a port").to_string());
+    let mut darkness = without.map(|_| Darkness::new(folder.path()));
+    let mut text = configuration(&vtn, &certificates, &port.local_addr().expect("a port").to_string());
+    text.extend(darkness.as_ref().map(Darkness::configuration));
     let config = Config::from_toml(&text, &folder.path().join("ven.toml")).expect("a configuration");
     let ven = Ven::builder(config).wall_clock(now).start().await.expect("a VEN");
-    let notices = ven.notices();
+    let (notices, api) = (ven.notices(), ven.http_address());
     let line = port.accept().await.expect("a VEN that reads its meter").0.into_std().expect("a line");
     line.set_nonblocking(false).expect("a line that waits");
     line.set_nodelay(true).expect("a line that does not wait for more");
@@ -103,9 +124,15 @@ async fn live(start: Timestamp, days: i64) {
         polled: start,
     };
     scene.settle().await;
+    if let Some(api) = api {
+        tokio::task::spawn_blocking(move || Darkness::abandon(api)).await.expect("a VEN that is read");
+    }
     let begun = scene.day(0, 0, 0);
     let (mut reports, mut full) = (0, None);
     for second in 1..=days * DAY {
+        if let (Some(darkness), Some(api)) = (&mut darkness, api) {
+            darkness.fall_silent(second, api);
+        }
         reports += scene.pass(start + Span::from_seconds(second)).await;
         if second % DAY == 0 {
             let day = scene.day(second / DAY, second, reports);
@@ -118,6 +145,9 @@ async fn live(start: Timestamp, days: i64) {
             scene.check(&day);
             if let Some(full) = full.as_ref().filter(|_| day.number == days && days > FULL) {
                 day.judge(&begun, full);
+            }
+            if let Some(without) = without.filter(|_| day.number == days) {
+                Darkness::judge(&scene.store, &day.usage, without);
             }
         }
     }

@@ -49,9 +49,14 @@ impl Usage {
             resident: of_memory("VmRSS:"),
             anonymous: of_memory("RssAnon:"),
             commits: store.commits(),
-            store: ["ven.db", "ven.db-wal"].iter().map(|name| size(&store.folder.join(name))).sum(),
+            store: store.size("ven.db"),
             folder: size(&store.folder),
         }
+    }
+
+    /// In kB.
+    pub(crate) const fn resident(&self) -> u64 {
+        self.resident
     }
 }
 
@@ -101,6 +106,11 @@ impl Store {
     pub(crate) fn of_ven(folder: PathBuf) -> Self {
         let index = File::open(folder.join("ven.db-shm")).expect("an index of the WAL");
         Self { folder, index }
+    }
+
+    /// Bytes of a database of the store, with what is about to be written to it.
+    pub(crate) fn size(&self, database: &str) -> u64 {
+        ["", "-wal"].iter().map(|ending| size(&self.folder.join(format!("{database}{ending}")))).sum()
     }
 
     /// SQLite counts the transactions in the header of its index of the WAL, 8 bytes behind its beginning.

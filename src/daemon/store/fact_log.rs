@@ -150,7 +150,7 @@ pub(crate) struct Retention {
     pub(crate) sent: Span,
     /// Deliveries that failed.
     pub(crate) failed: Span,
-    /// Bytes of all facts, about.
+    /// Bytes of all facts and deliveries, about.
     pub(crate) max_bytes: u64,
 }
 
@@ -424,13 +424,12 @@ impl FactLog<'_> {
 
 /// Facts that nobody is to tell, or has told, of before that time.
 fn forget_untold(connection: &Connection, ven: &str, before: i64) -> Result<(), StoreError> {
-    connection.execute(
-        "DELETE FROM fact WHERE ven = ?1 AND time_us < ?2
-         AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.ven = ?1 AND delivery.seq = fact.seq)",
-        params![ven, before],
-    )?;
+    connection.execute(FORGET_UNTOLD, params![ven, before])?;
     Ok(())
 }
+
+const FORGET_UNTOLD: &str = "DELETE FROM fact WHERE ven = ?1 AND time_us < ?2
+    AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.ven = ?1 AND delivery.seq = fact.seq)";
 
 /// Tries of deliveries that are forgotten.
 fn forget_tries(connection: &Connection, ven: &str) -> Result<(), StoreError> {
@@ -443,11 +442,21 @@ fn forget_tries(connection: &Connection, ven: &str) -> Result<(), StoreError> {
 /// What a row costs beside its data, about.
 const ROW: i64 = 200;
 
+/// What facts take, and their deliveries with the tries of them.
 fn stored_bytes(connection: &Connection, ven: &str) -> Result<u64, StoreError> {
-    let query = "SELECT coalesce(sum(length(data) + ?), 0) FROM fact WHERE ven = ?";
+    let query = "SELECT (SELECT coalesce(sum(length(data) + ?1), 0) FROM fact WHERE ven = ?2)
+                      + (SELECT count(*) * ?1 FROM delivery WHERE ven = ?2)
+                      + (SELECT coalesce(sum(length(why) + length(answer) + ?1), 0) FROM attempt WHERE ven = ?2)";
     let bytes: i64 = connection.query_row(query, params![ROW, ven], |row| row.get(0))?;
     Ok(bytes.cast_unsigned())
 }
+
+/// The same of one fact.
+const BYTES: &str = "length(data) + ?2 + coalesce((
+    SELECT sum(?2 + coalesce((
+        SELECT sum(length(attempt.why) + length(answer) + ?2) FROM attempt
+        WHERE attempt.ven = ?1 AND attempt.hook = delivery.hook AND attempt.seq = delivery.seq), 0))
+    FROM delivery WHERE delivery.ven = ?1 AND delivery.seq = fact.seq), 0)";
 
 /// Forgets the oldest facts of which every delivery is at `least` so far, until so many bytes are free; returns how many deliveries still
 /// waited.
@@ -455,12 +464,9 @@ fn forget_oldest(connection: &Connection, ven: &str, excess: u64, least: &str) -
     if excess == 0 {
         return Ok(0);
     }
-    let which = format!(
-        "ven = ?1 AND NOT EXISTS
-         (SELECT 1 FROM delivery WHERE delivery.ven = ?1 AND delivery.seq = fact.seq AND NOT ({least}))"
-    );
-    let mut statement = connection
-        .prepare_cached(&format!("SELECT seq, length(data) + ?2 FROM fact WHERE {which} ORDER BY seq"))?;
+    let which = all_at(least);
+    let query = format!("SELECT seq, {BYTES} FROM fact WHERE {which} ORDER BY seq");
+    let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query(params![ven, ROW])?;
     let (mut free, mut to) = (0_u64, 0_i64);
     while free < excess
@@ -475,7 +481,17 @@ fn forget_oldest(connection: &Connection, ven: &str, excess: u64, least: &str) -
     let waiting = format!("SELECT count(*) {orphans} AND status = 'waiting'");
     let waiting: i64 = connection.query_row(&waiting, params![ven], |row| row.get(0))?;
     connection.execute(&format!("DELETE {orphans}"), params![ven])?;
+    // The tries of what is gone count no more for what comes next.
+    forget_tries(connection, ven)?;
     Ok(waiting.cast_unsigned())
+}
+
+/// The facts of which every delivery is at `least` so far.
+fn all_at(least: &str) -> String {
+    format!(
+        "ven = ?1 AND NOT EXISTS
+         (SELECT 1 FROM delivery WHERE delivery.ven = ?1 AND delivery.seq = fact.seq AND NOT ({least}))"
+    )
 }
 
 fn put_standing(
@@ -548,7 +564,10 @@ mod tests {
 
     use serde_json::{Map, Value};
 
-    use super::{DeliveryStatus, Item, Retention, Standing, Told, Tried, Update, Wanted};
+    use super::{
+        BYTES, DeliveryStatus, FORGET_UNTOLD, Item, Retention, Standing, Told, Tried, Update, Wanted, all_at,
+        params,
+    };
     use crate::daemon::store::{Sqlite, Store as _};
     use crate::fact::Fact;
     use crate::time::{Span, Timestamp};
@@ -675,6 +694,60 @@ mod tests {
         assert_eq!(store.facts().forget(at, false).unwrap(), left - still_waiting, "by hand");
         assert_eq!(store.facts().forget(at, true).unwrap(), still_waiting);
         assert!(store.facts().after(0, 99).unwrap().is_empty());
+    }
+
+    /// What is kept is bounded as it lies on the disk: a fact for many hooks, with what its receivers have answered, is more than a fact.
+    #[test]
+    fn deliveries_and_their_tries_count_for_what_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path(), "a");
+        let hooks = ["h1", "h2", "h3", "h4", "h5"];
+        let all: Vec<Told> = (1..=100).map(|seq| told(seq, &hooks)).collect();
+        store.commit(&[], &all).unwrap();
+        let tried = Tried {
+            message: "id".into(),
+            at: Timestamp::EPOCH,
+            took: Span::ZERO,
+            code: Some(422),
+            why: "no".into(),
+            answer: "x".repeat(2_000),
+        };
+        let dead = |seq| Update { tried: Some(tried.clone()), ..update(seq, DeliveryStatus::Dead) };
+        let updates: Vec<_> = (1..=50).map(dead).collect();
+        for hook in hooks {
+            store.facts().update(hook, &updates, None, Timestamp::EPOCH).unwrap();
+        }
+        let mut prune = |max_bytes| {
+            let retention = Retention { sent: Span::DAY, failed: Span::DAY, max_bytes };
+            store.facts().prune(retention, Timestamp::from_seconds(1)).unwrap();
+            let left: Vec<u64> = store.facts().after(0, 999).unwrap().iter().map(|fact| fact.seq).collect();
+            left
+        };
+        // 100 facts of 1 kB each, 500 deliveries of 200 octets, 250 tries of 2.2 kB.
+        let from = |first: u64| (first..=100).collect::<Vec<_>>();
+        assert_eq!(prune(800_000), from(1));
+        assert_eq!(prune(500_000), from(21), "of those that failed, each has 13 kB");
+        assert_eq!(prune(101_000), from(51), "those that failed go first");
+        assert_eq!(prune(50_000), from(77), "of those that wait, each has 2 kB");
+    }
+
+    /// Housekeeping looks at each fact; were all deliveries searched for each, it would take minutes where many wait.
+    #[test]
+    fn what_may_be_forgotten_is_looked_up_and_not_searched_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path(), "a");
+        let log = store.facts();
+        let oldest = format!("SELECT seq, {BYTES} FROM fact WHERE {}", all_at("status <> 'waiting'"));
+        for query in [FORGET_UNTOLD, &oldest] {
+            let mut plan = log.connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+            let steps = plan.query_map(params!["a", 0], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            let of_deliveries: Vec<_> = steps.iter().filter(|step| step.contains(" delivery ")).collect();
+            assert!(
+                !of_deliveries.is_empty() && of_deliveries.iter().all(|step| step.contains("seq=?")),
+                "{steps:#?}"
+            );
+        }
     }
 
     #[test]

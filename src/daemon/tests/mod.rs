@@ -6,6 +6,7 @@
 //!
 //! All of it is what `ven run` runs, the store too. Left out are lines, sockets and signatures: virtual time would not wait for them.
 
+mod dark;
 mod house;
 mod reports;
 mod world;

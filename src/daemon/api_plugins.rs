@@ -9,7 +9,8 @@ use crate::config::Scope;
 use super::http::Route;
 use super::http::answer::Answer;
 use super::http::call::Call;
-use super::plugin::{Asks, NotServed, Plugins, State};
+use super::plugin::{NotServed, Plugins, State};
+use crate::plugin::Request;
 
 /// What plugins take.
 const BODIES: &[&str] = &["application/json", "text/plain"];
@@ -63,7 +64,7 @@ fn restart(plugins: &Plugins, name: &str) -> Route {
     ])
 }
 
-/// Whatever a plugin serves with this method: which paths that are, its hello says, and may say otherwise after a restart.
+/// Whatever a plugin serves with this method: which paths that are, the plugin says; a program may say otherwise after a restart.
 fn path(plugins: &Plugins, name: &str, method: &Method) -> Route {
     let (plugins, plugin, asked) = (plugins.clone(), name.to_owned(), method.clone());
     let handler = move |call: Call| {
@@ -72,7 +73,7 @@ fn path(plugins: &Plugins, name: &str, method: &Method) -> Route {
             let Ok(body) = String::from_utf8(call.body.to_vec()) else {
                 return Answer::problem(StatusCode::BAD_REQUEST, "the body is no text");
             };
-            let asks = Asks {
+            let asks = Request {
                 method: asked.to_string(),
                 path: call.parameter("path").to_owned(),
                 query: call.query_text,

@@ -234,7 +234,7 @@ impl RecordingSink {
         Ok(Self { address, received, status, task })
     }
 
-    /// Where it is, for `url` of a hook.
+    /// Where it is, for the `url` of a hook, which needs `allow_private = true` beside it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)

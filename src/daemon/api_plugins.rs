@@ -46,22 +46,18 @@ pub(super) fn routes(plugins: &Plugins) -> Vec<Route> {
     routes
 }
 
-/// Another chance for one that has ended too often, and a fresh start for one that runs.
+/// Who may use a plugin may start it again too.
 fn restart(plugins: &Plugins, name: &str) -> Route {
-    let (plugins, plugin) = (plugins.clone(), name.to_owned());
-    let handler = move |_| {
-        std::future::ready(if plugins.restart(&plugin) {
-            Answer::json(StatusCode::ACCEPTED, &json!({ "name": plugin, "state": "starting" }))
-        } else {
-            Answer::problem(StatusCode::NOT_FOUND, format!("there is no plugin {plugin}"))
+    let (all, plugin) = (plugins.clone(), name.to_owned());
+    let (path, scope) = (format!("/v1/plugins/{name}/restart"), Some(Scope::Plugin(name.to_owned())));
+    let about = format!("Ends plugin {name} where it runs, and starts it again");
+    let route = Route::new(Method::POST, path, scope, about, move |_| {
+        std::future::ready(match all.restart(&plugin) {
+            Ok(()) => Answer::empty(StatusCode::NO_CONTENT),
+            Err(fault) => Answer::problem(status_of(&fault), fault.to_string()),
         })
-    };
-    let scope = Some(Scope::Plugin(name.to_owned()));
-    let path = format!("/v1/plugins/{name}/restart");
-    Route::new(Method::POST, path, scope, format!("Starts plugin {name} anew"), handler).answers(&[
-        (202, "it is told to end where it runs, and is started"),
-        (404, "there is no such plugin"),
-    ])
+    });
+    route.gives("").answers(&[(204, "it is started again"), (404, "it is not there any more")])
 }
 
 /// Whatever a plugin serves with this method: which paths that are, the plugin says; a program may say otherwise after a restart.

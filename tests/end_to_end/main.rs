@@ -16,6 +16,7 @@ mod meter;
 mod meter_cli;
 mod monitors;
 mod opt_cli;
+mod plugins;
 mod push;
 mod push_credentials;
 mod report_sources;

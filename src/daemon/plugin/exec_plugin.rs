@@ -70,7 +70,7 @@ impl ExecPlugin {
                         return;
                     }
                 }
-                () = self.seat.changed() => {}
+                _ = self.seat.changed() => {}
                 Some(_) = told.join_next() => {}
             }
         }
@@ -197,14 +197,19 @@ impl Plugins {
         }
     }
 
-    /// Starts a plugin anew, whether it runs or not; whether there is such a plugin.
-    pub(crate) fn restart(&self, plugin: &str) -> bool {
+    /// Starts one again, though it has been given up.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none of this name.
+    pub(crate) fn restart(&self, plugin: &str) -> Result<(), NotServed> {
         if let Some(seat) = self.brought.get(plugin) {
             seat.restart();
-            return true;
+            return Ok(());
         }
-        let seat = self.seats.get(plugin);
-        seat.inspect(|seat| seat.restart()).is_some()
+        let seat = self.seats.get(plugin).ok_or_else(|| NotServed::NoPlugin(plugin.to_owned()))?;
+        seat.restart();
+        Ok(())
     }
 
     /// Asks a plugin for values of a report, and waits so long for them.

@@ -425,7 +425,7 @@ mod tests {
             let _dropped = Dropped(self.dropped.clone());
             let runs = self.runs.fetch_add(1, Ordering::SeqCst);
             match context.config().get("run").and_then(Value::as_str) {
-                Some("fails") if runs % 2 == 0 => Err("as it was told to".into()),
+                Some("fails") if runs.is_multiple_of(2) => Err("as it was told to".into()),
                 Some("fails") => panic!("as it was told to"),
                 Some("goes on") => std::future::pending().await,
                 _ => Ok(()),
@@ -505,7 +505,7 @@ mod tests {
         assert!(why.contains("5 times within a minute") && why.ends_with("as it was told to"), "{why}");
         assert_eq!(scene.plugin.runs.load(Ordering::SeqCst), 5);
         assert!(matches!(&scene.plugins.states()["own"], State::Stopped(stopped) if stopped == why));
-        assert!(scene.plugins.restart("own"));
+        scene.plugins.restart("own").unwrap();
         told(&scene.bus, "plugin.failed").await;
         assert_eq!(scene.plugin.runs.load(Ordering::SeqCst), 10);
         scene.kept.close().await;
@@ -518,7 +518,7 @@ mod tests {
             told(&scene.bus, "plugin.started").await;
             let count = |counted: &AtomicU32| counted.load(Ordering::SeqCst);
             until(async || count(&scene.plugin.runs) == 1).await;
-            scene.plugins.restart("own");
+            scene.plugins.restart("own").unwrap();
             until(async || count(&scene.plugin.runs) == runs).await;
             scene.kept.close().await;
             until(async || count(&scene.plugin.dropped) == runs).await;

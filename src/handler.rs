@@ -111,6 +111,25 @@ impl From<OptType> for Decision {
     }
 }
 
+/// What is answered for a handler that is late or fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DefaultOpt {
+    Always(OptType),
+    /// What was answered last about an earlier version of the event, whoever has decided that; optOut to a new event. So a promise
+    /// that the VTN counts on is neither broken nor made by a fault of ours.
+    Last,
+}
+
+impl DefaultOpt {
+    /// The answer, where that was answered last.
+    pub(crate) fn after(self, last: Option<OptType>) -> OptType {
+        match self {
+            Self::Always(opt) => opt,
+            Self::Last => last.unwrap_or(OptType::OptOut),
+        }
+    }
+}
+
 /// An interval that has begun.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActiveInterval {

@@ -45,6 +45,8 @@ pub mod report_source;
 mod rules;
 #[cfg(test)]
 mod test_support;
+#[cfg(feature = "daemon")]
+pub mod testing;
 pub mod time;
 
 #[cfg(feature = "daemon")]

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
-use crate::engine::DefaultOpt;
-use crate::handler::{Change, Decision, EventHandler};
+use crate::handler::{Change, Decision, DefaultOpt, EventHandler};
 use crate::openadr::message::{EiEvent, EventSignal, OptType, SignalType};
 
 /// What a condition can speak of.
@@ -174,8 +173,7 @@ fn highest(signal: &EventSignal) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::{Condition, Rule, RulesHandler};
-    use crate::engine::DefaultOpt;
-    use crate::handler::Decision;
+    use crate::handler::{Decision, DefaultOpt};
     use crate::mock_vtn::EventBuilder;
     use crate::openadr::message::{CurrencyPer, OptType, SiScale, SignalName, SignalType, Unit};
     use crate::time::{Span, Timestamp};

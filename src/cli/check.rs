@@ -9,7 +9,8 @@ use crate::daemon::{Brought, Prepared, check_names, report_sources};
 use crate::metering::Protocol;
 
 pub(super) fn check(path: &Path, brought: Brought) -> anyhow::Result<()> {
-    let config = Config::load(path)?;
+    let mut config = Config::load(path)?;
+    config.bring_serializers(&brought.serializers);
     let prepared = Prepared::new(&config)?;
     check_names(&config, &brought.plugins)?;
     let sources = report_sources(&config, brought.sources)?;

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::daemon::clock::Clock;
 use crate::daemon::control::{HookLine, HooksRequest, Request, Response, ask};
 use crate::daemon::store::{DeliveryStatus, FactLog, STORE, Sqlite, Store as _};
+use crate::hook::settings::Serializers;
 use crate::time::Span;
 
 use super::reports::table;
@@ -122,7 +123,7 @@ pub(super) fn status(word: &str) -> Result<DeliveryStatus, String> {
     })
 }
 
-pub(super) fn hooks(path: &Path, command: HooksCommand) -> ExitCode {
+pub(super) fn hooks(path: &Path, command: HooksCommand, brought: &Serializers) -> ExitCode {
     let done = match command {
         HooksCommand::Monitor { status, limit, since, hook, json } => {
             let since = since.map(Span::from_std);
@@ -138,10 +139,15 @@ pub(super) fn hooks(path: &Path, command: HooksCommand) -> ExitCode {
         HooksCommand::List { configured: true, .. } => show::list(path),
         HooksCommand::List { json, configured: false } => list(path, json),
         HooksCommand::Show { hook } => show::show(path, &hook),
-        HooksCommand::Add { hook, file } => change::add(path, &hook, &file),
-        HooksCommand::Edit { hook, file } => change::edit(path, &hook, file.as_deref()),
+        HooksCommand::Add { hook, file } => change::add(path, &hook, &file, brought),
+        HooksCommand::Edit { hook, file } => change::edit(path, &hook, file.as_deref(), brought),
         HooksCommand::Remove { hook } => change::remove(path, &hook),
-        HooksCommand::Test { hook, event, dry_run } => trial::test(path, &hook, event.as_deref(), dry_run),
+        HooksCommand::Test { hook, event, dry_run } => {
+            Config::load(path).map_err(Into::into).and_then(|mut config| {
+                config.bring_serializers(brought);
+                trial::test(&config, &hook, event.as_deref(), dry_run)
+            })
+        }
         HooksCommand::Pause { hook } => order(path, HooksRequest::Pause { hook }),
         HooksCommand::Resume { hook } => order(path, HooksRequest::Resume { hook }),
         HooksCommand::Send { hook, again } => order(path, HooksRequest::Send { hook, again }),

@@ -35,8 +35,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::Scope;
 use crate::daemon::Brought;
+use crate::fact::Fact;
 use crate::handler::EventHandler;
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, PluginError};
 use crate::report_source::ReportSource;
 
 pub use self::mock_vtn::mock_vtn_main;
@@ -265,6 +266,19 @@ impl Cli {
         self
     }
 
+    /// Tells hooks in these words, where they name it: `serializer = "mine"` in `[[hook]]`. It is given what one message tells of: one fact,
+    /// or those of a batch. What it writes must be what the `content_type` of the hook says, JSON where it says nothing; where it
+    /// is not, or this fails or panics, the message is not sent and is kept as `error`. It is called on samples when the VEN starts.
+    #[must_use]
+    pub fn serializer(
+        mut self,
+        name: impl Into<String>,
+        write: impl Fn(&[&Fact]) -> Result<String, PluginError> + Send + Sync + 'static,
+    ) -> Self {
+        self.brought.serializers.insert(name.into(), Arc::new(write));
+        self
+    }
+
     /// Does what the command line says; what the process ends with.
     #[must_use]
     pub fn main(self) -> ExitCode {
@@ -278,7 +292,9 @@ impl Cli {
             Command::Status { json, config } => return status::status(&config, json),
             Command::Token { command: TokenCommand::New { name, scopes } } => token::new(&name, &scopes),
             // It has exit codes of its own.
-            Command::Hooks { command, config } => return hooks::hooks(&config, command),
+            Command::Hooks { command, config } => {
+                return hooks::hooks(&config, command, &self.brought.serializers);
+            }
             Command::Deliveries { command, config } => deliveries::deliveries(&config, command),
             Command::Monitors(arguments) => return monitors::monitors(arguments),
             Command::Events(arguments) => return events::events(arguments),

@@ -36,9 +36,9 @@ pub(crate) use program::MAX_MEMORY;
 pub(crate) use program::{EnvValue, ProgramSection, Startup};
 pub(crate) use secret::{SecretSource, read_private, setting};
 
-use crate::engine::DefaultOpt;
+use crate::handler::DefaultOpt;
 use crate::hook::monitor::StaticMonitor;
-use crate::hook::settings::HookSettings;
+use crate::hook::settings::{HookSettings, Serializer, Serializers};
 use crate::metering::Quantity;
 use crate::openadr::message::{
     Available, MarketContext, OptId, OptReason, OptType, RId, ReadingType, ReportName, ReportSpecifierId,
@@ -359,6 +359,15 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         read::config(text, file, overrides, hook_files)
             .map_err(|faults| ConfigError { file: file.to_owned(), faults })
+    }
+
+    /// Serializers that the program which embeds us brings, for the hooks that name them.
+    pub(crate) fn bring_serializers(&mut self, brought: &Serializers) {
+        for hook in &mut self.hooks {
+            if let Some(Serializer::Own(own)) = &mut hook.words.serializer {
+                own.bring(brought);
+            }
+        }
     }
 
     /// A fault of a setting that was found wrong after reading.

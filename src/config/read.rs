@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use crate::engine::DefaultOpt;
+use crate::handler::DefaultOpt;
 use crate::openadr::message::{MarketContext, OptType, ResourceId, SignalName};
 use crate::openadr::trust::{Fingerprint, Tolerance};
 use crate::rules::{Condition, Rule};
@@ -67,11 +67,10 @@ pub(super) fn config(
     let push = push(root.section("push"), pushed, signature.as_ref());
     let handler = handler(root.section("handler"), &folder);
     let opt_when_full = store(root.section("store"));
-    let journal = journal(root.section("journal"));
+    let (journal, bus) = (journal(root.section("journal")), bus(root.section("bus")));
     let http = http(&root, &folder);
     let monitors = monitors(&root, http.as_ref());
     let push_monitor = push_monitor(&root, http.as_ref());
-    let bus = bus(root.section("bus"));
     let meters: Vec<_> =
         root.sections("meter").into_iter().filter_map(|section| meter(section, &folder)).collect();
     let ours = vtn.as_ref().map(|vtn| vtn.market_contexts.as_slice());

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Config, MapSource, MeterSource, SecretSource, TrustSection, Verify};
-use crate::engine::DefaultOpt;
+use crate::handler::DefaultOpt;
 use crate::metering::{Framing, Limits, Protocol};
 use crate::openadr::message::{Decimal, OptType};
 use crate::time::Span;

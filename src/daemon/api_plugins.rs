@@ -9,7 +9,8 @@ use crate::config::Scope;
 use super::http::answer::Answer;
 use super::http::call::Call;
 use super::http::{OF_PATH, Route};
-use super::plugin::{Asks, NotServed, Plugins, State};
+use super::plugin::{NotServed, Plugins, State};
+use crate::plugin::Request;
 
 /// What plugins take.
 const BODIES: &[&str] = &["application/json", "text/plain"];
@@ -57,7 +58,8 @@ fn restart(plugins: &Plugins) -> Route {
     route.gives("").answers(&[(204, "it is started again"), (404, "there is no such plugin")])
 }
 
-/// Whatever a plugin serves with this method: which plugins there are may change, and so may their paths, which their hellos say.
+/// Whatever a plugin serves with this method: which plugins there are may change, and so may the paths of programs, which their hellos
+/// say.
 fn path(plugins: &Plugins, method: &Method) -> Route {
     let (plugins, asked) = (plugins.clone(), method.clone());
     let handler = move |call: Call| {
@@ -67,7 +69,7 @@ fn path(plugins: &Plugins, method: &Method) -> Route {
             let Ok(body) = String::from_utf8(call.body.to_vec()) else {
                 return Answer::problem(StatusCode::BAD_REQUEST, "the body is no text");
             };
-            let asks = Asks {
+            let asks = Request {
                 method: asked.to_string(),
                 path: call.parameter("path").to_owned(),
                 query: call.query_text,

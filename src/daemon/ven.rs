@@ -11,14 +11,16 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Changes, Config, ConfigError, MeterSource};
 use crate::engine::{Engine, Input, RegistrationRecord};
+use crate::fact::Fact;
 use crate::handler::EventHandler;
 use crate::hook::render::VenNames;
+use crate::hook::settings::Serializers;
 use crate::notice::Notice;
 use crate::openadr::message::{
     EventId, OptType, RId, ReportRequest, ReportRequestId, ReportSpecifierId, SiScale, Unit,
 };
 use crate::openadr::xml::Limits;
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, PluginError};
 use crate::report_source::ReportSource;
 use crate::time::Timestamp;
 
@@ -88,6 +90,8 @@ pub(crate) struct Brought {
     /// Sources of reports, by the names that the configuration has for them.
     pub(crate) sources: BTreeMap<String, Arc<dyn DynSource>>,
     pub(crate) plugins: BTreeMap<String, Arc<dyn DynPlugin>>,
+    /// Words for hooks.
+    pub(crate) serializers: Serializers,
 }
 
 /// Why a VEN cannot start.
@@ -147,8 +151,28 @@ impl VenBuilder {
         self
     }
 
+    /// Tells hooks in these words, where they name it: `serializer = "mine"` in `[[hook]]`. It is given what one message tells of: one fact,
+    /// or those of a batch. What it writes must be what the `content_type` of the hook says, JSON where it says nothing; where it
+    /// is not, or this fails or panics, the message is not sent and is kept as `error`. It is called on samples when the VEN starts.
+    #[must_use]
+    pub fn serializer(
+        mut self,
+        name: impl Into<String>,
+        write: impl Fn(&[&Fact]) -> Result<String, PluginError> + Send + Sync + 'static,
+    ) -> Self {
+        self.brought.serializers.insert(name.into(), Arc::new(write));
+        self
+    }
+
     pub(crate) fn bring(self, brought: Brought) -> Self {
         Self { brought, ..self }
+    }
+
+    /// The configuration, with what the program brings for it.
+    fn config(&self) -> Config {
+        let mut config = self.config.clone();
+        config.bring_serializers(&self.brought.serializers);
+        config
     }
 
     /// Starts the VEN on the current tokio runtime.
@@ -157,14 +181,14 @@ impl VenBuilder {
     ///
     /// Where something that the configuration names cannot be used. That the VTN is away is no error.
     pub async fn start(self) -> Result<VenHandle, StartError> {
-        let Self { config, brought, wall_clock } = self;
+        let config = self.config();
+        let Self { brought, wall_clock, .. } = self;
         let mut prepared = Prepared::new(&config)?;
         let others = report_sources(&config, brought.sources.clone())?;
         let of_program = rust_plugins(&config, brought.plugins.clone())?;
         prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let system = |error: std::io::Error| StartError::System(error.to_string());
-        let state = state_folder(&config)?;
-        let clock = Clock::by(wall_clock);
+        let (state, clock) = (state_folder(&config)?, Clock::by(wall_clock));
         let bus = Bus::new(clock);
         let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name, bus.clone())?;
         let (inputs, waiting) = mpsc::unbounded_channel();
@@ -174,9 +198,9 @@ impl VenBuilder {
         let (pushes, pushed) = mpsc::channel(PUSHES);
         let programs = (prepared.handler, prepared.plugins);
         let programs = Programs::start(brought.handler.clone(), &config, programs, &bus, clock).await?;
-        let (seat, plugins) = (HandlerSeat::new(programs.handler(), inputs.clone()), programs.plugins());
-        let seat = seat.map_err(system)?;
         let of_program = RustPlugins::start(of_program, &bus, clock).map_err(StartError::Plugin)?;
+        let plugins = programs.plugins().with(of_program.seats());
+        let seat = HandlerSeat::new(programs.handler(), inputs.clone()).map_err(system)?;
         let (orders, inlets) = start_meters(prepared.meters, clock, &store, &bus).await?;
         let others = SourceSeat::new(with_plugins(others, &config, &plugins), &bus).map_err(system)?;
         let mut meters = Meters::new(orders, others, point_sources(&config), clock, inputs.clone());

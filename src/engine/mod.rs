@@ -67,7 +67,7 @@ use registration::Registration;
 pub(crate) use report_state::{Progress, ReportsState, RequestState, Retry};
 use reporting::Reporting;
 use requester::Requester;
-pub(crate) use settings::{DefaultOpt, Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
+pub(crate) use settings::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
 pub(crate) use snapshot::{
     DecisionRecord, EventOptRecord, EventRecord, OwedReport, RegistrationRecord, RequestRecord,
     ScheduleRecord, Snapshot, Standing, Write,

@@ -1,5 +1,6 @@
 //! Holds what an engine is told by the configuration.
 
+use crate::handler::DefaultOpt;
 use crate::openadr::message::{
     Available, Duration, EiTarget, MarketContext, OptId, OptReason, OptType, RId, ReadingType, Report,
     ReportDescription, ReportName, ReportRequestId, ReportSpecifierId, ReportType, ResourceId, SamplingRate,
@@ -14,25 +15,6 @@ pub(crate) enum Incoming {
     Pull,
     /// The VTN posts them to our services under this address.
     Push { address: String },
-}
-
-/// What is answered for a handler that is late or fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DefaultOpt {
-    Always(OptType),
-    /// What was answered last about an earlier version of the event, whoever has decided that; optOut to a new event. So a promise
-    /// that the VTN counts on is neither broken nor made by a fault of ours.
-    Last,
-}
-
-impl DefaultOpt {
-    /// The answer, where that was answered last.
-    pub(super) fn after(self, last: Option<OptType>) -> OptType {
-        match self {
-            Self::Always(opt) => opt,
-            Self::Last => last.unwrap_or(OptType::OptOut),
-        }
-    }
 }
 
 /// What an engine is told by the configuration.

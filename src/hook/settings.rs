@@ -1,9 +1,11 @@
 //! What `[[hook]]` says, whatever its type.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use crate::fact::Topics;
+use crate::fact::{Fact, Topics};
 use crate::time::Span;
 
 /// One hook, as it is configured; what its type needs besides stands in `target`.
@@ -158,12 +160,64 @@ pub(crate) enum Serializer {
     Data,
     /// As DSMR-reader's API takes a reading.
     DsmrReading,
+    /// As a function of the program that embeds us writes it.
+    Own(OwnSerializer),
+}
+
+/// Why facts cannot be written.
+pub(crate) type WriteError = Box<dyn std::error::Error + Send + Sync>;
+/// Writes facts as a receiver wants them.
+pub(crate) type WriteFacts = dyn Fn(&[&Fact]) -> Result<String, WriteError> + Send + Sync;
+/// Functions that write facts, by their names.
+pub(crate) type Serializers = BTreeMap<String, Arc<WriteFacts>>;
+
+/// A serializer of the program that embeds us.
+#[derive(Clone)]
+pub(crate) struct OwnSerializer {
+    pub(crate) name: String,
+    /// `None`: the program does not bring it.
+    pub(crate) write: Option<Arc<WriteFacts>>,
+    /// What it brings, for people.
+    pub(crate) known: Vec<String>,
+}
+
+impl OwnSerializer {
+    /// One that nobody brings yet.
+    pub(crate) const fn named(name: String) -> Self {
+        Self { name, write: None, known: Vec::new() }
+    }
+
+    /// Looks for it among those that the program brings.
+    pub(crate) fn bring(&mut self, brought: &Serializers) {
+        self.write = brought.get(&self.name).cloned();
+        self.known = brought.keys().cloned().collect();
+    }
+}
+
+impl PartialEq for OwnSerializer {
+    /// One name, one function.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for OwnSerializer {}
+
+impl std::fmt::Debug for OwnSerializer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 /// No serializer has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no serializer is called \"{0}\"; there are cloudevents, data and dsmr-reader")]
 pub(crate) struct UnknownSerializer(String);
+
+impl Serializer {
+    /// Those that there are everywhere.
+    pub(crate) const NAMES: &[&str] = &["cloudevents", "data", "dsmr-reader"];
+}
 
 impl FromStr for Serializer {
     type Err = UnknownSerializer;

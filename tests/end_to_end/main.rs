@@ -21,6 +21,7 @@ mod meter_cli;
 mod monitors;
 mod monitors_cli;
 mod opt_cli;
+mod plugins;
 mod push;
 mod push_credentials;
 mod reload;

@@ -10,8 +10,9 @@ use anyhow::Context as _;
 
 use crate::config::{Config, HookFile, is_name, setting, with_secrets};
 use crate::daemon::outbox::Parts;
+use crate::hook::settings::Serializers;
 
-pub(super) fn add(config: &Path, hook: &str, file: &Path) -> anyhow::Result<()> {
+pub(super) fn add(config: &Path, hook: &str, file: &Path, brought: &Serializers) -> anyhow::Result<()> {
     anyhow::ensure!(
         is_name(hook),
         "expected a name of a small letter and then at most 62 small letters, digits, _ and -, found \"{hook}\""
@@ -19,20 +20,25 @@ pub(super) fn add(config: &Path, hook: &str, file: &Path) -> anyhow::Result<()> 
     let place = HookFile::place(config, hook);
     anyhow::ensure!(!place.exists(), "{} is there already; see: ven hooks edit {hook}", place.display());
     let text = read(file)?;
-    check(config, hook, &place, &text)?;
+    check(config, hook, (&place, &text), brought)?;
     if let Some(folder) = place.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     written(&place, &text, false)
 }
 
-pub(super) fn edit(config: &Path, hook: &str, file: Option<&Path>) -> anyhow::Result<()> {
+pub(super) fn edit(
+    config: &Path,
+    hook: &str,
+    file: Option<&Path>,
+    brought: &Serializers,
+) -> anyhow::Result<()> {
     let place = own_file(config, hook)?;
     let text = match file {
         Some(file) => read(file)?,
-        None => return by_hand(config, hook, &place),
+        None => return by_hand(config, hook, &place, brought),
     };
-    check(config, hook, &place, &text)?;
+    check(config, hook, (&place, &text), brought)?;
     written(&place, &text, true)
 }
 
@@ -66,9 +72,15 @@ fn read(file: &Path) -> anyhow::Result<String> {
 }
 
 /// As the VEN would check it when it starts.
-fn check(config: &Path, hook: &str, place: &Path, text: &str) -> anyhow::Result<()> {
+fn check(
+    config: &Path,
+    hook: &str,
+    (place, text): (&Path, &str),
+    brought: &Serializers,
+) -> anyhow::Result<()> {
     let file = HookFile { path: place.to_owned(), text: Ok(text.to_owned()) };
-    let loaded = Config::load_with(config, file)?;
+    let mut loaded = Config::load_with(config, file)?;
+    loaded.bring_serializers(brought);
     let folder = config.parent().unwrap_or_else(|| Path::new(""));
     let settings = loaded.hooks.iter().find(|other| other.name == hook).context("the hook is not there")?;
     let ready = with_secrets(settings, folder).and_then(|settings| Parts::of(&settings));
@@ -92,7 +104,7 @@ fn written(place: &Path, text: &str, instead: bool) -> anyhow::Result<()> {
 }
 
 /// In an editor; what is wrong afterwards stays there to be put right.
-fn by_hand(config: &Path, hook: &str, place: &Path) -> anyhow::Result<()> {
+fn by_hand(config: &Path, hook: &str, place: &Path, brought: &Serializers) -> anyhow::Result<()> {
     let mut draft = tempfile::Builder::new().prefix(hook).suffix(".toml").tempfile()?;
     draft.write_all(std::fs::read_to_string(place)?.as_bytes())?;
     let editor = ["VISUAL", "EDITOR"].into_iter().find_map(setting);
@@ -103,7 +115,7 @@ fn by_hand(config: &Path, hook: &str, place: &Path) -> anyhow::Result<()> {
     let ended = ended.with_context(|| format!("{program} cannot be started"))?;
     anyhow::ensure!(ended.success(), "{program} has failed, nothing is changed");
     let text = std::fs::read_to_string(draft.path())?;
-    if let Err(error) = check(config, hook, place, &text) {
+    if let Err(error) = check(config, hook, (place, &text), brought) {
         let (_, kept) = draft.keep()?;
         let again = format!("ven hooks edit {hook} {}", kept.display());
         return Err(error.context(format!("nothing is changed; put {} right, then: {again}", kept.display())));

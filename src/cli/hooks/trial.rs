@@ -32,9 +32,8 @@ struct Told {
     data: Map<String, Value>,
 }
 
-pub(super) fn test(path: &Path, name: &str, event: Option<&Path>, dry_run: bool) -> anyhow::Result<()> {
-    let config = Config::load(path)?;
-    let settings = configured(&config, name)?;
+pub(super) fn test(config: &Config, name: &str, event: Option<&Path>, dry_run: bool) -> anyhow::Result<()> {
+    let settings = configured(config, name)?;
     let now = Clock::start().now().wall;
     let samples = Samples::new(&settings.topics, CATALOGUE.iter().map(|topic| (topic.name, topic.sample)));
     let fact = match event {
@@ -56,7 +55,7 @@ pub(super) fn test(path: &Path, name: &str, event: Option<&Path>, dry_run: bool)
     if dry_run {
         return Ok(());
     }
-    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    let folder = config.file.parent().unwrap_or_else(|| Path::new(""));
     let ready = with_secrets(settings, folder).and_then(|settings| Parts::of(&settings));
     let parts = ready.map_err(|error| anyhow::anyhow!("hook {name}: {error}"))?;
     deliver(parts, &message)

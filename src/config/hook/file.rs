@@ -91,6 +91,18 @@ impl HookFile {
     }
 }
 
+impl HookFile {
+    /// The hook in it, as if there were nothing else in the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Every fault at once, with this file.
+    pub(crate) fn alone(&self) -> Result<HookSettings, Vec<ConfigFault>> {
+        let folder = self.path.parent().unwrap_or_else(|| Path::new(""));
+        self.hook(&Around { folder, ven: "", meters: &[] }, &[], &BTreeMap::new())
+    }
+}
+
 fn folder(config: &Path) -> PathBuf {
     config.parent().unwrap_or_else(|| Path::new("")).join(FOLDER)
 }

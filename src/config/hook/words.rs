@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use crate::hook::settings::{Serializer, TimeZone, Words};
+use crate::hook::settings::{OwnSerializer, Serializer, TimeZone, Words};
 
+use super::super::fault::nearest;
 use super::super::reader::Section;
+use super::is_name;
 
 /// A template is no larger.
 const TEMPLATE_SIZE: u64 = 256 << 10;
@@ -12,6 +14,10 @@ const TEMPLATE_SIZE: u64 = 256 << 10;
 pub(super) fn words(section: &Section<'_, '_>, folder: &Path) -> Words {
     let serializer = section.text("serializer").and_then(|found| match found.value.parse::<Serializer>() {
         Ok(serializer) => Some(serializer),
+        // Whether the program brings it, is known when the hook is made ready.
+        Err(_) if is_name(&found.value) && nearest(&found.value, Serializer::NAMES).is_none() => {
+            Some(Serializer::Own(OwnSerializer::named(found.value)))
+        }
         Err(error) => {
             section.reader.fault(found.line, &found.key, error.to_string());
             None

@@ -10,12 +10,14 @@ use tokio::task::JoinSet;
 use crate::daemon::bus::Bus;
 use crate::fact::topic::own::TICK;
 use crate::fact::{Fact, Topics};
+use crate::plugin::{Request, Response, Route};
 
 use super::conversation::CallFault;
 use super::exec_handler::EVENT;
 use super::program_seat::{ProgramSeat, State};
-use super::protocol::{Answer, Hello, Route, is_unsupported};
+use super::protocol::{Answer, Hello, is_unsupported};
 use super::reader::Reader;
+use super::rust_seat::RustSeat;
 
 /// Facts that have been told and are not acknowledged yet.
 const IN_FLIGHT: usize = 16;
@@ -26,7 +28,7 @@ const TRIES: u32 = 3;
 /// Between two tries of a fact that it refuses.
 const PAUSE: Duration = Duration::from_millis(500);
 /// A path is answered within this.
-const SERVED_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const SERVED_WITHIN: Duration = Duration::from_secs(10);
 /// What a path is asked with.
 const HTTP: &str = "http";
 /// What a plugin that is a source of reports is asked.
@@ -140,25 +142,8 @@ pub(super) fn question(fact: &Fact) -> Answer {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plugins {
     seats: Arc<Mutex<BTreeMap<String, ProgramSeat>>>,
-}
-
-/// What somebody wants of a plugin by HTTP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Asks {
-    pub(crate) method: String,
-    /// Below the plugin's own, without a slash before it.
-    pub(crate) path: String,
-    pub(crate) query: String,
-    pub(crate) body: String,
-}
-
-/// What a plugin answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Served {
-    /// 200 to 599.
-    pub(crate) status: u16,
-    pub(crate) content_type: String,
-    pub(crate) body: String,
+    /// Those that the program which embeds us brings.
+    brought: BTreeMap<String, RustSeat>,
 }
 
 /// Why a plugin serves nothing, and the status of HTTP that says so.
@@ -184,6 +169,12 @@ impl Plugins {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// These, and those that the program which embeds us brings.
+    pub(crate) fn with(self, brought: Vec<RustSeat>) -> Self {
+        let brought = brought.into_iter().map(|seat| (seat.name().to_owned(), seat)).collect();
+        Self { brought, ..self }
+    }
+
     pub(crate) fn add(&self, seat: ProgramSeat) {
         self.seats().insert(seat.name().to_owned(), seat);
     }
@@ -194,7 +185,9 @@ impl Plugins {
 
     /// How each is.
     pub(crate) fn states(&self) -> BTreeMap<String, State> {
-        self.seats().iter().map(|(name, seat)| (name.clone(), seat.state())).collect()
+        let programs: Vec<_> = self.seats().iter().map(|(name, seat)| (name.clone(), seat.state())).collect();
+        let brought = self.brought.iter().map(|(name, seat)| (name.clone(), seat.state()));
+        programs.into_iter().chain(brought).collect()
     }
 
     /// Starts one again, though it has been given up.
@@ -203,6 +196,10 @@ impl Plugins {
     ///
     /// Where there is none of this name.
     pub(crate) fn restart(&self, plugin: &str) -> Result<(), NotServed> {
+        if let Some(seat) = self.brought.get(plugin) {
+            seat.restart();
+            return Ok(());
+        }
         let seat = self.seats().get(plugin).cloned().ok_or_else(|| NotServed::NoPlugin(plugin.to_owned()))?;
         seat.restart();
         Ok(())
@@ -210,6 +207,9 @@ impl Plugins {
 
     /// What a plugin serves.
     pub(crate) fn routes(&self, plugin: &str) -> Vec<Route> {
+        if let Some(seat) = self.brought.get(plugin) {
+            return seat.routes().to_vec();
+        }
         match self.seats().get(plugin).map(ProgramSeat::state) {
             Some(State::Running(hello)) => hello.routes.clone(),
             Some(State::Starting | State::Stopped(_)) | None => Vec::new(),
@@ -238,20 +238,25 @@ impl Plugins {
         seat.ask_at_once(REPORT_READ, members, within).await.map_err(|fault| fault.to_string())
     }
 
-    /// Lets a plugin serve a path that its hello names.
+    /// Lets a plugin serve a path that it names.
     ///
     /// # Errors
     ///
     /// Where it does not, or not in time.
-    pub(crate) async fn call(&self, plugin: &str, asks: Asks) -> Result<Served, NotServed> {
-        let seat = self.seats().get(plugin).cloned().ok_or_else(|| NotServed::NoPlugin(plugin.to_owned()))?;
-        let Asks { method, path, query, body } = asks;
+    pub(crate) async fn call(&self, plugin: &str, asks: Request) -> Result<Response, NotServed> {
         let same = |route: &Route| {
-            route.method.eq_ignore_ascii_case(&method) && route.path.trim_start_matches('/') == path
+            route.method.eq_ignore_ascii_case(&asks.method) && route.path.trim_start_matches('/') == asks.path
         };
-        if !self.routes(plugin).iter().any(same) {
+        let has_it = self.routes(plugin).iter().any(same);
+        if has_it && let Some(seat) = self.brought.get(plugin) {
+            return seat.answer(asks).await;
+        }
+        let Request { method, path, query, body } = asks;
+        let seat = self.seats().get(plugin).cloned();
+        if !has_it && (seat.is_some() || self.brought.contains_key(plugin)) {
             return Err(NotServed::NoRoute { plugin: plugin.to_owned(), method, path });
         }
+        let seat = seat.ok_or_else(|| NotServed::NoPlugin(plugin.to_owned()))?;
         let members = [("method", method), ("path", path), ("query", query), ("body", body)];
         let members = members.into_iter().map(|(name, text)| (name.to_owned(), Value::from(text)));
         match seat.ask_at_once(HTTP, members.collect(), SERVED_WITHIN).await {
@@ -263,21 +268,27 @@ impl Plugins {
 }
 
 /// Reads `{"status":200,"content_type":"text/plain","body":"..."}`; a body that is no text is sent as JSON.
-fn served(answer: &Answer) -> Result<Served, NotServed> {
+fn served(answer: &Answer) -> Result<Response, NotServed> {
     let status = answer.get("status").map_or(Some(200), Value::as_u64);
-    let status =
-        status.and_then(|status| u16::try_from(status).ok()).filter(|status| (200..600).contains(status));
-    let status =
-        status.ok_or_else(|| NotServed::Failed("its answer has a status that is none of HTTP".to_owned()))?;
+    // What is no number, or too high, is none that there is.
+    let status = status.and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
     let (body, usual) = match answer.get("body") {
         None | Some(Value::Null) => (String::new(), "text/plain; charset=utf-8"),
         Some(Value::String(text)) => (text.clone(), "text/plain; charset=utf-8"),
         Some(other) => (other.to_string(), "application/json"),
     };
     let content_type = answer.get("content_type").and_then(Value::as_str).unwrap_or(usual);
+    checked(Response { status, content_type: content_type.to_owned(), body })
+}
+
+/// An answer as it can be sent on.
+pub(super) fn checked(response: Response) -> Result<Response, NotServed> {
+    if !(200..600).contains(&response.status) {
+        return Err(NotServed::Failed("its answer has a status that is none of HTTP".to_owned()));
+    }
     // It stands in a header.
-    if !content_type.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+    if !response.content_type.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
         return Err(NotServed::Failed("its answer has a content_type that is none".to_owned()));
     }
-    Ok(Served { status, content_type: content_type.to_owned(), body })
+    Ok(response)
 }

@@ -7,7 +7,7 @@
 //!   is told          running         JSON             killed with all that it started
 //! ```
 //!
-//! Plugins of the embedding program are told the same by `rust_plugin`.
+//! Plugins of the embedding program are told the same by `rust_plugin`, each by a `rust_seat`.
 //!
 //! A program decides nothing about us: whatever it does, each question has a deadline, each pipe a bound, and what it writes
 //! is taken as what a stranger writes.
@@ -23,12 +23,13 @@ mod protocol;
 mod reader;
 mod restarts;
 mod rust_plugin;
+mod rust_seat;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use conversation::Patience;
 pub(crate) use exec_handler::{Asked, DECIDE, EVENT, ExecHandler};
-pub(crate) use exec_plugin::{Asks, ExecPlugin, NotServed, Plugins, REPORT_READ};
+pub(crate) use exec_plugin::{ExecPlugin, NotServed, Plugins, REPORT_READ};
 pub(crate) use oneshot::OneShot;
 pub(crate) use process::{Program, is_there};
 pub(crate) use program_seat::{Keeping, ProgramSeat, ProgramSettings, State};

@@ -179,10 +179,9 @@ impl ProgramSeat {
         self.restart.notify_one();
     }
 
-    /// Waits until it does not run as it did, or runs again.
-    pub(crate) async fn changed(&mut self) {
-        // Where nobody keeps it any more, it is stopped.
-        self.state.changed().await.ok();
+    /// Waits until it does not run as it did, or runs again; `false` where nobody keeps it any more.
+    pub(crate) async fn changed(&mut self) -> bool {
+        self.state.changed().await.is_ok()
     }
 
     /// Asks what waits for nothing else, and waits so long for the answer.

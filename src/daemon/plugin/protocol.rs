@@ -24,6 +24,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value, json};
 
 use crate::fact::topic::OF_PLUGINS;
+use crate::plugin::Route;
 
 /// The version that we speak.
 pub(super) const VERSION: u64 = 1;
@@ -47,15 +48,6 @@ pub(crate) struct Hello {
     pub(crate) topics: Vec<String>,
     /// What it serves in the local API.
     pub(crate) routes: Vec<Route>,
-}
-
-/// A path that a program serves.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Route {
-    /// Of HTTP.
-    pub(crate) method: String,
-    /// Below the plugin's own.
-    pub(crate) path: String,
 }
 
 /// What a program says after its hello.

@@ -4,35 +4,24 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde_json::{Map, Value, json};
-use tokio::runtime::{Handle, Runtime};
+use serde_json::{Map, Value};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::is_name;
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
-use crate::fact::topic::{OF_PLUGINS, own};
-use crate::fact::{Draft, Fact, Topics};
-use crate::plugin::{Plugin, PluginContext, PluginError};
-use crate::time::Span;
+use crate::fact::{Fact, Topics};
+use crate::plugin::{Health, Plugin, PluginContext, PluginError, Request, Response, Route};
 
-use super::protocol::may_publish;
 use super::reader::Reader;
-use super::restarts::Restarts;
+use super::rust_seat::{Pace, REQUESTS, RustSeat, Seat};
 
-/// A fact that fails is told so often.
-const TRIES: u32 = 3;
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(500);
-/// The first pause before it is initialized again.
-const INITIALIZED_AGAIN: Span = Span::SECOND;
-/// A plugin that is told to close has so long.
-const CLOSED_WITHIN: Duration = Duration::from_secs(5);
-/// Calls of all plugins that may be under way, those that never return among them: of each one, and one that closes it.
-const CALLS_OF_EACH: usize = 2;
+/// Calls of each plugin that may be under way, those that never return among them: one that tells it something, what it does of its own
+/// accord, one that asks how it is, one that closes it, and requests.
+const CALLS_OF_EACH: usize = 4 + REQUESTS;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -41,6 +30,10 @@ pub(crate) trait DynPlugin: Send + Sync + 'static {
     fn topics(&self) -> Vec<String>;
     fn initialize(&self, context: PluginContext) -> Boxed<'_, Result<(), PluginError>>;
     fn on_event(&self, fact: Arc<Fact>) -> Boxed<'_, Result<(), PluginError>>;
+    fn run(&self, context: PluginContext) -> Boxed<'_, Result<(), PluginError>>;
+    fn routes(&self) -> Vec<Route>;
+    fn on_request(&self, request: Request) -> Boxed<'_, Response>;
+    fn health(&self) -> Health;
     fn close(&self) -> Boxed<'_, ()>;
 }
 
@@ -57,6 +50,22 @@ impl<P: Plugin> DynPlugin for P {
         Box::pin(Plugin::on_event(self, fact))
     }
 
+    fn run(&self, context: PluginContext) -> Boxed<'_, Result<(), PluginError>> {
+        Box::pin(Plugin::run(self, context))
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        Plugin::routes(self)
+    }
+
+    fn on_request(&self, request: Request) -> Boxed<'_, Response> {
+        Box::pin(Plugin::on_request(self, request))
+    }
+
+    fn health(&self) -> Health {
+        Plugin::health(self)
+    }
+
     fn close(&self) -> Boxed<'_, ()> {
         Box::pin(Plugin::close(self))
     }
@@ -69,21 +78,13 @@ pub(crate) struct RustPlugins {
     threads: Option<Runtime>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    seats: Vec<RustSeat>,
 }
 
 /// A plugin that the program which embeds us brings, and what is configured for it.
 pub(crate) struct BroughtPlugin {
     pub(crate) plugin: Arc<dyn DynPlugin>,
     pub(crate) settings: Map<String, Value>,
-}
-
-struct Seat {
-    name: String,
-    plugin: Arc<dyn DynPlugin>,
-    settings: Arc<Map<String, Value>>,
-    threads: Handle,
-    bus: Bus,
-    clock: Clock,
 }
 
 impl RustPlugins {
@@ -97,9 +98,18 @@ impl RustPlugins {
         bus: &Bus,
         clock: Clock,
     ) -> Result<Self, String> {
+        Self::start_at(Pace::USUAL, plugins, bus, clock)
+    }
+
+    pub(super) fn start_at(
+        pace: Pace,
+        plugins: BTreeMap<String, BroughtPlugin>,
+        bus: &Bus,
+        clock: Clock,
+    ) -> Result<Self, String> {
         let (stop, stopped) = watch::channel(false);
         if plugins.is_empty() {
-            return Ok(Self { threads: None, stop, tasks: Vec::new() });
+            return Ok(Self { threads: None, stop, tasks: Vec::new(), seats: Vec::new() });
         }
         let mut wanted = Vec::new();
         for (name, brought) in plugins {
@@ -116,15 +126,19 @@ impl RustPlugins {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let builder = builder.worker_threads(1).max_blocking_threads(most).thread_name("plugin").enable_all();
         let threads = builder.build().map_err(|error| format!("plugins: {error}"))?;
-        let start = |(topics, name, brought): (Topics, String, BroughtPlugin)| {
+        let (mut tasks, mut seats) = (Vec::new(), Vec::new());
+        for (topics, name, brought) in wanted {
             let reader = Reader::new(&name, bus);
-            let BroughtPlugin { plugin, settings } = brought;
-            let (threads, bus, settings) = (threads.handle().clone(), bus.clone(), Arc::new(settings));
-            let seat = Seat { name, plugin, settings, threads, bus, clock };
-            tokio::spawn(seat.run(topics, reader, stopped.clone()))
-        };
-        let tasks = wanted.into_iter().map(start).collect();
-        Ok(Self { threads: Some(threads), stop, tasks })
+            let (seat, found) = Seat::new(name, brought, (threads.handle(), pace), bus, clock);
+            tasks.push(tokio::spawn(seat.run(topics, reader, stopped.clone())));
+            seats.push(found);
+        }
+        Ok(Self { threads: Some(threads), stop, tasks, seats })
+    }
+
+    /// Where others find them.
+    pub(crate) fn seats(&self) -> Vec<RustSeat> {
+        self.seats.clone()
     }
 
     /// Closes all of them.
@@ -144,105 +158,6 @@ impl Drop for RustPlugins {
         if let Some(threads) = self.threads.take() {
             threads.shutdown_background();
         }
-    }
-}
-
-impl Seat {
-    async fn run(self, topics: Topics, reader: Reader, mut stopped: watch::Receiver<bool>) {
-        tokio::select! {
-            biased;
-            // Where nobody can tell it to stop any more, it stops too.
-            _ = stopped.wait_for(|stopped| *stopped) => {}
-            () = self.tell_all(&topics, reader) => {}
-        }
-        let plugin = self.plugin.clone();
-        let close = self.call(move || async move {
-            plugin.close().await;
-            Ok(())
-        });
-        match tokio::time::timeout(CLOSED_WITHIN, close).await {
-            Ok(Ok(())) => {}
-            Ok(Err(why)) => tracing::warn!(plugin = self.name, "cannot be closed: {why}"),
-            Err(_) => tracing::warn!(plugin = self.name, "has not closed within {CLOSED_WITHIN:?}"),
-        }
-    }
-
-    async fn tell_all(&self, topics: &Topics, mut reader: Reader) {
-        let mut newest = self.bus.newest();
-        self.initialize().await;
-        loop {
-            while let Some(fact) = reader.next(topics) {
-                self.tell(&fact).await;
-            }
-            if newest.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-
-    async fn initialize(&self) {
-        let mut restarts = Restarts::new(INITIALIZED_AGAIN);
-        loop {
-            let (plugin, context) = (self.plugin.clone(), self.context());
-            let Err(why) = self.call(move || async move { plugin.initialize(context).await }).await else {
-                break;
-            };
-            let pause = restarts.pause();
-            tracing::warn!(plugin = self.name, "cannot be initialized: {why}; trying again in {pause}");
-            tokio::time::sleep(pause.to_std()).await;
-        }
-        let data = [
-            ("plugin", json!(self.name)),
-            ("kind", json!("rust")),
-            ("pid", Value::Null),
-            ("version", json!(env!("CARGO_PKG_VERSION"))),
-        ];
-        let draft = Draft::new(&own::PLUGIN_STARTED, Some(self.name.clone()), data);
-        self.bus.publish(Draft { time: self.clock.now().wall, ..draft });
-    }
-
-    fn context(&self) -> PluginContext {
-        let (name, bus, clock) = (self.name.clone(), self.bus.clone(), self.clock);
-        PluginContext::new(&self.name, self.settings.clone(), move |words, subject, data| {
-            let topic = format!("{OF_PLUGINS}{name}.{words}");
-            let may = may_publish(&name, &topic);
-            if may {
-                bus.publish(Draft { topic, subject, time: clock.now().wall, data });
-            }
-            may
-        })
-    }
-
-    async fn tell(&self, fact: &Arc<Fact>) {
-        for tried in 1..=TRIES {
-            let (plugin, told) = (self.plugin.clone(), fact.clone());
-            let Err(why) = self.call(move || async move { plugin.on_event(told).await }).await else {
-                return;
-            };
-            let (seq, topic) = (fact.seq, &fact.topic);
-            if tried == TRIES {
-                tracing::error!(
-                    plugin = self.name,
-                    "fails for fact {seq} ({topic}), which is given up: {why}"
-                );
-            } else {
-                tracing::warn!(plugin = self.name, "fails for fact {seq} ({topic}): {why}");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-
-    /// Calls it on a thread of its own, where it may block and panic.
-    async fn call<F: Future<Output = Result<(), PluginError>>>(
-        &self,
-        begin: impl FnOnce() -> F + Send + 'static,
-    ) -> Result<(), String> {
-        let inner = self.threads.clone();
-        let call =
-            self.threads.spawn_blocking(move || inner.block_on(begin()).map_err(|error| error.to_string()));
-        call.await.unwrap_or_else(|error| {
-            Err(if error.is_panic() { "it has panicked".into() } else { error.to_string() })
-        })
     }
 }
 

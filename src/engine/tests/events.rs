@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::pair::{Pair, t};
-use crate::engine::{DefaultOpt, Input, Settings};
-use crate::handler::{Change, Decision};
+use crate::engine::{Input, Settings};
+use crate::handler::{Change, Decision, DefaultOpt};
 use crate::mock_vtn::{EventBuilder, Fault};
 use crate::notice::{DecidedBy, Notice};
 use crate::openadr::message::{
@@ -467,11 +467,15 @@ fn default_may_be_what_was_answered_last() {
         change(&mut pair, 1);
         pair.vtn.add_event(event("e2", "2030-01-01T12:00:00Z", Span::HOUR));
         pair.run(Span::MINUTE);
-        assert_eq!(pair.opts(), ["e1 0 optIn", "e1 1 optIn", "e2 0 optOut"]);
+        // A picture has all events, and all of it is answered.
+        let opts = |pair: &Pair| {
+            pair.opts().into_iter().collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(opts(&pair), ["e1 0 optIn", "e1 1 optIn", "e2 0 optOut"]);
         pair.decide = Box::new(|_, _| Some(OptType::OptOut.into()));
         change(&mut pair, 2);
         pair.decide = Box::new(move |_, _| (!silent).then(undecided));
         change(&mut pair, 3);
-        assert_eq!(pair.opts()[3..], ["e1 2 optOut", "e1 3 optOut"]);
+        assert_eq!(opts(&pair)[2..], ["e1 2 optOut", "e1 3 optOut", "e2 0 optOut"]);
     }
 }

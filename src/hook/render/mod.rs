@@ -23,7 +23,7 @@ mod zone;
 use minijinja::{Environment, Value};
 use serde_json::{Map, Value as Json};
 
-use super::settings::{Serializer, Words};
+use super::settings::{OwnSerializer, Serializer, Words};
 use crate::fact::Fact;
 use crate::time::Timestamp;
 
@@ -101,6 +101,8 @@ pub(crate) enum RenderFault {
     NoReading(String),
     #[error("the reading has no {0}, without which DSMR-reader takes none")]
     PoorReading(&'static str),
+    #[error("the serializer {name} fails: {why}")]
+    Own { name: String, why: String },
 }
 
 impl Renderer {
@@ -179,11 +181,14 @@ impl Renderer {
         facts: &[&Fact],
         around: Around<'_>,
     ) -> Result<String, RenderFault> {
+        if let Serializer::Own(own) = serializer {
+            return by_own(own, facts);
+        }
         let one = |fact: &&Fact| match serializer {
             Serializer::CloudEvents => {
                 Ok(cloud_events::event(fact, self.data(fact), &self.zone.write(fact.time), around.ven))
             }
-            Serializer::Data => Ok(self.data(fact)),
+            Serializer::Data | Serializer::Own(_) => Ok(self.data(fact)),
             // Other topics of meters have members of the same names that mean something else.
             Serializer::DsmrReading if fact.topic != "meter.reading" => {
                 Err(RenderFault::NoReading(fact.topic.clone()))
@@ -266,6 +271,19 @@ impl Renderer {
             _ => Ok(faults.iter().map(|(topic, fault)| format!("it fails for {topic}: {fault}")).collect()),
         }
     }
+}
+
+/// As a function of the program that embeds us writes it, which may panic as anything else of its may.
+fn by_own(own: &OwnSerializer, facts: &[&Fact]) -> Result<String, RenderFault> {
+    let fault = |why: &str| RenderFault::Own { name: own.name.clone(), why: why.chars().take(500).collect() };
+    let Some(write) = &own.write else { return Err(fault("the program does not bring it")) };
+    // It is called again with other facts, whatever state it has left itself in: that is its own affair.
+    let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| write(facts)));
+    let text = written.map_err(|_| fault("it has panicked"))?.map_err(|error| fault(&error.to_string()))?;
+    if text.len() > template::OUTPUT_MAX {
+        return Err(RenderFault::TooLong { place: format!("the serializer {}", own.name) });
+    }
+    Ok(text)
 }
 
 /// The language of filters: that of templates, with times in UTC.

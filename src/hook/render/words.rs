@@ -6,7 +6,7 @@ use super::media::{Kind, Media};
 use super::template::{BadTemplate, Template};
 use super::zone::BadZone;
 use super::{RenderFault, Samples};
-use crate::hook::settings::{Serializer, Words};
+use crate::hook::settings::{OwnSerializer, Serializer, Words};
 
 /// What is done with the facts.
 #[derive(Debug)]
@@ -40,6 +40,10 @@ pub(crate) enum BadWords {
     Unjoinable(&'static str),
     #[error("batch: the template speaks of facts and of \"{0}\" too; within the list it is fact.{0}")]
     Mixed(&'static str),
+    #[error(
+        "serializer: no serializer is called \"{name}\"; there are cloudevents, data and dsmr-reader, and the program brings {known}"
+    )]
+    NoSerializer { name: String, known: String },
     #[error("it works for no topic of this hook; for {topic}: {fault}")]
     NeverWorks { topic: String, fault: RenderFault },
 }
@@ -56,7 +60,9 @@ pub(super) fn media(words: &Words, batched: bool) -> Result<Media, BadWords> {
         _ if !words.form.is_empty() => "application/x-www-form-urlencoded",
         Serializer::CloudEvents if !templated && batched => "application/cloudevents-batch+json",
         Serializer::CloudEvents if !templated => "application/cloudevents+json",
-        Serializer::CloudEvents | Serializer::Data | Serializer::DsmrReading => "application/json",
+        Serializer::CloudEvents | Serializer::Data | Serializer::DsmrReading | Serializer::Own(_) => {
+            "application/json"
+        }
     };
     let text = words.content_type.as_deref().unwrap_or(own);
     let media = Media::parse(text).ok_or_else(|| BadWords::ContentType(text.to_owned()))?;
@@ -64,6 +70,7 @@ pub(super) fn media(words: &Words, batched: bool) -> Result<Media, BadWords> {
     match (&words.serializer, media.kind) {
         (_, kind) if !words.form.is_empty() && kind != Kind::Form => unfit("a form", "fields of a form"),
         _ if templated => Ok(media),
+        (Some(Serializer::Own(_)), _) => Ok(media),
         (_, Kind::Xml) => unfit("a serializer", "JSON; for XML give a template"),
         (None | Some(Serializer::CloudEvents), Kind::Form) => unfit("the serializer cloudevents", "JSON"),
         _ => Ok(media),
@@ -103,7 +110,12 @@ pub(super) fn way(
         }
         (None, []) => {
             let serializer = words.serializer.clone().unwrap_or_default();
-            match serializer {
+            match &serializer {
+                Serializer::Own(OwnSerializer { name, write: None, known }) => {
+                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                    Err(BadWords::NoSerializer { name: name.clone(), known })
+                }
+                Serializer::Own(_) => Ok(Way::Serializer(serializer)),
                 Serializer::DsmrReading if batched => Err(BadWords::NoBatch("the serializer dsmr-reader")),
                 _ if batched && kind == Kind::Form => Err(BadWords::NoBatch("a form")),
                 Serializer::CloudEvents | Serializer::Data | Serializer::DsmrReading => {
@@ -117,13 +129,17 @@ pub(super) fn way(
 /// What is said and not used, for people.
 pub(super) fn idle(words: &Words) -> Vec<String> {
     let templated = words.template.is_some() || !words.form.is_empty();
-    let own_names = words.serializer == Some(Serializer::DsmrReading);
+    let own_names = match &words.serializer {
+        Some(Serializer::DsmrReading) => Some("DSMR-reader has names of its own"),
+        Some(Serializer::Own(_)) => Some("the serializer writes what it wants"),
+        Some(Serializer::CloudEvents | Serializer::Data) | None => None,
+    };
     let mut idle = Vec::new();
     if templated && words.serializer.is_some() {
         idle.push("serializer is not used, since there is a template".to_owned());
     }
-    if !words.fields.is_empty() && (templated || own_names) {
-        let why = if templated { "there is a template" } else { "DSMR-reader has names of its own" };
+    let unused = if templated { Some("there is a template") } else { own_names };
+    if let Some(why) = unused.filter(|_| !words.fields.is_empty()) {
         idle.push(format!("fields is not used, since {why}"));
     }
     idle

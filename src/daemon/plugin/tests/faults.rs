@@ -8,7 +8,7 @@ use super::{LONG, PATIENT, Patience, ProgramSettings, SHORT, Scene, is_there, re
 use crate::config::{MAX_MEMORY, Startup};
 use crate::daemon::plugin::exec_handler::EVENT;
 use crate::daemon::plugin::program_seat::State;
-use crate::daemon::plugin::{Plugins, ProgramSeat};
+use crate::daemon::plugin::{NotServed, Plugins, ProgramSeat};
 use crate::handler::{Change, Decision, EventHandler};
 use crate::mock_vtn::EventBuilder;
 use crate::openadr::message::{EiEvent, OptType};
@@ -308,7 +308,8 @@ async fn one_that_runs_is_ended_and_started_when_somebody_wants_it() {
     let (seat, keeping) = scene.start(PATIENT).await;
     let plugins = Plugins::default();
     plugins.add(seat.clone());
-    assert!(plugins.restart("test").is_ok() && plugins.restart("other").is_err());
+    plugins.restart("test").unwrap();
+    assert_eq!(plugins.restart("other"), Err(NotServed::NoPlugin("other".to_owned())));
     until(|| starts(&scene) == 2).await;
     seat.clone().runs().await.unwrap();
     assert_eq!(decide(&scene, &seat, LONG).await, fine());

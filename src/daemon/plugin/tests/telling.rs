@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 use super::{LONG, PATIENT, Scene, is_there, until};
 use crate::config::Startup;
 use crate::daemon::plugin::exec_handler::EVENT;
-use crate::daemon::plugin::exec_plugin::{Asks, NotServed, REPORT_READ, deliver, question};
+use crate::daemon::plugin::exec_plugin::{NotServed, REPORT_READ, deliver, question};
 use crate::daemon::plugin::program_seat::{Keeping, State};
 use crate::daemon::plugin::{ExecPlugin, Plugins, ProgramSeat};
 use crate::fact::{Draft, Topics};
+use crate::plugin::Request;
 use crate::time::Timestamp;
 
 /// A plugin that wants these topics; `None`: those of its hello.
@@ -171,7 +172,7 @@ async fn it_serves_the_paths_of_its_hello() {
     let (seat, keeping) = start(&scene, Some(&[])).await;
     let plugins = Plugins::default();
     plugins.add(seat);
-    let ask = |method: &str, path: &str| Asks {
+    let ask = |method: &str, path: &str| Request {
         method: method.to_owned(),
         path: path.to_owned(),
         query: "a=1".to_owned(),

@@ -1,10 +1,13 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{
     Fact, RenderFault, SAMPLES, body_of, event, in_zone, parsed, rendered, renderer, samples, serialized,
 };
 use crate::hook::render::Renderer;
-use crate::hook::settings::{Serializer, Words};
+use crate::hook::settings::{OwnSerializer, Serializer, Serializers, Words, WriteError, WriteFacts};
 
 #[test]
 fn one_fact_is_a_cloud_event() {
@@ -86,4 +89,52 @@ fn a_reading_is_told_to_dsmr_reader_and_nothing_else() {
     assert_eq!(rendered(&renderer, &[&reading]), Err(RenderFault::PoorReading("import_kwh")));
     let never = Renderer::new(&words, "dsmr", false, &samples(&["event.started"])).unwrap_err();
     assert!(never.to_string().contains("and event.started is none"), "{never}");
+}
+
+/// The words of a serializer that the program brings, called `mine`.
+fn by(write: impl Fn(&[&Fact]) -> Result<String, WriteError> + Send + Sync + 'static) -> Words {
+    let brought: Serializers = BTreeMap::from([("mine".to_owned(), Arc::new(write) as Arc<WriteFacts>)]);
+    let mut mine = OwnSerializer::named("mine".to_owned());
+    mine.bring(&brought);
+    serialized(Serializer::Own(mine))
+}
+
+#[test]
+fn a_program_may_bring_words_of_its_own() {
+    let words = by(|facts| Ok(facts.iter().map(|fact| format!("\"{}\"", fact.topic)).collect()));
+    assert_eq!(body_of(&words, &[&event()]), "\"event.started\"");
+    let text =
+        Words { content_type: Some("text/plain".to_owned()), ..by(|facts| Ok(facts.len().to_string())) };
+    assert_eq!(body_of(&text, &[&event(), &event()]), "2", "those of a batch all at once");
+}
+
+#[test]
+fn words_of_its_own_that_fail_are_not_sent() {
+    type Write = fn(&[&Fact]) -> Result<String, WriteError>;
+    let writes: [(Write, &str); 4] = [
+        (|_| Err("out of ink".into()), "the serializer mine fails: out of ink"),
+        (|_| panic!("as it was told to"), "the serializer mine fails: it has panicked"),
+        (|_| Ok("no JSON".to_owned()), "invalid-payload: what was written is no JSON"),
+        (|_| Ok("x".repeat(300 << 10)), "the serializer mine writes more than 256 KiB"),
+    ];
+    for (write, why) in writes {
+        // On samples it works.
+        let words = by(move |facts| if facts[0].seq == 1 { Ok("1".to_owned()) } else { write(facts) });
+        let fault = rendered(&renderer(&words, false), &[&event()]).unwrap_err();
+        assert!(fault.to_string().contains(why), "{fault}");
+    }
+}
+
+#[test]
+fn a_serializer_that_nobody_brings_is_refused() {
+    let mut mine = OwnSerializer::named("mine".to_owned());
+    let refused = |mine: &OwnSerializer| {
+        let words = serialized(Serializer::Own(mine.clone()));
+        super::refused(&words, false).to_string()
+    };
+    assert!(refused(&mine).ends_with("and the program brings none"), "{}", refused(&mine));
+    let write: Arc<WriteFacts> = Arc::new(|_: &[&Fact]| Ok(String::new()));
+    mine.bring(&BTreeMap::from([("other".to_owned(), write)]));
+    let expected = "serializer: no serializer is called \"mine\"; there are cloudevents, data and dsmr-reader, and the program brings other";
+    assert_eq!(refused(&mine), expected);
 }

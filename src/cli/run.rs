@@ -17,14 +17,21 @@ pub(super) fn run(config: &Path, brought: Brought) -> anyhow::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         let stop = super::told_to_stop();
         tokio::pin!(stop);
-        loop {
+        let fault = loop {
             tokio::select! {
-                outcome = &mut stop => break outcome?,
+                outcome = &mut stop => {
+                    outcome?;
+                    break None;
+                }
+                fault = ven.strict_fault() => break Some(fault),
                 Some(()) = hangup.recv() => ven.read_certificates(),
             }
-        }
+        };
         tracing::info!("stopping; the registration stays");
         ven.stop().await;
-        Ok(())
+        match fault {
+            Some(fault) => anyhow::bail!("[bus] strict = true: {fault}"),
+            None => Ok(()),
+        }
     })
 }

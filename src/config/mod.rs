@@ -31,6 +31,7 @@ pub(crate) use plugin::PluginSection;
 pub(crate) use program::{ProgramSection, Startup};
 pub(crate) use secret::{SecretSource, setting};
 
+use crate::fact::Topics;
 use crate::hook::monitor::StaticMonitor;
 use crate::hook::settings::HookSettings;
 use crate::metering::Quantity;
@@ -71,6 +72,8 @@ pub struct Config {
     pub(crate) push_monitor: Option<PushMonitorSection>,
     /// Those that are enabled.
     pub(crate) plugins: Vec<PluginSection>,
+    /// Topics that the program wants which embeds the VEN.
+    pub(crate) told: Vec<Topics>,
     /// The hooks that have a file of their own, and which.
     pub(crate) hook_files: BTreeMap<String, PathBuf>,
 }
@@ -199,6 +202,10 @@ pub(crate) struct BusSection {
     pub(crate) hooks: bool,
     /// Octets that facts and deliveries take in the store.
     pub(crate) max_size: u64,
+    /// So often `system.tick` is told; `None`: never.
+    pub(crate) tick: Option<Span>,
+    /// A filter or a template that fails ends the program.
+    pub(crate) strict: bool,
 }
 
 /// `[[report]]`: what can be reported.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -10,6 +9,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, ConfigError, MeterSource};
 use crate::engine::{Engine, Input, RegistrationRecord};
+use crate::fact::Topics;
 use crate::handler::EventHandler;
 use crate::hook::render::VenNames;
 use crate::notice::Notice;
@@ -22,6 +22,7 @@ use crate::report_source::ReportSource;
 use crate::time::Timestamp;
 
 use super::api;
+use super::beginning::{Beginning, tell_life};
 use super::bus::Bus;
 use super::certificates::{Keeper, LOOK};
 use super::clock::{self, Clock};
@@ -44,9 +45,10 @@ use super::prepare_programs::{check_names, handler, start_plugins};
 use super::scribe::Scribe;
 use super::source_exec::report_sources;
 use super::source_seat::{DynSource, SourceSeat};
-use super::store::{Retention, STORE, StoreError, StoreHandle};
+use super::store::{Retention, StoreError, StoreHandle};
 use super::transport::{PullClient, PushDesk, PushServer};
 use super::ven_task::{Push, Pushes, VenTask};
+use super::wire::Wire;
 use super::writer::Writer;
 use super::{api_hooks, api_monitors, api_plugins};
 
@@ -155,16 +157,14 @@ impl VenBuilder {
     ///
     /// Where something that the configuration names cannot be used. That the VTN is away is no error.
     pub async fn start(self) -> Result<VenHandle, StartError> {
-        let config = self.config;
+        let config = Config { told: told(&self.brought.plugins), ..self.config };
         let mut prepared = Prepared::new(&config)?;
         let others = report_sources(&config, self.brought.sources)?;
         check_names(&config, &self.brought.plugins)?;
         prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let system = |error: std::io::Error| StartError::System(error.to_string());
-        let state = state_folder(&config)?;
         let clock = Clock::by(self.wall_clock);
-        let bus = Bus::new(clock);
-        let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name, bus.clone())?;
+        let Beginning { state, bus, store, snapshot, told } = Beginning::of(&config, clock)?;
         let (inputs, waiting) = mpsc::unbounded_channel();
         let gone = || over(inputs.clone());
         let board = api::board(&config, &snapshot, &bus, clock, gone());
@@ -188,7 +188,8 @@ impl VenBuilder {
         let held = Arc::new(prepared.credentials);
         let credentials = watch::Sender::new(held.clone());
         let journal = Journal::start(state.join(FOLDER), &config.journal, clock, bus.clone());
-        let scribe = Scribe::new(credentials.subscribe(), prepared.gate, clock, store.clone(), journal);
+        let wire = Wire::new(bus.clone(), clock);
+        let scribe = Scribe::new(credentials.subscribe(), prepared.gate, store.clone(), journal, wire);
         let scribe = Arc::new(scribe);
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
         tokio::spawn(Courier { client, held, scribe: scribe.clone() }.run(outbox, inputs.clone()));
@@ -201,11 +202,12 @@ impl VenBuilder {
         let of_hooks = api_hooks::routes(&outbox, &store, clock);
         let more = [of_hooks, api_monitors::routes(monitors, ground.names), api_plugins::routes(&plugins)];
         let http_address = api::serve(prepared.http, &board, inlets, more.concat(), clock, gone()).await?;
+        tell_life(told, &config, (&bus, &store, clock), gone());
         let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
         tokio::spawn(keeper.run(LOOK, gone()));
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
-        let (stop, stopped) = oneshot::channel::<()>();
+        let (stop, stopped) = oneshot::channel();
         let task = VenTask {
             engine: Engine::new(prepared.settings, snapshot, seed),
             clock,
@@ -219,9 +221,10 @@ impl VenBuilder {
             bus: bus.clone(),
             writer: Writer::default(),
             pushes: Pushes::new(pushed),
+            poll: None,
         };
         // Dropping the handle stops the VEN too.
-        let task = tokio::spawn(task.run(waiting, async { drop(stopped.await) }));
+        let task = tokio::spawn(task.run(waiting, told_to_stop(stopped)));
         let brought = Some(brought);
         Ok(VenHandle { inputs, bus, read_certificates, http_address, stop: Some(stop), task, kept, brought })
     }
@@ -243,6 +246,20 @@ async fn serve_push(
     Ok(())
 }
 
+/// Why the VEN is to stop, once it is.
+async fn told_to_stop(stopped: oneshot::Receiver<String>) -> String {
+    stopped.await.unwrap_or_else(|_| "nobody holds it any more".to_owned())
+}
+
+/// What these plugins want; that a pattern is none, they are told when they start.
+fn told(plugins: &BTreeMap<String, Arc<dyn DynPlugin>>) -> Vec<Topics> {
+    let topics = |plugin: &Arc<dyn DynPlugin>| {
+        let patterns = plugin.topics();
+        Topics::parse(patterns.iter().map(String::as_str)).ok()
+    };
+    plugins.values().filter_map(topics).collect()
+}
+
 /// When the VEN has ended.
 async fn over(inputs: mpsc::UnboundedSender<Input>) {
     inputs.closed().await;
@@ -253,23 +270,14 @@ fn retention(config: &Config) -> Retention {
     Retention { max_bytes: config.bus.max_size, ..RETENTION }
 }
 
-/// The folder of the state, made where it is not there.
-fn state_folder(config: &Config) -> Result<PathBuf, StartError> {
-    let state = config.ven.state.clone();
-    let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
-    std::fs::create_dir_all(&state).map_err(unusable)?;
-    Ok(state)
-}
-
 /// Where hooks keep facts of meters, where one wants that: a file of its own, since what the VEN itself has to keep must never wait for
 /// them.
 fn meter_facts(config: &Config, clock: Clock) -> Result<Option<StoreHandle>, StoreError> {
     if !config.hooks.iter().any(|hook| hook.enabled && hook.durable_always) {
         return Ok(None);
     }
-    let (store, _) =
-        StoreHandle::open(&config.ven.state.join(METER_FACTS), &config.ven.name, Bus::new(clock))?;
-    Ok(Some(store))
+    let (path, bus, now) = (config.ven.state.join(METER_FACTS), Bus::new(clock), clock.now().wall);
+    Ok(Some(StoreHandle::open_or_begin_anew(&path, &config.ven.name, bus, now)?.store))
 }
 
 /// Who we are, and with whom we speak, as far as that is known.
@@ -345,7 +353,7 @@ pub struct VenHandle {
     bus: Bus,
     read_certificates: Arc<Notify>,
     http_address: Option<SocketAddr>,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<oneshot::Sender<String>>,
     task: JoinHandle<()>,
     /// The program that decides, and plugins.
     kept: Vec<Keeping>,
@@ -358,6 +366,12 @@ impl VenHandle {
     #[must_use]
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.bus.listen()
+    }
+
+    /// Waits until the filter or the template of a hook has failed, and says which and why; only with `[bus] strict = true`, otherwise for
+    /// ever. The VEN goes on all the same.
+    pub async fn strict_fault(&self) -> String {
+        self.bus.complaint().await
     }
 
     /// Changes the decision about an event, in a person's name; nothing happens where the event is not known or over.
@@ -394,7 +408,10 @@ impl VenHandle {
 
     /// Stops the VEN and waits until everything is stored. The registration stays.
     pub async fn stop(mut self) {
-        self.stop.take();
+        if let Some(stop) = self.stop.take() {
+            // One that has ended by itself needs no reason.
+            drop(stop.send("it was told to stop".to_owned()));
+        }
         drop((&mut self.task).await);
         let mut closing: JoinSet<()> = self.kept.drain(..).map(Keeping::close).collect();
         if let Some(brought) = self.brought.take() {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::daemon::bus::Bus;
+use crate::daemon::bus::{Bus, Want};
 use crate::daemon::clock::Clock;
 use crate::daemon::store::{MonitorRecord, StoreError, StoreHandle};
 use crate::hook::monitor::{MonitorSettings, StaticMonitor};
@@ -38,6 +38,8 @@ struct Held {
     /// Sessions that there have been.
     counted: u64,
     next_id: u32,
+    /// What they tell, all together.
+    want: Option<Want>,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,12 @@ impl Held {
     fn remove(&mut self, id: u32) {
         self.monitors.remove(&id);
         self.sessions.remove(&id);
+    }
+
+    /// Something has been added, changed or removed.
+    fn want_anew(&mut self, bus: &Bus) {
+        let topics = self.monitors.values().map(|one| one.settings.topics.clone());
+        self.want = Some(bus.want(topics.collect()));
     }
 }
 
@@ -153,6 +161,7 @@ impl Monitors {
         known.values_mut().for_each(|record| record.acked = record.acked.min(newest));
         let mut held = monitors.held();
         (held.monitors, held.next_id) = (known, next_id);
+        held.want_anew(&monitors.bus);
         drop(held);
         Ok(monitors)
     }
@@ -198,7 +207,9 @@ impl Monitors {
         let id = self.held().new_id()?;
         let record = self.record(id, owner, settings, false);
         self.write(record.clone()).await?;
-        self.held().monitors.insert(id, record.clone());
+        let mut held = self.held();
+        held.monitors.insert(id, record.clone());
+        held.want_anew(&self.bus);
         Ok(record)
     }
 
@@ -244,6 +255,7 @@ impl Monitors {
         if let Some(one) = held.monitors.get_mut(&id) {
             one.settings = record.settings.clone();
         }
+        held.want_anew(&self.bus);
         held.sessions.remove(&id);
         Ok(record)
     }
@@ -255,7 +267,11 @@ impl Monitors {
     /// Where there is none, it stands in the configuration, or the store fails.
     pub(in crate::daemon) async fn delete(&self, owner: Option<&str>, id: u32) -> Result<(), MonitorFault> {
         self.changeable(owner, id)?;
-        self.held().remove(id);
+        {
+            let mut held = self.held();
+            held.remove(id);
+            held.want_anew(&self.bus);
+        }
         Ok(self.store.facts(move |log| log.forget_monitor(id)).await?)
     }
 

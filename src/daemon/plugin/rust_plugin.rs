@@ -186,10 +186,10 @@ impl Seat {
             ("plugin", json!(self.name)),
             ("kind", json!("rust")),
             ("pid", Value::Null),
-            ("version", json!(env!("CARGO_PKG_VERSION"))),
+            ("version", Value::Null),
         ];
-        let draft = Draft::new(&own::PLUGIN_STARTED, Some(self.name.clone()), data);
-        self.bus.publish(Draft { time: self.clock.now().wall, ..draft });
+        let now = self.clock.now().wall;
+        self.bus.publish(Draft::new(&own::PLUGIN_STARTED, Some(self.name.clone()), now, data));
     }
 
     fn context(&self) -> PluginContext {

@@ -197,8 +197,10 @@ mod tests {
             }),
             ("the schema is another", |bytes| {
                 let text = b"CREATE TABLE registration";
-                let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
-                bytes[at..at + 6].copy_from_slice(b"CREATX");
+                // It may stand there several times, of which one counts.
+                while let Some(at) = bytes.windows(text.len()).position(|window| window == text) {
+                    bytes[at..at + 6].copy_from_slice(b"CREATX");
+                }
             }),
         ];
         for (what, spoil) in spoil {

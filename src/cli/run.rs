@@ -20,15 +20,22 @@ pub(super) fn run(config: &Path, no_hooks: bool, brought: Brought) -> anyhow::Re
         let mut hangup = signal(SignalKind::hangup())?;
         let stop = super::told_to_stop();
         tokio::pin!(stop);
-        loop {
+        let fault = loop {
             tokio::select! {
-                outcome = &mut stop => break outcome?,
+                outcome = &mut stop => {
+                    outcome?;
+                    break None;
+                }
+                fault = ven.strict_fault() => break Some(fault),
                 Some(()) = hangup.recv() => ven.hang_up(),
             }
-        }
+        };
         tracing::info!("stopping; the registration stays");
         tokio::select! {
-            () = ven.stop() => Ok(()),
+            () = ven.stop() => match fault {
+                Some(fault) => Err(anyhow::anyhow!("[bus] strict = true: {fault}")),
+                None => Ok(()),
+            },
             outcome = super::told_to_stop() => {
                 outcome?;
                 anyhow::bail!("told twice to stop: what was under way is done again after the next start")

@@ -65,7 +65,8 @@ mod tests {
             lines.next().unwrap(),
             "event.received   control  The VTN has sent an event that was not known before"
         );
-        assert_eq!(lines.last().unwrap(), "vtn.polled       meter    The VTN was polled, and has answered");
+        let polled = "vtn.polled       meter    The VTN was polled, and has answered";
+        assert!(lines.last().unwrap().starts_with(polled));
     }
 
     #[test]

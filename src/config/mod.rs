@@ -36,6 +36,7 @@ pub(crate) use program::MAX_MEMORY;
 pub(crate) use program::{EnvValue, ProgramSection, Startup};
 pub(crate) use secret::{SecretSource, read_private, setting};
 
+use crate::fact::Topics;
 use crate::handler::DefaultOpt;
 use crate::hook::monitor::StaticMonitor;
 use crate::hook::settings::{HookSettings, Serializer, Serializers};
@@ -79,6 +80,8 @@ pub struct Config {
     pub(crate) plugins: Vec<PluginSection>,
     /// Those that the program which embeds us brings.
     pub(crate) rust_plugins: Vec<RustPluginSection>,
+    /// Topics that the program wants which embeds the VEN.
+    pub(crate) told: Vec<Topics>,
     /// The hooks that have a file of their own, and which.
     pub(crate) hook_files: BTreeMap<String, PathBuf>,
 }
@@ -209,6 +212,10 @@ pub(crate) struct BusSection {
     pub(crate) hooks_off: bool,
     /// Octets that facts and deliveries take in the store.
     pub(crate) max_size: u64,
+    /// So often `system.tick` is told; `None`: never.
+    pub(crate) tick: Option<Span>,
+    /// A filter or a template that fails ends the program.
+    pub(crate) strict: bool,
 }
 
 /// `[[report]]`: what can be reported.

@@ -117,6 +117,7 @@ pub(super) fn config(
             push_monitor,
             plugins,
             rust_plugins,
+            told: Vec::new(),
             hook_files: own_files,
         }),
         _ => Err(faults),
@@ -395,8 +396,14 @@ fn journal(section: Section<'_, '_>) -> JournalSection {
 fn bus(section: Section<'_, '_>) -> BusSection {
     let hooks = or(section.boolean("hooks"), true);
     let max_size = or(section.octets("max_size"), 256 << 20);
+    let tick = or(section.span("tick"), Span::from_seconds(10));
+    if tick > Span::ZERO && tick < Span::SECOND {
+        section.fault_at("tick", "expected \"1s\" or more, or \"0s\" for none");
+    }
+    let strict = or(section.boolean("strict"), false);
     section.end();
-    BusSection { hooks, hooks_off: false, max_size }
+    let tick = Some(tick).filter(|tick| *tick >= Span::SECOND);
+    BusSection { hooks, hooks_off: false, max_size, tick, strict }
 }
 
 /// Names that must be unique, and names that must exist.

@@ -10,19 +10,25 @@
 //! that is under way waits for it, so that nobody sees 12 before 11. Nobody waits for a reader: the ring is bounded, and those who come
 //! late find out what they have missed.
 
+mod wants;
+
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ring::rand::SecureRandom as _;
 use tokio::sync::{Notify, broadcast, watch};
 
+use crate::fact::topic::own::TICK;
 use crate::fact::{Class, Draft, Fact, Topics};
 use crate::notice::Notice;
 use crate::time::Timestamp;
 
 use super::clock::Clock;
 use super::entropy;
+
+pub(crate) use wants::Want;
+use wants::Wants;
 
 /// Notices that a slow listener may be behind before it misses some, and is told so.
 const BACKLOG: usize = 1024;
@@ -53,6 +59,8 @@ struct Shared {
     newest: watch::Sender<u64>,
     /// There are control facts for the store.
     owed: Notify,
+    /// What could not be put into words first, where that is looked at.
+    complaint: OnceLock<watch::Sender<Option<String>>>,
 }
 
 #[derive(Default)]
@@ -73,6 +81,10 @@ struct Log {
     dropped: u64,
     /// Who gets deliveries of which topics.
     takers: Vec<(String, Topics)>,
+    /// The place of the newest `system.tick`.
+    tick: u64,
+    /// Who else wants some.
+    wants: Wants,
 }
 
 /// What a reader finds behind its place.
@@ -92,7 +104,12 @@ pub(crate) struct Reservation {
 impl Bus {
     /// Empty; the first fact gets the place behind `last`.
     pub(crate) fn new(clock: Clock) -> Self {
-        let shared = Shared { log: Mutex::default(), newest: watch::Sender::new(0), owed: Notify::new() };
+        let shared = Shared {
+            log: Mutex::default(),
+            newest: watch::Sender::new(0),
+            owed: Notify::new(),
+            complaint: OnceLock::new(),
+        };
         Self { clock, notices: broadcast::channel(BACKLOG).0, shared: Arc::new(shared) }
     }
 
@@ -103,6 +120,33 @@ impl Bus {
         log.gone = log.gone.max(last);
         drop(log);
         self.shared.newest.send_replace(last);
+    }
+
+    /// From now on it is kept what a hook cannot put into words, or its filter not judge (`[bus] strict`).
+    pub(crate) fn be_strict(&self) {
+        self.shared.complaint.get_or_init(|| watch::Sender::new(None));
+    }
+
+    /// A filter or a template has failed.
+    pub(crate) fn complain(&self, why: impl FnOnce() -> String) {
+        if let Some(complaint) = self.shared.complaint.get() {
+            complaint.send_if_modified(|known| {
+                let first = known.is_none();
+                known.get_or_insert_with(why);
+                first
+            });
+        }
+    }
+
+    /// Waits until a filter or a template has failed; for ever, where nobody wants to know.
+    pub(crate) async fn complaint(&self) -> String {
+        if let Some(complaint) = self.shared.complaint.get()
+            && let Ok(known) = complaint.subscribe().wait_for(Option::is_some).await
+            && let Some(why) = known.clone()
+        {
+            return why;
+        }
+        std::future::pending().await
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -250,12 +294,27 @@ impl Log {
 
     fn show(&mut self, fact: Arc<Fact>) {
         self.weight += fact.weight();
+        if fact.topic == TICK.name {
+            self.forget_tick();
+            self.tick = fact.seq;
+        }
         self.ring.push_back(fact);
         while self.weight > RING
             && let Some(oldest) = self.ring.pop_front()
         {
             self.weight -= oldest.weight();
             self.gone = oldest.seq;
+        }
+    }
+}
+
+impl Log {
+    /// A tick says nothing that the next one does not, so that no more than one waits for whoever is busy.
+    fn forget_tick(&mut self) {
+        if let Ok(at) = self.ring.binary_search_by_key(&self.tick, |fact| fact.seq)
+            && let Some(tick) = self.ring.remove(at)
+        {
+            self.weight -= tick.weight();
         }
     }
 }
@@ -389,5 +448,21 @@ mod tests {
         assert_eq!(takers("event.started", "e1"), ["a"]);
         assert!(takers("opt.decided", "e1").is_empty());
         assert_eq!(takers("hook.failing", "a"), ["b"]);
+    }
+
+    #[test]
+    fn what_hooks_monitors_and_plugins_want_is_known_as_long_as_they_do() {
+        let bus = Bus::new(Clock::start());
+        let topics = |pattern: &str| Topics::parse([pattern]).unwrap();
+        assert!(!bus.is_wanted("vtn.message"));
+        let (one, other) = (bus.want(vec![topics("vtn.*")]), bus.want(vec![topics("vtn.message")]));
+        assert!(
+            bus.is_wanted("vtn.message") && bus.is_wanted("vtn.polled") && !bus.is_wanted("event.started")
+        );
+        drop(one);
+        assert!(bus.is_wanted("vtn.message") && !bus.is_wanted("vtn.polled"));
+        drop(other);
+        bus.set_takers(vec![("a".into(), topics("vtn.request"))]);
+        assert!(bus.is_wanted("vtn.request") && !bus.is_wanted("vtn.message"));
     }
 }

@@ -1,12 +1,16 @@
 //! Carries one message at a time to the VTN: has it signed, posts it, and has the reply believed or not.
 
+use std::error::Error;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::engine::{ExchangeId, Failure, Input};
+use crate::fact::of_exchange::Exchange;
 use crate::openadr::message::{Payload, PayloadKind};
 use crate::openadr::trust::Verified;
+use crate::time::Span;
 
 use super::certificates::Credentials;
 use super::journal::{Direction, Entry};
@@ -56,6 +60,8 @@ impl Courier {
         let kind = payload.kind();
         let message = self.scribe.write(payload).map_err(Failure::Rejected)?;
         tracing::trace!(%kind, message, "sent");
+        let (begun, sent) = (self.scribe.wire.begin(), message.len());
+        self.scribe.wire.sent((kind.service(), kind), &message, self.scribe.signs());
         let now = self.scribe.now();
         // Of a poll that brings nothing, nothing is kept.
         let poll = (kind == PayloadKind::Poll).then(|| message.clone());
@@ -68,6 +74,7 @@ impl Courier {
             Ok(Reply { body: None, .. }) => Ok(None),
             Err(failure) => Err(failure.clone()),
         };
+        self.tell((kind, begun, sent), &posted, &outcome);
         if poll.is_some() && matches!(&outcome, Ok(Some(reply)) if is_plain_success(reply.content())) {
             self.scribe.journal.quiet_poll();
             return outcome;
@@ -85,10 +92,32 @@ impl Courier {
         // leaves open: within the window after a restart, such a reply could be repeated in place of another plain success.
         let worth = |reply: &Payload| kind != PayloadKind::Poll || !is_plain_success(reply);
         let opened = self.scribe.open(body, worth).await;
+        let known = opened.as_ref().map(|message| (message.content().kind(), message.peer()));
+        self.scribe.wire.received(kind.service(), body, known.map_err(|why| why as &dyn Error));
         let verified =
             opened.map_err(|why| Failure::Rejected(format!("the reply to {kind} was refused: {why}")))?;
         tracing::trace!(%kind, peer = ?verified.peer(), "reply is believed");
         Ok(verified)
+    }
+
+    /// Tells others of an exchange that is over: which message of ours began it, when, and of how many bytes.
+    fn tell(
+        &self,
+        (kind, begun, sent): (PayloadKind, Span, usize),
+        posted: &Result<Reply, Failure>,
+        outcome: &Result<Option<Verified<Payload>>, Failure>,
+    ) {
+        self.scribe.wire.exchanged(begun, |took| Exchange {
+            by_vtn: false,
+            service: kind.service(),
+            message: Some(kind),
+            answer: outcome.as_ref().ok().and_then(Option::as_ref).map(Verified::content),
+            http: status(posted),
+            took,
+            sent,
+            received: posted.as_ref().ok().and_then(|reply| reply.body.as_ref()).map_or(0, Bytes::len),
+            why: outcome.as_ref().err().map(ToString::to_string),
+        });
     }
 
     /// Notes in the journal what came, and what the gate said of it.
@@ -98,11 +127,7 @@ impl Courier {
         posted: &Result<Reply, Failure>,
         outcome: &Result<Option<Verified<Payload>>, Failure>,
     ) {
-        let status = match posted {
-            Ok(reply) => Some(reply.status),
-            Err(Failure::Status { code, .. }) => Some(*code),
-            Err(Failure::Unreachable(_) | Failure::Rejected(_)) => None,
-        };
+        let status = status(posted);
         let (kind_of_reply, verdict) = match outcome {
             Ok(Some(reply)) => (Some(reply.content().kind().to_string()), reply.peer().to_string()),
             Ok(None) => (None, "empty".to_owned()),
@@ -116,6 +141,15 @@ impl Courier {
             entry
         };
         self.scribe.journal.received(entry, posted.as_ref().ok().and_then(|reply| reply.body.as_deref()));
+    }
+}
+
+/// What HTTP says of an exchange, where it has come so far.
+const fn status(posted: &Result<Reply, Failure>) -> Option<u16> {
+    match posted {
+        Ok(reply) => Some(reply.status),
+        Err(Failure::Status { code, .. }) => Some(*code),
+        Err(Failure::Unreachable(_) | Failure::Rejected(_)) => None,
     }
 }
 

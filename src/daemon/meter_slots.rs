@@ -14,6 +14,8 @@ use crate::metering::{Quantity, Series};
 use crate::openadr::message::Decimal;
 use crate::time::{Span, Timestamp};
 
+use super::meter_days::LocalDay;
+
 /// The lengths that receivers want.
 const LENGTHS: [Span; 3] = [Span::from_seconds(300), Span::from_seconds(600), Span::from_seconds(900)];
 
@@ -97,7 +99,7 @@ impl Slots {
         if to <= start {
             return None;
         }
-        let (midnight, date) = self.day(start)?;
+        let LocalDay { start: midnight, date, .. } = LocalDay::of(start, &self.zone)?;
         let energy = |quantity, from: Timestamp| {
             let value = series.window(quantity, from, to, to - from).into_iter().next()?.value?;
             Some(value / Decimal::ONE_THOUSAND)
@@ -129,15 +131,7 @@ impl Slots {
             ("late", (to < end).into()),
             ("date", date.into()),
         ];
-        let draft = Draft::new(&INTERVAL, Some(self.meter.clone()), words.into_iter().chain(numbers));
-        Some(Draft { time: end, ..draft })
-    }
-
-    /// When the local day of that time began, and its date.
-    fn day(&self, at: Timestamp) -> Option<(Timestamp, String)> {
-        let zoned = jiff::Timestamp::from_microsecond(at.micros()).ok()?.to_zoned(self.zone.clone());
-        let midnight = zoned.start_of_day().ok()?;
-        Some((Timestamp::from_micros(midnight.timestamp().as_microsecond()), zoned.date().to_string()))
+        Some(Draft::new(&INTERVAL, Some(self.meter.clone()), end, words.into_iter().chain(numbers)))
     }
 }
 

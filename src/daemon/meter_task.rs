@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::MeterSource;
 use crate::engine::{Column, Sample, WishedSpan};
+use crate::fact::topic::meter::TELEGRAM;
 use crate::metering::{
     BehindTransformers, Channel, Keep, Limits, LineSettings, MeterClock, PIN_MISSING, Protocol,
     ProtocolSettings, Quantity, RawTelegram, Reading, Refused, Series, Stored, Transformers, Value, Why,
@@ -22,6 +23,7 @@ use crate::time::{Span, Timestamp};
 use super::bus::Bus;
 use super::clock::Clock;
 use super::counters::KeptCounters;
+use super::meter_days::Days;
 use super::meter_health::{Health, Told};
 use super::meter_slots::Slots;
 use super::meter_source::{Fed, FeedSettings, Place};
@@ -74,6 +76,8 @@ pub(crate) struct MeterSettings {
     pub(crate) telegrams: bool,
     /// Somebody wants its slots of some minutes.
     pub(crate) slots: bool,
+    /// Somebody wants its days.
+    pub(crate) days: bool,
     /// The transformers before it; `None`: nobody has said whether there are any.
     pub(crate) transformers: Option<Transformers>,
     /// Between which values it is believed.
@@ -104,6 +108,7 @@ pub(crate) struct MeterTask {
     counters: KeptCounters,
     transformers: BehindTransformers,
     slots: Option<Slots>,
+    days: Option<Days>,
     /// The meter has said that its PIN is missing.
     pin_missing: bool,
     /// What it said of these was left out, which was told.
@@ -141,6 +146,7 @@ impl MeterTask {
         };
         Self {
             transformers: BehindTransformers::new(settings.transformers),
+            days: settings.days.then(|| Days::new(settings.name.clone(), series.last())),
             slots: settings.slots.then(|| Slots::new(settings.name.clone())),
             refused: RefusedRing::new(settings.refused.clone(), now.since_start),
             settings,
@@ -219,7 +225,9 @@ impl MeterTask {
         let meter = self.settings.name.clone();
         match fed {
             Fed::Telegram { mut telegram, received, raw } => {
-                if let Some(raw) = raw.filter(|_| self.settings.telegrams) {
+                if let Some(raw) =
+                    raw.filter(|_| self.settings.telegrams && self.bus.is_wanted(TELEGRAM.name))
+                {
                     self.tell_telegram(raw, received);
                 }
                 if let Some(of_meter) = &mut self.of_meter {
@@ -346,6 +354,10 @@ impl MeterTask {
         self.series.push(reading);
         if let Some(slots) = &mut self.slots {
             let over = slots.after(&self.series, serial.as_deref(), at);
+            over.into_iter().for_each(|draft| self.bus.publish(draft));
+        }
+        if let Some(days) = &mut self.days {
+            let over = days.after(&self.series, serial.as_deref(), at);
             over.into_iter().for_each(|draft| self.bus.publish(draft));
         }
         // The reading at a boundary begins an interval that is reported: a power cut must not take it.

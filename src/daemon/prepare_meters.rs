@@ -15,6 +15,7 @@ use crate::metering::{
 use crate::time::Span;
 
 use super::counters;
+use super::meter_days::Days;
 use super::meter_source::by_id;
 use super::meter_task::MeterSettings;
 use super::prepare::Faults;
@@ -62,6 +63,7 @@ pub(super) fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
             wanted: wanted(config, section),
             telegrams: is_told(config, "meter.telegram"),
             slots: is_told(config, "meter.interval"),
+            days: is_told(config, "meter.day"),
             transformers: section.transformers,
             limits: section.limits.clone(),
         }));
@@ -108,9 +110,14 @@ fn same_port(one: &MeterSettings, other: &MeterSettings) -> bool {
     one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
-/// Whether a hook tells facts of this topic.
+/// Whether a hook, a monitor or a plugin may tell facts of this topic. Where there is a local API, there may be a monitor of any topic
+/// tomorrow.
 fn is_told(config: &Config, topic: &str) -> bool {
-    config.hooks.iter().any(|hook| hook.enabled && hook.topics.pick(topic))
+    config.http.is_some()
+        || config.hooks.iter().any(|hook| hook.enabled && hook.topics.pick(topic))
+        || config.monitors.iter().any(|monitor| monitor.settings.topics.pick(topic))
+        || config.plugins.iter().any(|plugin| plugin.topics.as_ref().is_none_or(|topics| topics.pick(topic)))
+        || config.told.iter().any(|topics| topics.pick(topic))
 }
 
 /// How long what is kept of a meter, as its reports want it.
@@ -121,6 +128,8 @@ fn keep(config: &Config, meter: &str) -> Keep {
     let kept = reports.iter().map(|report| report.kept + report.min_period).max().unwrap_or(Span::DAY);
     // What was measured since midnight, on the longest day too.
     let kept = if is_told(config, "meter.interval") { kept.max(Span::HOUR * 26) } else { kept };
+    // The same of a day that is told late, since the VEN was off.
+    let kept = if is_told(config, "meter.day") { kept.max(Span::HOUR * 50) } else { kept };
     let step = reports.iter().map(|report| report.min_period).min().unwrap_or(Span::MINUTE);
     Keep::for_span(kept).with_step(step)
 }
@@ -131,6 +140,9 @@ fn wanted(config: &Config, section: &MeterSection) -> Vec<Quantity> {
     let mut wanted: Vec<Quantity> = points.filter_map(|point| of_meter(point, &section.name)).collect();
     if section.protocol == Protocol::S0 || is_told(config, "meter.interval") {
         wanted.extend([Quantity::IMPORT_ENERGY, Quantity::EXPORT_ENERGY]);
+    }
+    if is_told(config, "meter.day") {
+        wanted.extend(Days::wanted());
     }
     wanted
 }
@@ -318,5 +330,26 @@ mod tests {
         assert!(faults.is_empty() && warnings.len() == 1, "{faults:?} {warnings:?}");
         assert!(warnings[0].contains("is the port that meter \"m1\" (line 14) calls /"), "{warnings:?}");
         assert_eq!(told(folder.path(), ["port", "other"], maps, ""), (vec![], vec![]));
+    }
+
+    /// Monitors and plugins want as much of a meter as hooks do.
+    #[test]
+    fn what_a_meter_tells_is_made_where_anybody_may_want_it() {
+        let told = |more: &str| {
+            let text = format!(
+                "[ven]\nname = \"v\"\nstate = \"s\"\n[vtn]\nurl = \"https://v\"\n[tls]\nca = \"system\"\ncert = \"c\"\nkey = \"k\"\n\
+                 [signature]\nverify = \"never\"\n[[meter]]\nname = \"m\"\nsource = \"tcp://h:1\"\nprotocol = \"dsmr\"\n{more}"
+            );
+            let config = Config::from_toml(&text, Path::new("ven.toml")).unwrap();
+            let meters = meters(&mut Faults::new(&config)).unwrap();
+            (meters[0].telegrams, meters[0].slots, meters[0].days)
+        };
+        assert_eq!(told(""), (false, false, false));
+        let hook = "[[hook]]\nname = \"h\"\ntype = \"file\"\npath = \"f\"\ntopics = [\"meter.day\"]\n";
+        assert_eq!(told(hook), (false, false, true));
+        assert_eq!(told("[http]\nlisten = \"127.0.0.1:0\"\n"), (true, true, true), "there may be monitors");
+        let plugin = "[[plugin]]\nname = \"p\"\ncommand = [\"/bin/true\"]\n";
+        assert_eq!(told(&format!("{plugin}topics = [\"meter.interval\"]\n")), (false, true, false));
+        assert_eq!(told(plugin), (true, true, true), "its hello will say what it wants");
     }
 }

@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::entropy;
 use super::journal::Journal;
 use super::store::StoreHandle;
+use super::wire::Wire;
 
 /// One for all messages, polled and pushed: what was let in by one way is a repetition on the other.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct Scribe {
     clock: Clock,
     store: StoreHandle,
     pub(crate) journal: Journal,
+    pub(crate) wire: Wire,
 }
 
 /// The gate, and the credentials whose policy it holds by.
@@ -37,16 +39,21 @@ impl Scribe {
     pub(crate) fn new(
         credentials: watch::Receiver<Arc<Credentials>>,
         gate: Gate,
-        clock: Clock,
         store: StoreHandle,
         journal: Journal,
+        wire: Wire,
     ) -> Self {
-        let held = credentials.borrow().clone();
-        Self { credentials, door: Mutex::new(Door { gate, held }), clock, store, journal }
+        let (held, clock) = (credentials.borrow().clone(), wire.clock());
+        Self { credentials, door: Mutex::new(Door { gate, held }), clock, store, journal, wire }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now().wall
+    }
+
+    /// Whether messages of ours are signed.
+    pub(crate) fn signs(&self) -> bool {
+        self.credentials.borrow().key.is_some()
     }
 
     /// The newest credentials.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -11,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Changes, Config, ConfigError, MeterSource};
 use crate::engine::{Engine, Input, RegistrationRecord};
-use crate::fact::Fact;
+use crate::fact::{Fact, Topics};
 use crate::handler::EventHandler;
 use crate::hook::render::VenNames;
 use crate::hook::settings::Serializers;
@@ -25,6 +23,7 @@ use crate::report_source::ReportSource;
 use crate::time::Timestamp;
 
 use super::api;
+use super::beginning::{Beginning, tell_life};
 use super::bus::Bus;
 use super::clock::{self, Clock};
 use super::control::{Desk, Others, Readers};
@@ -48,9 +47,10 @@ use super::reload::{self, Live, Reload, ReloadError, Reloading, start_hooks};
 use super::scribe::Scribe;
 use super::source_exec::{report_sources, with_plugins};
 use super::source_seat::{DynSource, SourceSeat};
-use super::store::{Retention, STORE, StoreError, StoreHandle};
+use super::store::{Retention, StoreError, StoreHandle};
 use super::transport::{PullClient, PushDesk, PushServer};
 use super::ven_task::{Push, Pushes, VenTask};
+use super::wire::Wire;
 use super::writer::Writer;
 use super::{api_hooks, api_monitors, api_plugins};
 
@@ -181,16 +181,15 @@ impl VenBuilder {
     ///
     /// Where something that the configuration names cannot be used. That the VTN is away is no error.
     pub async fn start(self) -> Result<VenHandle, StartError> {
-        let config = self.config();
+        let config = Config { told: told(&self.brought.plugins), ..self.config() };
         let Self { brought, wall_clock, .. } = self;
         let mut prepared = Prepared::new(&config)?;
         let others = report_sources(&config, brought.sources.clone())?;
         let of_program = rust_plugins(&config, brought.plugins.clone())?;
         prepared.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let system = |error: std::io::Error| StartError::System(error.to_string());
-        let (state, clock) = (state_folder(&config)?, Clock::by(wall_clock));
-        let bus = Bus::new(clock);
-        let (store, snapshot) = StoreHandle::open(&state.join(STORE), &config.ven.name, bus.clone())?;
+        let clock = Clock::by(wall_clock);
+        let Beginning { state, bus, store, snapshot, told } = Beginning::of(&config, clock)?;
         let (inputs, waiting) = mpsc::unbounded_channel();
         let gone = || over(inputs.clone());
         let board = api::board(&config, &snapshot, &bus, clock, gone());
@@ -213,7 +212,8 @@ impl VenBuilder {
         let held = Arc::new(prepared.credentials);
         let credentials = watch::Sender::new(held.clone());
         let journal = Journal::start(state.join(FOLDER), &config.journal, clock, bus.clone());
-        let scribe = Scribe::new(credentials.subscribe(), prepared.gate, clock, store.clone(), journal);
+        let wire = Wire::new(bus.clone(), clock);
+        let scribe = Scribe::new(credentials.subscribe(), prepared.gate, store.clone(), journal, wire);
         let scribe = Arc::new(scribe);
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
         tokio::spawn(Courier { client, held, scribe: scribe.clone() }.run(outbox, inputs.clone()));
@@ -229,10 +229,11 @@ impl VenBuilder {
         let more = [api_hooks::routes(&outbox, &store, clock), of_monitors, api_plugins::routes(&plugins)];
         let tokens = prepared.http.as_ref().map(|setup| setup.tokens.clone());
         let http_address = api::serve(prepared.http, &board, inlets, more.concat(), clock, gone()).await?;
+        tell_life(told, &config, (&bus, &store, clock), gone());
         let live = Live { hooks, programs, monitors, tokens };
         let (reload, reloading) = reload::start(config, live, brought, credentials, gone());
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
-        let (stop, stopped) = oneshot::channel::<()>();
+        let (stop, stopped) = oneshot::channel();
         let task = VenTask {
             engine: Engine::new(prepared.settings, snapshot, seed),
             clock,
@@ -249,9 +250,10 @@ impl VenBuilder {
             bus: bus.clone(),
             writer: Writer::default(),
             pushes: Pushes::new(pushed),
+            poll: None,
         };
         // Dropping the handle stops the VEN too.
-        let task = tokio::spawn(task.run(waiting, async { drop(stopped.await) }));
+        let task = tokio::spawn(task.run(waiting, told_to_stop(stopped)));
         let ends = Some((stop, reloading, of_program));
         Ok(VenHandle { inputs, bus, http_address, reload, task, ends })
     }
@@ -273,6 +275,20 @@ async fn serve_push(
     Ok(())
 }
 
+/// Why the VEN is to stop, once it is.
+async fn told_to_stop(stopped: oneshot::Receiver<String>) -> String {
+    stopped.await.unwrap_or_else(|_| "nobody holds it any more".to_owned())
+}
+
+/// What these plugins want; that a pattern is none, they are told when they start.
+fn told(plugins: &BTreeMap<String, Arc<dyn DynPlugin>>) -> Vec<Topics> {
+    let topics = |plugin: &Arc<dyn DynPlugin>| {
+        let patterns = plugin.topics();
+        Topics::parse(patterns.iter().map(String::as_str)).ok()
+    };
+    plugins.values().filter_map(topics).collect()
+}
+
 /// When the VEN has ended.
 async fn over(inputs: mpsc::UnboundedSender<Input>) {
     inputs.closed().await;
@@ -283,23 +299,14 @@ fn retention(config: &Config) -> Retention {
     Retention { max_bytes: config.bus.max_size, ..RETENTION }
 }
 
-/// The folder of the state, made where it is not there.
-fn state_folder(config: &Config) -> Result<PathBuf, StartError> {
-    let state = config.ven.state.clone();
-    let unusable = |error: std::io::Error| StartError::Store(format!("{}: {error}", state.display()));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&state).map_err(unusable)?;
-    Ok(state)
-}
-
 /// Where hooks keep facts of meters, where one wants that: a file of its own, since what the VEN itself has to keep must never wait for
 /// them.
 pub(super) fn meter_facts(config: &Config, clock: Clock) -> Result<Option<StoreHandle>, StoreError> {
     if !config.hooks.iter().any(|hook| hook.enabled && hook.durable_always) {
         return Ok(None);
     }
-    let (store, _) =
-        StoreHandle::open(&config.ven.state.join(METER_FACTS), &config.ven.name, Bus::new(clock))?;
-    Ok(Some(store))
+    let (path, bus, now) = (config.ven.state.join(METER_FACTS), Bus::new(clock), clock.now().wall);
+    Ok(Some(StoreHandle::open_or_begin_anew(&path, &config.ven.name, bus, now)?.store))
 }
 
 /// Who we are, and with whom we speak, as far as that is known.
@@ -377,7 +384,7 @@ pub struct VenHandle {
     reload: Reload,
     task: JoinHandle<()>,
     /// Until it is stopped: the VEN, the program that decides and plugins, and those that the program brings.
-    ends: Option<(oneshot::Sender<()>, Reloading, RustPlugins)>,
+    ends: Option<(oneshot::Sender<String>, Reloading, RustPlugins)>,
 }
 
 impl VenHandle {
@@ -385,6 +392,12 @@ impl VenHandle {
     #[must_use]
     pub fn notices(&self) -> broadcast::Receiver<Notice> {
         self.bus.listen()
+    }
+
+    /// Waits until the filter or the template of a hook has failed, and says which and why; only with `[bus] strict = true`, otherwise for
+    /// ever. The VEN goes on all the same.
+    pub async fn strict_fault(&self) -> String {
+        self.bus.complaint().await
     }
 
     /// Changes the decision about an event, in a person's name; nothing happens where the event is not known or over.
@@ -441,7 +454,8 @@ impl VenHandle {
     /// Stops the VEN and waits until everything is stored. The registration stays.
     pub async fn stop(mut self) {
         let Some((stop, reloading, of_program)) = self.ends.take() else { return };
-        drop(stop);
+        // One that has ended by itself needs no reason.
+        drop(stop.send("it was told to stop".to_owned()));
         drop((&mut self.task).await);
         tokio::join!(reloading.close(), of_program.close());
     }

@@ -9,9 +9,10 @@ use std::pin::Pin;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::engine::{DeliveryId, Effect, Engine, ExchangeId, Input, PushAnswer};
+use crate::fact::of_exchange;
 use crate::hook::render::VenNames;
 use crate::notice::Notice;
-use crate::openadr::message::{Payload, Service};
+use crate::openadr::message::{Payload, PayloadKind, Service};
 use crate::openadr::trust::Verified;
 use crate::time::{Now, Span};
 
@@ -55,6 +56,8 @@ pub(crate) struct VenTask {
     pub(crate) names: watch::Sender<VenNames>,
     pub(crate) writer: Writer,
     pub(crate) pushes: Pushes,
+    /// The poll that is under way, and since when.
+    pub(crate) poll: Option<(ExchangeId, Span)>,
 }
 
 /// What the VTN pushes; where it does not, nobody sends anything.
@@ -90,7 +93,7 @@ impl VenTask {
     pub(crate) async fn run(
         mut self,
         mut inputs: mpsc::UnboundedReceiver<Input>,
-        stop: impl Future<Output = ()>,
+        stop: impl Future<Output = String>,
     ) {
         tokio::pin!(stop);
         let mut commit: Option<Commit> = None;
@@ -106,7 +109,7 @@ impl VenTask {
             let wake = self.clock.instant(self.wake_at(now));
             tokio::select! {
                 biased;
-                () = &mut stop => break,
+                why = &mut stop => break self.bus.tell(Notice::Stopping { why }),
                 outcome = committed(&mut commit) => {
                     commit = None;
                     let released = self.writer.answered(outcome, self.clock.now().since_start);
@@ -152,10 +155,23 @@ impl VenTask {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let now = self.clock.now();
+            let polled = self.polled(now, &input);
             let batch = self.engine.handle(now, input);
+            if let Some((answer, took)) = polled {
+                let next = self.engine.next_poll_in(now);
+                self.bus.publish(of_exchange::polled(answer, took, next, now.wall));
+            }
             let released = self.writer.take(batch, now.wall);
             inputs.extend(self.perform(released));
         }
+    }
+
+    /// What a poll has brought, and how long it took, where the input is its answer.
+    fn polled(&mut self, now: Now, input: &Input) -> Option<(Option<PayloadKind>, Span)> {
+        let Input::Replied { exchange, reply } = input else { return None };
+        let (_, begun) = self.poll.take_if(|(poll, _)| poll == exchange)?;
+        let answer = reply.as_ref().map(|reply| reply.content().kind());
+        Some((answer, now.since_start - begun))
     }
 
     fn release(&mut self, released: Released) {
@@ -166,7 +182,7 @@ impl VenTask {
 
     /// Does the effects, and returns what the engine must be told about the store.
     fn perform(&mut self, released: Released) -> Vec<Input> {
-        self.bus.owe(released.facts);
+        released.facts.into_iter().for_each(|draft| self.bus.publish(draft));
         self.bus.count_lost(released.lost);
         for effect in released.effects {
             self.effect(effect);
@@ -182,8 +198,12 @@ impl VenTask {
 
     fn effect(&mut self, effect: Effect) {
         match effect {
-            // The courier ends after this task only.
-            Effect::Send { exchange, payload } => drop(self.messages.send((exchange, payload))),
+            Effect::Send { exchange, payload } => {
+                let begun = self.clock.now().since_start;
+                self.poll = (payload.kind() == PayloadKind::Poll).then_some((exchange, begun));
+                // The courier ends after this task only.
+                drop(self.messages.send((exchange, payload)));
+            }
             Effect::Respond { delivery, answer } => self.pushes.respond(delivery, answer),
             Effect::Offer { ticket, event, change, within } => self.seat.offer(ticket, event, change, within),
             Effect::Announce { told, event, what } => self.seat.announce(told, event, what),

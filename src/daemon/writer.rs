@@ -6,7 +6,8 @@
 //!                                                     -> failed -> notices and 503s released, the rest dropped; tried again
 //! ```
 //!
-//! The control facts that a batch tells of are stored in its transaction: nobody acts on something without others hearing of it.
+//! The control facts that a batch tells of are stored in its transaction: nobody acts on something without others hearing of it. Its
+//! facts of meters are never stored, and released with its effects.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -57,17 +58,36 @@ pub(crate) struct Released {
     pub(crate) failed: Option<(Vec<u64>, String)>,
     /// The store takes everything again, up to this batch.
     pub(crate) recovered: Option<u64>,
-    /// Control facts that nothing else is stored with.
+    /// Control facts that nothing else is stored with, and facts of meters.
     pub(crate) facts: Vec<Draft>,
     /// So many facts could not wait any longer.
     pub(crate) lost: usize,
 }
 
-/// A batch, and the control facts that it tells of.
+/// A batch, and what it tells of.
 #[derive(Debug)]
 struct Waiting {
     batch: Batch,
+    /// Control facts, which are stored with it.
     facts: Vec<Draft>,
+    /// Facts of meters.
+    passing: Vec<Draft>,
+}
+
+impl Waiting {
+    fn new(batch: Batch, now: Timestamp) -> Self {
+        let told = batch.then.iter().filter_map(|effect| match effect {
+            Effect::Notify(notice) => Some(Draft::of(notice, now)),
+            Effect::Send { .. }
+            | Effect::Respond { .. }
+            | Effect::Offer { .. }
+            | Effect::Announce { .. }
+            | Effect::Collect { .. }
+            | Effect::Answer { .. } => None,
+        });
+        let (facts, passing) = told.partition(|draft| draft.class() == Class::Control);
+        Self { batch, facts, passing }
+    }
 }
 
 /// Something for the store: all of it or nothing.
@@ -98,22 +118,13 @@ pub(crate) struct Writer {
 impl Writer {
     /// Takes what an input has led to, at that time.
     pub(crate) fn take(&mut self, batch: Batch, now: Timestamp) -> Released {
-        let facts = batch.then.iter().filter_map(|effect| match effect {
-            Effect::Notify(notice) => {
-                Some(Draft::of(notice, now)).filter(|draft| draft.class() == Class::Control)
-            }
-            Effect::Send { .. }
-            | Effect::Respond { .. }
-            | Effect::Offer { .. }
-            | Effect::Announce { .. }
-            | Effect::Collect { .. }
-            | Effect::Answer { .. } => None,
-        });
-        let waiting = Waiting { facts: facts.collect(), batch };
+        let waiting = Waiting::new(batch, now);
         let promises = !waiting.batch.persist.is_empty();
         if !promises && (self.failed_to.is_some() || self.queue.is_empty()) {
             // What needs no store goes on, also while the store fails.
-            return Released { effects: waiting.batch.then, facts: waiting.facts, ..Released::default() };
+            let mut facts = waiting.facts;
+            facts.extend(waiting.passing);
+            return Released { effects: waiting.batch.then, facts, ..Released::default() };
         }
         if self.failed_to.is_some() {
             let number = waiting.batch.number;
@@ -128,7 +139,8 @@ impl Writer {
 
     /// Keeps the writes for later; what others may know they still learn, and a VTN that has pushed learns that it failed.
     fn give_up(&mut self, waiting: Waiting, released: &mut Released) {
-        let Waiting { batch, facts } = waiting;
+        let Waiting { batch, facts, passing } = waiting;
+        released.facts.extend(passing);
         self.failed_to = Some(batch.number);
         self.owed.extend(batch.persist.into_iter().map(|write| (key(&write), write)));
         self.owed_facts.extend(facts);
@@ -153,7 +165,7 @@ impl Writer {
         }
         self.committing = Some(self.queue.back()?.batch.number);
         let mut transaction = Transaction::default();
-        for Waiting { batch, facts } in &self.queue {
+        for Waiting { batch, facts, .. } in &self.queue {
             transaction.writes.extend(batch.persist.iter().cloned());
             transaction.facts.extend(facts.iter().cloned());
         }
@@ -192,11 +204,12 @@ impl Writer {
         let waits = |waiting: &Waiting| waiting.batch.number > to && !waiting.batch.persist.is_empty();
         let ready = self.queue.iter().position(waits).unwrap_or(self.queue.len());
         let mut released = Released::default();
-        for Waiting { batch, facts } in self.queue.drain(..ready) {
+        for Waiting { batch, facts, passing } in self.queue.drain(..ready) {
             // One that came behind the transaction promises nothing, and its facts are not stored yet.
             if batch.number > to {
                 released.facts.extend(facts);
             }
+            released.facts.extend(passing);
             released.effects.extend(batch.then);
         }
         released
@@ -318,6 +331,31 @@ mod tests {
         writer.take(batch(4, 0), Timestamp::EPOCH);
         assert_eq!(told(&writer.answered(Ok(()), Span::ZERO).facts), 2, "those that came behind it");
         assert!(writer.next_commit(Span::ZERO).is_none());
+    }
+
+    /// What is of the class of meters no transaction has room for, and nobody may wait for it.
+    #[test]
+    fn facts_of_meters_are_released_with_what_caused_them_and_never_stored() {
+        let still_away = |number, writes| {
+            let away = Notice::VtnAway { why: String::new(), retry_in: Span::MINUTE, first: false };
+            Batch { then: vec![Effect::Notify(away)], ..batch(number, writes) }
+        };
+        let topics = |released: &Released| -> Vec<String> {
+            released.facts.iter().map(|draft| draft.topic.clone()).collect()
+        };
+        let mut writer = Writer::default();
+        let at = Timestamp::from_seconds(1_900_000_000);
+        let released = writer.take(still_away(1, 0), at);
+        assert_eq!((topics(&released), released.facts[0].time), (vec!["vtn.unreachable".to_owned()], at));
+        assert!(topics(&writer.take(still_away(2, 1), at)).is_empty(), "not before what it waits for");
+        writer.take(still_away(3, 0), at);
+        assert_eq!(told(&writer.next_commit(Span::ZERO).unwrap().facts), 0);
+        assert_eq!(topics(&writer.answered(Ok(()), Span::ZERO)), ["vtn.unreachable"; 2]);
+        writer.take(still_away(4, 1), at);
+        writer.next_commit(Span::ZERO).unwrap();
+        assert_eq!(topics(&writer.answered(Err(StoreError::Gone), Span::ZERO)), ["vtn.unreachable"]);
+        assert_eq!(topics(&writer.take(still_away(5, 1), at)), ["vtn.unreachable"], "while it fails");
+        assert_eq!(told(&writer.next_commit(Span::SECOND).unwrap().facts), 0);
     }
 
     #[test]

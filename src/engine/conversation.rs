@@ -5,7 +5,7 @@
 
 use crate::notice::Notice;
 use crate::openadr::message::{Payload, PayloadKind, Poll, RegisterReport, RequestEvent, VenId};
-use crate::time::Timestamp;
+use crate::time::{Now, Span, Timestamp};
 
 use super::exchange::{Failure, Lane, What};
 use super::registration::Registration;
@@ -122,7 +122,7 @@ impl Engine {
     }
 
     fn stumble(&mut self, turn: &mut Turn, what: What, failure: &Failure) {
-        let lane = what.lane();
+        let (lane, service) = (what.lane(), what.service());
         if what == What::Poll {
             // What the VTN had handed out may be lost.
             self.registration.want_events(&mut self.dice);
@@ -139,7 +139,7 @@ impl Engine {
         let why = failure.to_string();
         turn.notify(match failure {
             Failure::Unreachable(_) | Failure::Status { .. } => Notice::VtnAway { why, retry_in, first },
-            Failure::Rejected(_) => Notice::MessageRejected { why },
+            Failure::Rejected(_) => Notice::MessageRejected { service: Some(service), why },
         });
     }
 
@@ -190,6 +190,13 @@ impl Engine {
         };
         turn.notify(Notice::MessageRefused { message, about, why: why.to_owned() });
         true
+    }
+
+    /// How long it is until the next poll; `None`: none is to come.
+    pub(crate) fn next_poll_in(&self, now: Now) -> Option<Span> {
+        let polls = self.settings.polls() && matches!(self.registration, Registration::Registered { .. });
+        let due = self.polling.due().max(self.exchange.ready_at(Lane::Poll));
+        polls.then(|| (due - now.since_start).max(Span::ZERO))
     }
 
     /// When something can be sent that cannot be sent now.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::openadr::message::{EventResponse, PayloadKind, RequestId};
+use crate::openadr::message::{EventResponse, PayloadKind, RequestId, Service};
 use crate::time::Span;
 
 use super::ExchangeId;
@@ -87,6 +87,18 @@ impl What {
             Self::CreatedEvent(_) => Lane::Event,
             Self::CreateOpt(_) | Self::CancelOpt(_) => Lane::Opt,
             Self::Update(_) => Lane::Report,
+        }
+    }
+
+    /// Which service of the VTN takes it.
+    pub(super) const fn service(&self) -> Service {
+        match self {
+            Self::Query | Self::Create | Self::Leave => Service::EiRegisterParty,
+            Self::RegisterReport(_) | Self::Update(_) | Self::Request(_) => Service::EiReport,
+            Self::RequestEvent { .. } | Self::CreatedEvent(_) => Service::EiEvent,
+            Self::Poll => Service::OadrPoll,
+            Self::Answer(kind) => kind.service(),
+            Self::CreateOpt(_) | Self::CancelOpt(_) => Service::EiOpt,
         }
     }
 }

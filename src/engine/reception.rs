@@ -34,7 +34,7 @@ impl Engine {
             }
             // Rule 405: an unregistered VEN ignores all messages.
             let why = format!("{kind} was pushed, and we are not registered");
-            turn.notify(Notice::MessageRejected { why });
+            turn.notify(Notice::MessageRejected { service: Some(service), why });
             return PushAnswer::Empty;
         }
         if kind.service() != service {
@@ -64,7 +64,7 @@ impl Engine {
         why: String,
         request_id: RequestId,
     ) -> PushAnswer {
-        turn.notify(Notice::MessageRejected { why: why.clone() });
+        turn.notify(Notice::MessageRejected { service: Some(kind.service()), why: why.clone() });
         let response = EiResponse::error(ResponseCode::COMPLIANCE_ERROR, why, request_id);
         PushAnswer::Message(self.fitting_answer(kind, response))
     }
@@ -80,7 +80,8 @@ impl Engine {
         let (request_id, claimed) = address_of(&message);
         if let Some(claimed) = claimed.filter(|claimed| **claimed != ven_id) {
             let why = format!("venID is {claimed}, ours is {ven_id}");
-            turn.notify(Notice::MessageRejected { why: why.clone() });
+            let service = Some(message.kind().service());
+            turn.notify(Notice::MessageRejected { service, why: why.clone() });
             let response = EiResponse::error(ResponseCode::INVALID_ID, why, request_id);
             return Ok(Some(self.fitting_answer(message.kind(), response)));
         }

@@ -2,7 +2,7 @@
 
 use crate::notice::Notice;
 use crate::openadr::message::{
-    DistributeEvent, EiResponse, Payload, PayloadKind, RegisteredReport, RequestId, ResponseCode,
+    DistributeEvent, EiResponse, Payload, PayloadKind, RegisteredReport, RequestId, ResponseCode, Service,
     UpdatedReport,
 };
 
@@ -141,7 +141,7 @@ impl Engine {
                     self.renew(true);
                 } else if !reply.response.code.is_success() {
                     let why = format!("the vtn answers the poll with {}", reply.response);
-                    turn.notify(Notice::MessageRejected { why });
+                    turn.notify(Notice::MessageRejected { service: Some(Service::OadrPoll), why });
                 }
             }
             Some(message) => {
@@ -181,7 +181,7 @@ impl Engine {
             let ven_id = record.ven_id.clone();
             let event_responses = Vec::new();
             self.answers.owe(crate::openadr::message::CreatedEvent { response, event_responses, ven_id });
-            turn.notify(Notice::MessageRejected { why });
+            turn.notify(Notice::MessageRejected { service: Some(Service::EiEvent), why });
             return;
         }
         let us = Us { settings: &self.settings, ven_id: &record.ven_id, vtn_id: &record.vtn_id };

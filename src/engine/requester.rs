@@ -10,7 +10,7 @@ use crate::notice::Notice;
 use crate::openadr::message::{
     CancelReport, CanceledReport, CreateReport, CreatedReport, EiResponse, Payload, PayloadKind,
     RegisterReport, RegisteredReport, Report, ReportRequest, ReportRequestId, ReportSpecifier, RequestId,
-    ResponseCode, UpdateReport, UpdatedReport, VenId,
+    ResponseCode, Service, UpdateReport, UpdatedReport, VenId,
 };
 
 use super::dice::Dice;
@@ -246,6 +246,6 @@ fn taken(turn: &mut Turn, message: PayloadKind, response: &EiResponse) -> bool {
 fn listed(turn: &mut Turn, ids: &[ReportRequestId], pending: &[ReportRequestId]) {
     if let Some(id) = ids.iter().find(|id| !pending.contains(id)) {
         let why = format!("report {id} is accepted, and not among the pending ones (rule 329)");
-        turn.notify(Notice::MessageRejected { why });
+        turn.notify(Notice::MessageRejected { service: Some(Service::EiReport), why });
     }
 }

@@ -10,6 +10,7 @@
 //! * words of the standard are spelt as there: `optIn`, `ELECTRICITY_PRICE`.
 //! * `operation` is what happened in one word; `reason` is for people.
 
+pub(crate) mod of_exchange;
 mod of_notice;
 mod pattern;
 #[cfg(test)]
@@ -19,7 +20,8 @@ pub(crate) mod topic;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub(crate) use of_notice::{draft, of_event};
+use of_notice::content;
+pub(crate) use of_notice::of_event;
 pub(crate) use pattern::Topics;
 pub(crate) use topic::{Class, Topic};
 
@@ -83,26 +85,51 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// A fact of a topic of our own, whose time is still to be said; `data` has the members of the topic's sample, but for `operation`, which is added.
+    /// A fact of a topic of our own; `data` has the members of the topic's sample, but for `operation`, which is added.
     pub(crate) fn new(
         topic: &Topic,
         subject: Option<String>,
+        time: Timestamp,
         data: impl IntoIterator<Item = Member>,
     ) -> Self {
-        let operation = ("operation".to_owned(), Value::from(topic.operation()));
-        let data = data.into_iter().map(|(name, value)| (name.to_owned(), value));
-        let data = [operation].into_iter().chain(data).collect();
-        Self { topic: topic.name.to_owned(), subject, time: Timestamp::EPOCH, data }
+        Content::new(topic, subject, data).at(time)
     }
 
     /// The fact that a notice tells of.
     pub(crate) fn of(notice: &Notice, time: Timestamp) -> Self {
-        Self { time, ..draft(notice) }
+        content(notice).at(time)
     }
 
     /// How it is kept.
     pub(crate) fn class(&self) -> Class {
         topic::class(&self.topic)
+    }
+}
+
+/// What a fact says, whenever it happens.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Content {
+    topic: &'static str,
+    subject: Option<String>,
+    data: Map<String, Value>,
+}
+
+impl Content {
+    /// Of a topic of our own; `data` has the members of the topic's sample, but for `operation`, which is added.
+    fn new(topic: &Topic, subject: Option<String>, data: impl IntoIterator<Item = Member>) -> Self {
+        let operation = ("operation".to_owned(), Value::from(topic.operation()));
+        let data = data.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Self { topic: topic.name, subject, data: [operation].into_iter().chain(data).collect() }
+    }
+
+    /// It happened at that time.
+    fn at(self, time: Timestamp) -> Draft {
+        let Self { topic, subject, data } = self;
+        let draft = Draft { topic: topic.to_owned(), subject, time, data };
+        // Templates are checked against samples, so whatever a test has made must be like them.
+        #[cfg(test)]
+        assert_eq!(sample::misfits(&draft), Vec::<String>::new());
+        draft
     }
 }
 

@@ -59,9 +59,9 @@ fn what_is_not_like_the_sample_is_found() {
         let Value::Object(data) = data else { panic!("{data} is no object") };
         misfits(&Draft { topic: "vtn.polled".into(), subject: None, time: Timestamp::EPOCH, data })
     };
-    let good = serde_json::json!({"operation": "polled", "answer": null, "rtt_ms": 3});
+    let good = serde_json::json!({"operation": "polled", "answer": null, "rtt_ms": 3, "next_seconds": 10});
     assert_eq!(fact(good), Vec::<String>::new());
-    let bad = serde_json::json!({"operation": "polled", "rtt_ms": "3", "more": 1});
+    let bad = serde_json::json!({"operation": "polled", "rtt_ms": "3", "next_seconds": 10, "more": 1});
     assert_eq!(
         fact(bad),
         [

@@ -134,6 +134,7 @@ pub(crate) const CATALOGUE: &[Topic] = &[
     own::TICK,
     own::CLOCK_JUMP,
     own::DISK_LOW,
+    own::DISK_RECOVERED,
     own::STORE_FAILING,
     own::STORE_RECOVERED,
 ];

@@ -41,9 +41,11 @@ mod unit;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use channel::{Channel, Limits};
+pub(crate) use channel::{Channel, Limits, Medium};
 pub(crate) use ciphered::{CounterGuard, Keys, SystemTitle};
 pub(crate) use decoder::{Act, Decoder, Framing, LineSettings, RawTelegram, Refused, Why};
+#[cfg(test)]
+pub(crate) use device::Device;
 pub(crate) use dlms::{BUILT_IN as LIST_MODELS, HanSimulator, ListModels};
 pub(crate) use iec62056_21::{IecSimulator, PullSettings, SimulatedMode, name_of_meter};
 pub(crate) use meter_clock::MeterClock;

@@ -201,6 +201,17 @@ impl Series {
         self.registers.get(&register)?.believed.map(|(_, raw)| raw)
     }
 
+    /// The time of the newest reading.
+    pub(crate) const fn last(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// Whether everything that a quantity is made of was said from that time on; `None`: some of it was never said.
+    pub(crate) fn reaches(&self, quantity: Quantity, at: Timestamp) -> Option<bool> {
+        let lasts = quantity.made_of().into_iter().map(|channel| self.tracks.get(&channel)?.last());
+        lasts.map(|last| Some(last?.at >= at)).reduce(|one, other| Some(one? && other?))?
+    }
+
     /// A reading from that time or later is there, so that nothing before it will change; a register that has just blundered is waited for.
     pub(crate) fn is_complete(&self, to: Timestamp) -> bool {
         self.last.is_some_and(|last| last >= to) && !self.tracks.values().any(|track| track.is_in_doubt(to))

@@ -116,8 +116,13 @@ fn hooks_are_switched_off_together() {
     let read = |more: &str| Config::from_toml(&format!("{SMALLEST}\n{more}"), Path::new("ven.toml"));
     let bus = read("").unwrap().bus;
     assert_eq!((bus.hooks, bus.max_size), (true, 256 << 20));
+    assert_eq!((bus.tick, bus.strict), (Some(Span::from_seconds(10)), false));
     let bus = read("[bus]\nhooks = false\nmax_size = \"64MiB\"").unwrap().bus;
     assert_eq!((bus.hooks, bus.max_size), (false, 64 << 20));
+    let bus = read("[bus]\ntick = \"0s\"\nstrict = true").unwrap().bus;
+    assert_eq!((bus.tick, bus.strict), (None, true));
+    let error = read("[bus]\ntick = \"10ms\"").unwrap_err().to_string();
+    assert!(error.contains("bus.tick: expected \"1s\" or more"), "{error}");
     for (word, expected) in
         [("off", Ok(false)), ("on", Ok(true)), ("none", Err("bus.hooks: expected true or false"))]
     {

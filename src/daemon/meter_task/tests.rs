@@ -39,6 +39,7 @@ fn settings(folder: &Path) -> MeterSettings {
         wanted: asked(),
         telegrams: false,
         slots: false,
+        days: false,
         transformers: None,
         limits: Limits { power: Decimal::from(20_000), ..Limits::default() },
     }

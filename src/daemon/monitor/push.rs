@@ -132,7 +132,6 @@ impl PushMonitors {
             ("peer", address.to_string().into()),
         ];
         let time = self.monitors.clock.now().wall;
-        let draft = Draft::new(&own::MONITOR_CONNECTED, Some(id.to_string()), data);
-        self.monitors.bus.publish(Draft { time, ..draft });
+        self.monitors.bus.publish(Draft::new(&own::MONITOR_CONNECTED, Some(id.to_string()), time, data));
     }
 }

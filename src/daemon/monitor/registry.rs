@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::daemon::bus::Bus;
+use crate::daemon::bus::{Bus, Want};
 use crate::daemon::clock::Clock;
 use crate::daemon::store::{MonitorRecord, StoreError, StoreHandle};
 use crate::fact::Topics;
@@ -46,6 +46,8 @@ struct Held {
     next_id: u32,
     /// Where monitors are pushed.
     pushed_at: PushedAt,
+    /// What they tell, all together.
+    want: Option<Want>,
 }
 
 /// Where monitors are pushed, with the ports that the system has chosen where 0 was said.
@@ -88,6 +90,12 @@ impl Held {
     fn remove(&mut self, id: u32) {
         self.monitors.remove(&id);
         self.sessions.remove(&id);
+    }
+
+    /// Something has been added, changed or removed.
+    fn want_anew(&mut self, bus: &Bus) {
+        let topics = self.monitors.values().map(|one| one.settings.topics.clone());
+        self.want = Some(bus.want(topics.collect()));
     }
 }
 
@@ -169,6 +177,7 @@ impl Monitors {
         known.values_mut().for_each(|record| record.acked = record.acked.min(newest));
         let mut held = monitors.held();
         (held.monitors, held.next_id) = (known, next_id);
+        held.want_anew(&monitors.bus);
         drop(held);
         Ok(monitors)
     }
@@ -214,7 +223,9 @@ impl Monitors {
         let id = self.held().new_id()?;
         let record = self.record(id, owner, settings, false);
         self.write(record.clone()).await?;
-        self.held().monitors.insert(id, record.clone());
+        let mut held = self.held();
+        held.monitors.insert(id, record.clone());
+        held.want_anew(&self.bus);
         Ok(record)
     }
 
@@ -277,6 +288,7 @@ impl Monitors {
         if let Some(one) = held.monitors.get_mut(&id) {
             one.settings = record.settings.clone();
         }
+        held.want_anew(&self.bus);
         held.sessions.remove(&id);
         Ok(record)
     }
@@ -288,7 +300,11 @@ impl Monitors {
     /// Where there is none, it stands in the configuration, or the store fails.
     pub(in crate::daemon) async fn delete(&self, owner: Option<&str>, id: u32) -> Result<(), MonitorFault> {
         self.changeable(owner, id)?;
-        self.held().remove(id);
+        {
+            let mut held = self.held();
+            held.remove(id);
+            held.want_anew(&self.bus);
+        }
         Ok(self.store.facts(move |log| log.forget_monitor(id)).await?)
     }
 

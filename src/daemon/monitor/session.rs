@@ -286,7 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Send> Session<S> {
     fn tell<const N: usize>(&self, topic: &crate::fact::Topic, data: [crate::fact::Member; N]) {
         let id = self.lease.monitor.id;
         let data = [("monitor", id.into())].into_iter().chain(data);
-        let draft = Draft::new(topic, Some(id.to_string()), data);
-        self.monitors.bus.publish(Draft { time: self.monitors.clock.now().wall, ..draft });
+        let now = self.monitors.clock.now().wall;
+        self.monitors.bus.publish(Draft::new(topic, Some(id.to_string()), now, data));
     }
 }

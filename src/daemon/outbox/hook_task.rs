@@ -26,7 +26,9 @@ use crate::daemon::entropy;
 use crate::daemon::sink::{Message, Sink};
 use crate::daemon::status::Board;
 use crate::daemon::store::{DeliveryStatus, StoreHandle, Tried, Update, Wanted};
-use crate::fact::topic::own::{HOOK_DISABLED, HOOK_EXHAUSTED, HOOK_FAILING, HOOK_OVERFLOW, HOOK_RECOVERED};
+use crate::fact::topic::own::{
+    HOOK_DISABLED, HOOK_EXHAUSTED, HOOK_FAILING, HOOK_OVERFLOW, HOOK_RECOVERED, TICK,
+};
 use crate::fact::{Class, Draft, Fact, Member, Topic, Topics};
 use crate::hook::filter::Filter;
 use crate::hook::outcome::{Outcome, Try};
@@ -129,6 +131,8 @@ pub(crate) struct HookTask {
     durable: Option<Durable>,
     write_again_at: Option<Span>,
     told: LastTold,
+    /// The last tick that was taken.
+    tick: u64,
     board: Board,
     view: View,
 }
@@ -158,6 +162,7 @@ impl HookTask {
             durable,
             write_again_at: None,
             told: LastTold::default(),
+            tick: 0,
             board,
             view: View::default(),
         };
@@ -277,6 +282,7 @@ impl HookTask {
                 if fact.is_for_hook(&self.parts.name, &self.parts.topics) {
                     if let Some(durable) = &mut self.durable
                         && fact.class() == Class::Meter
+                        && fact.topic != TICK.name
                     {
                         durable.keep(fact.clone(), self.clock.now().since_start);
                     }
@@ -320,12 +326,20 @@ impl HookTask {
         if let Err(fault) = &wanted {
             self.view.filter_faults += 1;
             tracing::debug!(hook = self.parts.name, "filter: {fault}");
+            self.bus.complain(|| format!("hook {}: {}: {fault}", self.parts.name, fact.topic));
         }
         if !wanted.unwrap_or(false) {
             self.put_down(item, DeliveryStatus::Filtered, None);
             return;
         }
+        if fact.topic == TICK.name && self.facts.contains_key(&self.tick) {
+            // One waits already, and says as much.
+            return;
+        }
         let seq = item.seq;
+        if fact.topic == TICK.name {
+            self.tick = seq;
+        }
         self.facts.insert(seq, fact);
         let changes = self.queue.push(item, self.clock.now());
         self.note(changes, None);
@@ -393,6 +407,9 @@ impl HookTask {
         } else {
             self.view.last_fault = Some(tried.why.clone());
         }
+        if tried.outcome == Outcome::Unsaid {
+            self.bus.complain(|| format!("hook {}: {}", self.parts.name, tried.why));
+        }
         let taken = Tried {
             message: id,
             at: started.wall,
@@ -457,7 +474,7 @@ impl HookTask {
     fn publish(&self, topic: &Topic, members: impl IntoIterator<Item = Member>) {
         let subject = Some(self.parts.name.clone());
         let members = [("hook", Value::from(self.parts.name.clone()))].into_iter().chain(members);
-        self.bus.publish(Draft { time: self.clock.now().wall, ..Draft::new(topic, subject, members) });
+        self.bus.publish(Draft::new(topic, subject, self.clock.now().wall, members));
     }
 
     fn waiting(&self) -> Member {

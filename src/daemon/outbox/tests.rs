@@ -336,3 +336,46 @@ async fn how_a_hook_stands_can_be_seen_while_its_endpoint_does_not_answer() {
     let shown = scene.ground.board.look().status.hooks;
     assert_eq!((shown["stuck"].waiting, shown["other"].waiting), (1, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_than_one_tick_waits_for_a_hook_that_is_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = scene(folder.path());
+    let away = Box::new(|_: &Message| outcome(Outcome::Endpoint { retry_after: Some(Span::HOUR) }));
+    let Hook { parts, mut got, answer } = hook("one", &["system.tick", "meter.reading"], away);
+    let outbox = Outbox::start(vec![parts], &scene.ground).await;
+    for at in 0..5 {
+        scene.ground.bus.publish(draft("system.tick", &at.to_string()));
+        scene.ground.bus.publish(draft("meter.reading", "r"));
+        // The first look has it read the log.
+        outbox.look("one").await.unwrap();
+        assert_eq!(outbox.look("one").await.unwrap().meter.items, 2 + at, "one tick and every reading");
+    }
+    *answer.lock().unwrap() = sent();
+    outbox.order("one", Order::SendNow).unwrap();
+    while text(&next(&mut got).await.facts[0]) != "r" {}
+    finish(&outbox).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_it_is_strict_what_cannot_be_said_or_judged_is_complained_of_and_nothing_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = scene(folder.path());
+    let bus = &scene.ground.bus;
+    bus.complain(|| panic!("nobody asks"));
+    bus.be_strict();
+    let Hook { mut parts, .. } =
+        hook("one", &["event.started"], Box::new(|_: &Message| outcome(Outcome::Unsaid)));
+    let samples = Samples::new(&parts.topics, CATALOGUE.iter().map(|topic| (topic.name, topic.sample)));
+    parts.filter = Some(Filter::new("data.priority > 0", &samples).unwrap());
+    let other = hook("two", &["opt.decided"], Box::new(|_: &Message| outcome(Outcome::Unsaid)));
+    let outbox = Outbox::start(vec![parts, other.parts], &scene.ground).await;
+    let complaint = async || tokio::time::timeout(PATIENCE, bus.complaint()).await.unwrap();
+    happened(&scene, "event.started", "without a priority").await;
+    let first = complaint().await;
+    assert!(first.starts_with("hook one: event.started: "), "{first}");
+    happened(&scene, "opt.decided", "b").await;
+    until(&scene, "two", &[(DeliveryStatus::Error, 0)]).await;
+    assert_eq!(complaint().await, first, "the first is told");
+    finish(&outbox).await;
+}

@@ -428,7 +428,7 @@ impl Keeper {
     fn publish<const N: usize>(&self, topic: &Topic, more: [Member; N]) {
         let name = &self.settings.program.name;
         let plugin: Member = ("plugin", Value::from(name.as_str()));
-        let draft = Draft::new(topic, Some(name.clone()), [plugin].into_iter().chain(more));
-        self.bus.publish(Draft { time: self.clock.now().wall, ..draft });
+        let now = self.clock.now().wall;
+        self.bus.publish(Draft::new(topic, Some(name.clone()), now, [plugin].into_iter().chain(more)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::daemon::bus::Bus;
+use crate::daemon::bus::{Bus, Want};
 use crate::fact::topic::OF_PLUGINS;
 use crate::fact::{Fact, Topics};
 
@@ -12,17 +12,22 @@ pub(super) struct Reader {
     plugin: String,
     bus: Bus,
     place: u64,
+    /// What it has asked for last.
+    wants: Option<(Topics, Want)>,
 }
 
 impl Reader {
     /// Behind everything that has happened.
     pub(super) fn new(plugin: &str, bus: &Bus) -> Self {
         let place = *bus.newest().borrow();
-        Self { plugin: plugin.to_owned(), bus: bus.clone(), place }
+        Self { plugin: plugin.to_owned(), bus: bus.clone(), place, wants: None }
     }
 
     /// The next fact of these topics, where there is one; what the plugin has done itself it is not told, or it would never end.
     pub(super) fn next(&mut self, topics: &Topics) -> Option<Arc<Fact>> {
+        if self.wants.as_ref().is_none_or(|(known, _)| known != topics) {
+            self.wants = Some((topics.clone(), self.bus.want(vec![topics.clone()])));
+        }
         loop {
             let page = self.bus.after(self.place, 1);
             if page.gone > self.place {

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
 use crate::fact::topic::{OF_PLUGINS, own};
-use crate::fact::{Draft, Fact, Topics};
+use crate::fact::{Draft, Fact, Member, Topic, Topics};
 use crate::plugin::{Health, PluginContext, PluginError, Request, Response, Route};
 use crate::time::Span;
 
@@ -303,18 +303,19 @@ impl Seat {
             ("pid", Value::Null),
             ("version", json!(env!("CARGO_PKG_VERSION"))),
         ];
-        self.publish(Draft::new(&own::PLUGIN_STARTED, Some(self.name.clone()), data));
+        self.publish(&own::PLUGIN_STARTED, data);
     }
 
     fn fails(&self, why: &str) {
         tracing::error!(plugin = self.name, "{why}");
         self.state.send_replace(State::Stopped(why.to_owned()));
         let data = [("plugin", json!(self.name)), ("reason", json!(why))];
-        self.publish(Draft::new(&own::PLUGIN_FAILED, Some(self.name.clone()), data));
+        self.publish(&own::PLUGIN_FAILED, data);
     }
 
-    fn publish(&self, draft: Draft) {
-        self.bus.publish(Draft { time: self.clock.now().wall, ..draft });
+    fn publish<const N: usize>(&self, topic: &Topic, data: [Member; N]) {
+        let now = self.clock.now().wall;
+        self.bus.publish(Draft::new(topic, Some(self.name.clone()), now, data));
     }
 
     fn context(&self) -> PluginContext {

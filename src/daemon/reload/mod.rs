@@ -233,9 +233,9 @@ impl Reloader {
 
     fn tell<const N: usize>(&self, topic: &Topic, file: &str, members: [Member; N]) {
         let named: Member = ("file", Value::from(file));
-        let draft = Draft::new(topic, Some(file.to_owned()), [named].into_iter().chain(members));
         let ground = self.live.ground();
-        ground.bus.publish(Draft { time: ground.clock.now().wall, ..draft });
+        let (now, members) = (ground.clock.now().wall, [named].into_iter().chain(members));
+        ground.bus.publish(Draft::new(topic, Some(file.to_owned()), now, members));
     }
 }
 
@@ -245,6 +245,7 @@ fn ready(old: &Config, config: Option<Box<Config>>, brought: Brought) -> Result<
         Some(config) => *config,
         None => Config::load(&old.file)?,
     };
+    new.bring_serializers(&brought.serializers);
     if old.bus.hooks_off {
         new = new.without_hooks();
     }

@@ -136,6 +136,8 @@ pub(crate) struct RequestStatus {
 pub(crate) struct StoreStatus {
     pub(crate) failing: bool,
     pub(crate) why: Option<String>,
+    /// There is hardly any room on its disk, or none.
+    pub(crate) disk_low: Option<String>,
 }
 
 /// A certificate.
@@ -223,6 +225,9 @@ impl Status {
         }
         if self.store.failing {
             reasons.push(format!("the store fails{}", why(&self.store.why)));
+        }
+        if let Some(low) = &self.store.disk_low {
+            reasons.push(format!("the disk is low: {low}"));
         }
         let expired = self.certificates.iter().filter(|(_, certificate)| certificate.expired);
         reasons.extend(expired.map(|(file, _)| format!("certificate {file} has expired")));

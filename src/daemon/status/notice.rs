@@ -9,7 +9,6 @@ use crate::time::{Span, Timestamp};
 
 use super::{
     CertificateStatus, EventStatus, MeterStatus, ReadingStatus, RegistrationStatus, RequestStatus, Status,
-    StoreStatus,
 };
 
 impl Status {
@@ -85,8 +84,12 @@ impl Status {
             Notice::SourceRecovered { source } => {
                 self.reports.failing_sources.remove(source);
             }
-            Notice::StoreFailed { why } => self.store = StoreStatus { failing: true, why: Some(why.clone()) },
-            Notice::StoreRecovered => self.store = StoreStatus::default(),
+            Notice::StoreFailed { why } => {
+                (self.store.failing, self.store.why) = (true, Some(why.clone()));
+            }
+            Notice::StoreRecovered => (self.store.failing, self.store.why) = (false, None),
+            Notice::DiskLow { why, .. } => self.store.disk_low = Some(why.clone()),
+            Notice::DiskRecovered { .. } => self.store.disk_low = None,
             Notice::CertificateExpires { which, at } => self.certificate(which, *at, false),
             Notice::CertificateExpired { which, at } => self.certificate(which, *at, true),
             Notice::CertificatesReplaced { .. } => self.certificates.clear(),
@@ -117,6 +120,9 @@ impl Status {
             | Notice::CertificatesRefused { .. }
             | Notice::JournalFails { .. }
             | Notice::JournalRecovered { .. }
+            | Notice::Started { .. }
+            | Notice::Stopping { .. }
+            | Notice::ClockJumped { .. }
             | Notice::MeterTelegram { .. } => {}
         }
     }

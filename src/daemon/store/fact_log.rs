@@ -225,6 +225,17 @@ fn delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
 }
 
 impl FactLog<'_> {
+    /// When the newest of them happened.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub(crate) fn newest(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let query = "SELECT max(time_us) FROM fact WHERE ven = ?";
+        let micros: Option<i64> = self.connection.query_row(query, params![self.ven], |row| row.get(0))?;
+        Ok(micros.map(Timestamp::from_micros))
+    }
+
     /// The last place that may have been given; more are promised from now on.
     ///
     /// # Errors

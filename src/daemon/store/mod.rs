@@ -9,6 +9,7 @@ mod forsaken;
 mod monitors;
 mod recent;
 mod records;
+mod salvage;
 mod series;
 mod sqlite;
 
@@ -17,6 +18,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -60,6 +62,8 @@ pub(crate) enum StoreError {
     Database(#[from] rusqlite::Error),
     #[error("{path}: {source}")]
     File { path: String, source: std::io::Error },
+    #[error("{path} is damaged: {why}")]
+    Damaged { path: String, why: String },
     #[error("{path} was written by a newer version of this program (schema {found}, known up to {known})")]
     TooNew { path: String, found: u32, known: u32 },
     #[error("stored {what} cannot be read back: {why}")]
@@ -81,6 +85,40 @@ enum Order {
 #[derive(Clone, Debug)]
 pub(crate) struct StoreHandle {
     orders: mpsc::UnboundedSender<Order>,
+    full: Full,
+}
+
+/// What was last written was too much for the disk.
+#[derive(Clone, Debug, Default)]
+struct Full(Arc<AtomicBool>);
+
+impl Full {
+    /// Something was to be written.
+    fn note<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
+        let full = written.as_ref().is_err_and(StoreError::is_full);
+        if full || written.is_ok() {
+            self.0.store(full, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl StoreError {
+    /// There is no room for it.
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Database(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+}
+
+/// A store that was opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) store: StoreHandle,
+    pub(crate) snapshot: Snapshot,
+    /// When the newest fact in it happened.
+    pub(crate) newest: Option<Timestamp>,
+    /// What was there was damaged, so that it is a new one.
+    pub(crate) lost: bool,
 }
 
 impl StoreHandle {
@@ -89,6 +127,7 @@ impl StoreHandle {
     /// # Errors
     ///
     /// Where the file cannot be opened or what is in it not be read.
+    #[cfg(test)]
     pub(crate) fn open(path: &Path, ven_key: &str, bus: Bus) -> Result<(Self, Snapshot), StoreError> {
         let mut store = Sqlite::open(path, ven_key)?;
         let snapshot = store.load()?;
@@ -96,27 +135,53 @@ impl StoreHandle {
         Ok((Self::start(Box::new(store), bus), snapshot))
     }
 
+    /// Opens the store of a VEN, reads what is in it, and starts its thread; makes a new one in place of one that is damaged.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be opened for another reason.
+    pub(crate) fn open_or_begin_anew(
+        path: &Path,
+        ven_key: &str,
+        bus: Bus,
+        now: Timestamp,
+    ) -> Result<Opened, StoreError> {
+        let salvage::Sound { store, snapshot, last, newest, damaged } = salvage::open(path, ven_key, now)?;
+        bus.go_on_after(last);
+        let store = Self::start(Box::new(store), bus);
+        Ok(Opened { store, snapshot, newest, lost: damaged.is_some() })
+    }
+
+    /// What was last written was too much for the disk.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.0.load(Ordering::Relaxed)
+    }
+
     /// Starts the thread; it ends when the last handle is dropped.
     pub(crate) fn start(mut store: Box<dyn Store>, bus: Bus) -> Self {
         let (orders, mut waiting) = mpsc::unbounded_channel();
+        let full = Full::default();
+        let of_thread = full.clone();
         std::thread::spawn(move || {
             while let Some(order) = waiting.blocking_recv() {
-                obey(store.as_mut(), &bus, order);
+                obey(store.as_mut(), &bus, &of_thread, order);
             }
         });
-        Self { orders }
+        Self { orders, full }
     }
 
     /// Starts a task in place of the thread, so that virtual time stands still while it writes.
     #[cfg(test)]
     pub(crate) fn start_task(mut store: Box<dyn Store>, bus: Bus) -> Self {
         let (orders, mut waiting) = mpsc::unbounded_channel();
+        let full = Full::default();
+        let of_task = full.clone();
         tokio::spawn(async move {
             while let Some(order) = waiting.recv().await {
-                obey(store.as_mut(), &bus, order);
+                obey(store.as_mut(), &bus, &of_task, order);
             }
         });
-        Self { orders }
+        Self { orders, full }
     }
 
     /// Commits these writes, and the facts that they cause; when this returns, they are on the disk, and everybody sees the facts.
@@ -163,13 +228,19 @@ impl StoreHandle {
 }
 
 /// Whoever does not wait for the answer any more does not miss it.
-fn obey(store: &mut dyn Store, bus: &Bus, order: Order) {
+fn obey(store: &mut dyn Store, bus: &Bus, full: &Full, order: Order) {
     match order {
-        Order::Commit { writes, drafts, done } => drop(done.send(commit(store, bus, &writes, drafts))),
+        Order::Commit { writes, drafts, done } => {
+            drop(done.send(full.note(commit(store, bus, &writes, drafts))));
+        }
         Order::Facts(work) => work(store.facts()),
-        Order::PutSeries { meter, stored, done } => drop(done.send(store.put_series(&meter, &stored))),
+        Order::PutSeries { meter, stored, done } => {
+            drop(done.send(full.note(store.put_series(&meter, &stored))));
+        }
         Order::Series(meter, done) => drop(done.send(store.series(&meter))),
-        Order::PutNonces { seen, oldest, done } => drop(done.send(store.put_nonces(&seen, oldest))),
+        Order::PutNonces { seen, oldest, done } => {
+            drop(done.send(full.note(store.put_nonces(&seen, oldest))));
+        }
         Order::Nonces(done) => drop(done.send(store.nonces())),
     }
 }

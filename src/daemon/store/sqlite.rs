@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, ErrorCode, Row, Transaction, params};
 
 use crate::engine::{
     EventOptRecord, EventRecord, OwedReport, RequestRecord, ScheduleRecord, Snapshot, Write,
@@ -69,6 +69,19 @@ impl Sqlite {
         Ok(())
     }
 
+    /// Looks at every page, and at how they belong together; takes about a second for 100 MiB.
+    ///
+    /// # Errors
+    ///
+    /// Where something is damaged.
+    pub(crate) fn check(&self, path: &Path) -> Result<(), StoreError> {
+        let first: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if first == "ok" {
+            return Ok(());
+        }
+        Err(StoreError::Damaged { path: path.display().to_string(), why: first })
+    }
+
     fn rows<T>(
         &self,
         query: &str,
@@ -97,6 +110,11 @@ fn own(path: &Path) -> Result<(), StoreError> {
 
 /// SQLite's own words do not say which file.
 fn named(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let damaged = Some(ErrorCode::DatabaseCorrupt) == error.sqlite_error_code()
+        || Some(ErrorCode::NotADatabase) == error.sqlite_error_code();
+    if damaged {
+        return StoreError::Damaged { path: path.display().to_string(), why: error.to_string() };
+    }
     let why = std::io::Error::other(error.to_string());
     StoreError::File { path: path.display().to_string(), source: why }
 }

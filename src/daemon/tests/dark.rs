@@ -19,6 +19,7 @@ use crate::daemon::fact_keeper::{self, RETENTION};
 use crate::daemon::monitor::{Door, Monitors, Patience, PushMonitors, Reader};
 use crate::daemon::outbox::{Ground, Outbox};
 use crate::daemon::prepare::Prepared;
+use crate::daemon::status::{Status, keep};
 use crate::daemon::store::{DeliveryStatus, Retention, Sqlite, StoreHandle, Wanted};
 use crate::daemon::transport::Listener;
 use crate::fact::{Draft, Topics, topic};
@@ -132,14 +133,11 @@ impl Dark {
         let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let config = configuration(folder.path(), dead, open_hole().await);
         let (names, told) = watch::channel(VenNames { name: "dark".into(), ..VenNames::default() });
-        let ground = Ground {
-            bus: bus.clone(),
-            store: store.clone(),
-            clock,
-            names: told,
-            meter_facts: Some(meter_facts.clone()),
-        };
-        let outbox = Outbox::start(Prepared::new(&config).unwrap().hooks, &ground).await;
+        let board = keep(Status::default(), bus.clone(), clock, std::future::pending());
+        let mut ground = Ground::new(&bus, &store, clock, told, &board);
+        ground.meter_facts = Some(meter_facts.clone());
+        let hooks = Prepared::new(&config).unwrap().hooks.into_iter().map(|hook| hook.parts);
+        let outbox = Outbox::start(hooks.collect(), &ground).await;
         let retention = Retention { max_bytes: FACTS, ..RETENTION };
         tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention, std::future::pending()));
         let monitors = Monitors::open(bus.clone(), store.clone(), clock, config.monitors).await.unwrap();

@@ -171,8 +171,10 @@ impl World {
             names: watch::Sender::new(VenNames::default()),
             writer: Writer::default(),
             pushes: Pushes::new(mpsc::channel(1).1),
+            poll: None,
         };
-        self.ven = Some((stop, tokio::spawn(task.run(waiting, async { drop(stopped.await) }))));
+        let stop_with = async { stopped.await.map_or_else(|_| String::new(), |()| String::new()) };
+        self.ven = Some((stop, tokio::spawn(task.run(waiting, stop_with))));
     }
 
     async fn start_meter(

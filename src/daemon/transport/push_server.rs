@@ -8,6 +8,7 @@
 //! Each connection is a task of its own with deadlines of its own; nothing of ours ever waits for one.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,11 +32,12 @@ use crate::daemon::journal::{Direction, Entry};
 use crate::daemon::scribe::Scribe;
 use crate::daemon::ven_task::Push;
 use crate::engine::PushAnswer;
+use crate::fact::of_exchange::Exchange;
 use crate::notice::Notice;
-use crate::openadr::message::{Payload, Service};
+use crate::openadr::message::{Payload, PayloadKind, Service};
 use crate::openadr::signature::{Description, Refusal};
 use crate::openadr::trust::Verified;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 use super::listener::Listener;
 
@@ -126,12 +128,28 @@ fn refused<T>(status: StatusCode, why: impl Into<String>) -> Result<T, Refused> 
     Err(Refused { status, why: why.into() })
 }
 
+/// What is known of a request as far as it was taken.
+#[derive(Default)]
+struct Seen {
+    received: usize,
+    kind: Option<PayloadKind>,
+    answer: Option<Payload>,
+    /// The answer's bytes.
+    sent: usize,
+    /// Why it was refused.
+    why: Option<String>,
+}
+
 impl PushDesk {
     async fn respond(&self, request: Request<Incoming>, made: &Made) -> Response<Full<Bytes>> {
+        let begun = self.scribe.wire.begin();
         // With new credentials, the VTN shall see them.
         let mut close = !Arc::ptr_eq(&made.credentials, &self.scribe.credentials());
-        let mut response = match self.take(request, made).await {
+        let service = service_at(&self.path, request.uri().path());
+        let mut seen = Seen::default();
+        let mut response = match self.take(service, request, made, &mut seen).await {
             Ok(Some(answer)) => {
+                seen.sent = answer.len();
                 let mut response = Response::new(Full::from(answer));
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
                 response
@@ -139,7 +157,8 @@ impl PushDesk {
             Ok(None) => Response::new(Full::default()),
             Err(Refused { status, why }) => {
                 let why = format!("answered with http status {status}: {why}");
-                self.bus.tell(Notice::MessageRejected { why });
+                self.bus.tell(Notice::MessageRejected { service, why: why.clone() });
+                seen.why = Some(why);
                 let mut response = Response::new(Full::default());
                 *response.status_mut() = status;
                 // What is left of a body that nobody reads is no next request.
@@ -150,15 +169,40 @@ impl PushDesk {
         if close {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        if let Some(service) = service {
+            self.tell(begun, (service, response.status()), seen);
+        }
         response
     }
 
+    /// Tells others of an exchange that is over.
+    fn tell(&self, begun: Span, (service, status): (Service, StatusCode), seen: Seen) {
+        let Seen { received, kind, answer, sent, why } = seen;
+        self.scribe.wire.exchanged(begun, |took| Exchange {
+            by_vtn: true,
+            service,
+            message: kind,
+            answer: answer.as_ref(),
+            http: Some(status.as_u16()),
+            took,
+            sent,
+            received,
+            why,
+        });
+    }
+
     /// The document to answer with; `None`: 200 without a body.
-    async fn take(&self, request: Request<Incoming>, made: &Made) -> Result<Option<String>, Refused> {
+    async fn take(
+        &self,
+        service: Option<Service>,
+        request: Request<Incoming>,
+        made: &Made,
+        seen: &mut Seen,
+    ) -> Result<Option<String>, Refused> {
         if made.has_expired(self.scribe.now()) {
             return refused(StatusCode::SERVICE_UNAVAILABLE, "a certificate of the connection has expired");
         }
-        let Some(service) = service_at(&self.path, request.uri().path()) else {
+        let Some(service) = service else {
             return refused(
                 StatusCode::NOT_FOUND,
                 format!("there is no service at {}", request.uri().path()),
@@ -170,8 +214,12 @@ impl PushDesk {
         check_headers(request.headers())?;
         let body = read(request.into_body()).await?;
         tracing::trace!(%service, message = %String::from_utf8_lossy(&body), "pushed");
+        seen.received = body.len();
         let opened = self.scribe.open(&body, |_| true).await;
         self.note(service, &body, &opened);
+        let known = opened.as_ref().map(|message| (message.content().kind(), message.peer()));
+        seen.kind = known.as_ref().ok().map(|(kind, _)| *kind);
+        self.scribe.wire.received(service, &body, known.map_err(|why| why as &dyn Error));
         let message = opened.or_else(|why| {
             // Rule 514: what is not signed as it should be is ignored; rule 517 has this status for it.
             let status = if why.is_unreadable() { StatusCode::NOT_ACCEPTABLE } else { StatusCode::FORBIDDEN };
@@ -182,7 +230,11 @@ impl PushDesk {
             return refused(StatusCode::SERVICE_UNAVAILABLE, "too many messages wait already");
         }
         match timeout(ANSWER_DEADLINE, answered).await {
-            Ok(Ok(PushAnswer::Message(answer))) => self.written(&answer).map(Some),
+            Ok(Ok(PushAnswer::Message(answer))) => {
+                let text = self.written(service, &answer);
+                seen.answer = Some(answer);
+                text.map(Some)
+            }
             Ok(Ok(PushAnswer::Empty)) => Ok(None),
             Ok(Ok(PushAnswer::TryAgain) | Err(_)) | Err(_) => {
                 refused(StatusCode::SERVICE_UNAVAILABLE, "what follows from it could not be stored")
@@ -204,11 +256,12 @@ impl PushDesk {
         self.scribe.journal.received(entry, Some(body));
     }
 
-    fn written(&self, answer: &Payload) -> Result<String, Refused> {
+    fn written(&self, service: Service, answer: &Payload) -> Result<String, Refused> {
         let text =
             self.scribe.write(answer).or_else(|why| refused(StatusCode::INTERNAL_SERVER_ERROR, why))?;
         tracing::trace!(kind = %answer.kind(), text, "answered");
         self.scribe.journal.sent(self.scribe.now(), answer.kind(), &text);
+        self.scribe.wire.sent((service, answer.kind()), &text, self.scribe.signs());
         Ok(text)
     }
 }

@@ -99,7 +99,7 @@ fn rule_303_request_ids_are_repeated_and_looked_at() {
     pair.vtn.mistake_next_update = true;
     pair.run(Span::MINUTE * 3);
     let rejected =
-        |notice: &&Notice| matches!(notice, Notice::MessageRejected { why } if why.contains("rule 303"));
+        |notice: &&Notice| matches!(notice, Notice::MessageRejected { why, .. } if why.contains("rule 303"));
     assert_eq!(pair.notices.iter().filter(rejected).count(), 1, "{:?}", pair.notices);
     assert!(pair.store.owed.is_empty(), "it is sent again and taken");
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::seconds;
 use crate::fact::topic::event as events;
-use crate::fact::{Draft, Member, Topic};
+use crate::fact::{Content, Member, Topic};
 use crate::handler::{ActiveInterval, EndReason, Timeline};
 use crate::notice::{Delivery, EventPlan};
 use crate::openadr::message::{
@@ -14,30 +14,30 @@ use crate::openadr::message::{
 use crate::time::{Span, Timestamp};
 
 /// An event, new or changed.
-pub(super) fn received(plan: &EventPlan, modified: bool, delivery: &Delivery) -> Draft {
+pub(super) fn received(plan: &EventPlan, modified: bool, delivery: &Delivery) -> Content {
     let topic = if modified { &events::MODIFIED } else { &events::RECEIVED };
-    let mut draft = Draft::new(topic, Some(plan.event.id().to_string()), []);
-    draft.data.extend(of_event(plan));
+    let mut content = Content::new(topic, Some(plan.event.id().to_string()), []);
+    content.data.extend(of_event(plan));
     let Delivery { ven_id, vtn_id, request_id, response_required, at } = delivery;
-    draft.data.extend(named([
+    content.data.extend(named([
         ("response_required", json!(response_required)),
         ("ven_id", json!(ven_id)),
         ("vtn_id", json!(vtn_id)),
         ("request_id", json!(request_id)),
         ("received_at", json!(at)),
     ]));
-    draft
+    content
 }
 
 /// An event that was refused.
-pub(super) fn rejected(id: &EventId, modification: u32, code: ResponseCode, why: &str) -> Draft {
+pub(super) fn rejected(id: &EventId, modification: u32, code: ResponseCode, why: &str) -> Content {
     let data = [
         ("event_id", json!(id)),
         ("modification_number", json!(modification)),
         ("code", json!(code.number())),
         ("reason", json!(why)),
     ];
-    Draft::new(&events::REJECTED, Some(id.to_string()), data)
+    Content::new(&events::REJECTED, Some(id.to_string()), data)
 }
 
 /// Something has happened to an event.
@@ -45,14 +45,14 @@ pub(super) fn happened<const N: usize>(
     topic: &Topic,
     (event, timeline): (&EiEvent, &Timeline),
     more: [Member; N],
-) -> Draft {
+) -> Content {
     let data =
         head(event).into_iter().chain([("start", json!(timeline.start)), ("end", json!(timeline.end))]);
-    Draft::new(topic, Some(event.id().to_string()), data.chain(more))
+    Content::new(topic, Some(event.id().to_string()), data.chain(more))
 }
 
 /// An event is over.
-pub(super) fn ended(event: (&EiEvent, &Timeline), why: EndReason) -> Draft {
+pub(super) fn ended(event: (&EiEvent, &Timeline), why: EndReason) -> Content {
     let (topic, cause) = match why {
         EndReason::Completed => (&events::COMPLETED, "completed"),
         EndReason::Cancelled => (&events::STOPPED, "cancelled"),
@@ -65,7 +65,7 @@ pub(super) fn ended(event: (&EiEvent, &Timeline), why: EndReason) -> Draft {
 }
 
 /// A value holds from now on.
-pub(super) fn interval(event: &EiEvent, interval: &ActiveInterval, late_by: Span) -> Draft {
+pub(super) fn interval(event: &EiEvent, interval: &ActiveInterval, late_by: Span) -> Content {
     let signal = event.signals.iter().find(|signal| signal.signal_id == interval.signal_id);
     let value = |wanted: fn(&EventSignal) -> bool| interval.value.filter(|_| signal.is_some_and(wanted));
     let data = [
@@ -86,7 +86,7 @@ pub(super) fn interval(event: &EiEvent, interval: &ActiveInterval, late_by: Span
         ("resumed", json!(interval.resumed)),
         ("overridden_by", json!(interval.overridden_by)),
     ];
-    Draft::new(&events::INTERVAL, Some(event.id().to_string()), head(event).into_iter().chain(data))
+    Content::new(&events::INTERVAL, Some(event.id().to_string()), head(event).into_iter().chain(data))
 }
 
 /// All of an event, laid out in time: what a receiver needs to know who knows nothing yet.

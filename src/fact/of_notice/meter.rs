@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::about;
 use crate::fact::topic::meter as meters;
-use crate::fact::{Draft, Member};
+use crate::fact::{Content, Member};
 use crate::notice::{MeterReading, MeterTelegram};
 
-pub(super) fn reading(meter: &str, reading: &MeterReading) -> Draft {
+pub(super) fn reading(meter: &str, reading: &MeterReading) -> Content {
     let MeterReading { at, serial, quality, values, times, summary: _ } = reading;
     let data = [
         ("meter", json!(meter)),
@@ -17,15 +17,15 @@ pub(super) fn reading(meter: &str, reading: &MeterReading) -> Draft {
         ("timestamp", json!(at)),
         ("quality", json!(quality)),
     ];
-    let mut draft = about(&meters::READING, meter, data);
+    let mut content = about(&meters::READING, meter, data);
     // A decimal as a text keeps every digit.
-    draft.data.extend(values.iter().map(|(name, value)| (name.clone(), Value::from(value.to_string()))));
-    draft.data.extend(times.iter().map(|(name, at)| (name.clone(), json!(at))));
-    draft
+    content.data.extend(values.iter().map(|(name, value)| (name.clone(), Value::from(value.to_string()))));
+    content.data.extend(times.iter().map(|(name, at)| (name.clone(), json!(at))));
+    content
 }
 
-pub(super) fn telegram(meter: &str, telegram: &MeterTelegram) -> Draft {
-    Draft::new(
+pub(super) fn telegram(meter: &str, telegram: &MeterTelegram) -> Content {
+    Content::new(
         &meters::TELEGRAM,
         Some(meter.to_owned()),
         [("meter", json!(meter))].into_iter().chain(of(telegram)),
@@ -37,10 +37,10 @@ pub(super) fn rejected(
     (kind, why): (&str, &str),
     count: u64,
     telegram: &MeterTelegram,
-) -> Draft {
+) -> Content {
     let data =
         [("meter", json!(meter)), ("kind", json!(kind)), ("reason", json!(why)), ("count", json!(count))];
-    Draft::new(&meters::REJECTED, Some(meter.to_owned()), data.into_iter().chain(of(telegram)))
+    Content::new(&meters::REJECTED, Some(meter.to_owned()), data.into_iter().chain(of(telegram)))
 }
 
 /// Byte by byte, and as text where the bytes are one.

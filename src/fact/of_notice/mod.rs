@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::fact::topic::{
     event as events, meter as meters, opt as opts, own, report as reports, vtn as vtns,
 };
-use crate::fact::{Draft, Member, Topic};
+use crate::fact::{Content, Member, Topic};
 use crate::notice::Notice;
 use crate::time::Span;
 
@@ -21,7 +21,7 @@ pub(crate) use event::of_event;
 
 /// What others are told of a notice.
 #[expect(clippy::too_many_lines, reason = "it is a list, a line or two for each notice")]
-pub(crate) fn draft(notice: &Notice) -> Draft {
+pub(crate) fn content(notice: &Notice) -> Content {
     match notice {
         Notice::EventReceived { plan, modified, delivery } => event::received(plan, *modified, delivery),
         Notice::EventRejected { event_id, modification, code, why } => {
@@ -122,8 +122,26 @@ pub(crate) fn draft(notice: &Notice) -> Draft {
         }
         Notice::VtnBack { after } => plain(&vtns::CONNECTED, [("away_seconds", seconds(*after))]),
         Notice::MessageRefused { message, about, why } => vtn::refused(*message, about, why),
-        Notice::MessageRejected { why } => plain(&vtns::REJECTED, [("reason", json!(why))]),
+        Notice::MessageRejected { service, why } => {
+            plain(&vtns::REJECTED, [("service", json!(service)), ("reason", json!(why))])
+        }
 
+        Notice::Started { lost, off_since } => {
+            let version = json!(env!("CARGO_PKG_VERSION"));
+            plain(
+                &own::STARTED,
+                [("version", version), ("lost", json!(lost)), ("off_since", json!(off_since))],
+            )
+        }
+        Notice::Stopping { why } => plain(&own::STOPPING, [("reason", json!(why))]),
+        Notice::ClockJumped { from, to } => {
+            let step = seconds(*to - *from);
+            plain(&own::CLOCK_JUMP, [("from", json!(from)), ("to", json!(to)), ("step_seconds", step)])
+        }
+        Notice::DiskLow { free, why } => {
+            plain(&own::DISK_LOW, [("free_bytes", json!(free)), ("reason", json!(why))])
+        }
+        Notice::DiskRecovered { free } => plain(&own::DISK_RECOVERED, [("free_bytes", json!(free))]),
         Notice::StoreFailed { why } => plain(&own::STORE_FAILING, [("reason", json!(why))]),
         Notice::StoreRecovered => plain(&own::STORE_RECOVERED, []),
         Notice::CertificateExpires { which, at } => about(
@@ -146,13 +164,17 @@ pub(crate) fn draft(notice: &Notice) -> Draft {
 }
 
 /// A fact about nothing in particular.
-fn plain<const N: usize>(topic: &Topic, data: [Member; N]) -> Draft {
-    Draft::new(topic, None, data)
+fn plain<const N: usize>(topic: &Topic, data: [Member; N]) -> Content {
+    Content::new(topic, None, data)
 }
 
 /// A fact about something that has a name.
-fn about(topic: &Topic, subject: &(impl ToString + ?Sized), data: impl IntoIterator<Item = Member>) -> Draft {
-    Draft::new(topic, Some(subject.to_string()), data)
+fn about(
+    topic: &Topic,
+    subject: &(impl ToString + ?Sized),
+    data: impl IntoIterator<Item = Member>,
+) -> Content {
+    Content::new(topic, Some(subject.to_string()), data)
 }
 
 /// Whole seconds.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::about;
-use crate::fact::Draft;
+use crate::fact::Content;
 use crate::fact::topic::opt as opts;
 use crate::notice::DecidedBy;
 use crate::openadr::message::{EventId, OptType, PayloadKind, RequestId, ResourceId, ResponseCode};
@@ -17,7 +17,7 @@ pub(super) fn decided(
     opt: OptType,
     (by, reason): By<'_>,
     request_id: &RequestId,
-) -> Draft {
+) -> Content {
     let data = [
         ("event_id", json!(event_id)),
         ("modification_number", json!(modification)),
@@ -33,7 +33,7 @@ pub(super) fn changed(
     (event_id, modification): (&EventId, u32),
     (from, to): (OptType, OptType),
     (by, reason): By<'_>,
-) -> Draft {
+) -> Content {
     let data = [
         ("event_id", json!(event_id)),
         ("modification_number", json!(modification)),
@@ -51,7 +51,7 @@ pub(super) fn answered(
     opt: OptType,
     (code, request_id): (ResponseCode, &RequestId),
     at: Timestamp,
-) -> Draft {
+) -> Content {
     let data = [
         ("event_id", json!(event_id)),
         ("modification_number", json!(modification)),
@@ -66,7 +66,7 @@ pub(super) fn answered(
 }
 
 /// The VTN has our `oadrCreateOpt`.
-pub(super) fn opted(event_id: &EventId, resources: &[ResourceId], opt: OptType, at: Timestamp) -> Draft {
+pub(super) fn opted(event_id: &EventId, resources: &[ResourceId], opt: OptType, at: Timestamp) -> Content {
     let data = [
         ("event_id", json!(event_id)),
         ("modification_number", json!(null)),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::event::unit;
 use super::{about, plain, seconds};
 use crate::fact::topic::report as reports;
-use crate::fact::{Draft, Member, Topic};
+use crate::fact::{Content, Member, Topic};
 use crate::notice::ReportEnd;
 use crate::openadr::message::{
     Duration, Interval, LoadControl, PayloadBase, RId, Report, ReportDescription, ReportPayload,
@@ -14,8 +14,8 @@ use crate::openadr::message::{
 use crate::time::Span;
 
 /// Something has happened to a request.
-pub(super) fn of_request<const N: usize>(topic: &Topic, id: &ReportRequestId, more: [Member; N]) -> Draft {
-    Draft::new(topic, Some(id.to_string()), [("report_request_id", json!(id))].into_iter().chain(more))
+pub(super) fn of_request<const N: usize>(topic: &Topic, id: &ReportRequestId, more: [Member; N]) -> Content {
+    Content::new(topic, Some(id.to_string()), [("report_request_id", json!(id))].into_iter().chain(more))
 }
 
 pub(super) fn requested(
@@ -23,7 +23,7 @@ pub(super) fn requested(
     specifier: &ReportSpecifierId,
     points: &[RId],
     (granularity, back): (Span, Span),
-) -> Draft {
+) -> Content {
     let data = [
         ("report_specifier_id", json!(specifier)),
         ("r_ids", json!(points)),
@@ -34,13 +34,13 @@ pub(super) fn requested(
 }
 
 /// The VTN has the report for one request; others may have gone with it.
-pub(super) fn delivered(id: &ReportRequestId, update: &UpdateReport) -> Draft {
+pub(super) fn delivered(id: &ReportRequestId, update: &UpdateReport) -> Content {
     let part = update.reports.iter().find(|report| report.report_request_id == *id);
     let request = [("request_id", json!(update.request_id))];
     about(&reports::SENT, id, request.into_iter().chain(of_report(id, part)))
 }
 
-pub(super) fn ended(id: &ReportRequestId, why: ReportEnd) -> Draft {
+pub(super) fn ended(id: &ReportRequestId, why: ReportEnd) -> Content {
     let (topic, cause) = match why {
         ReportEnd::Complete => (&reports::COMPLETED, "complete"),
         ReportEnd::Cancelled => (&reports::CANCELLED, "cancelled"),
@@ -52,7 +52,7 @@ pub(super) fn ended(id: &ReportRequestId, why: ReportEnd) -> Draft {
 }
 
 /// What the VTN can report.
-pub(super) fn offered(offers: &[Report]) -> Draft {
+pub(super) fn offered(offers: &[Report]) -> Content {
     let offer = |report: &Report| {
         json!({
             "report_specifier_id": report.report_specifier_id,
@@ -77,7 +77,7 @@ fn point(description: &ReportDescription) -> Value {
 }
 
 /// What the VTN reports.
-pub(super) fn received(update: &UpdateReport) -> Draft {
+pub(super) fn received(update: &UpdateReport) -> Content {
     let report = |report: &Report| -> Value {
         let members = of_report(&report.report_request_id, Some(report));
         members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

@@ -65,10 +65,12 @@ pub(crate) const INTERVAL: Topic = Topic::meter(
 /// A local day is over.
 pub(crate) const DAY: Topic = Topic::meter(
     "meter.day",
-    "A local day is over: its totals; it has 23 or 25 hours where the clocks change",
+    "A local day is over: its totals; it has 23 or 25 hours where the clocks change; complete: nothing of it is unknown or doubtful; null: \
+     not known, or not said by the meter",
     r#"{
         "operation": "day", "meter": "main", "meter_id": "E0044007338125217", "date": "2030-01-01", "timezone": "Europe/Amsterdam",
-        "start": "2029-12-31T23:00:00Z", "end": "2030-01-01T23:00:00Z", "duration_seconds": 86400, "complete": true,
+        "start": "2029-12-31T23:00:00Z", "end": "2030-01-01T23:00:00Z", "duration_seconds": 86400,
+        "complete": true, "quality": "Quality Good - Non Specific",
         "import_kwh": "9.8", "export_kwh": "3.2",
         "import_kwh_t1": "4.3", "import_kwh_t2": "5.5", "import_kwh_t3": "0", "import_kwh_t4": "0",
         "export_kwh_t1": "1", "export_kwh_t2": "2.2", "export_kwh_t3": "0", "export_kwh_t4": "0",

@@ -43,7 +43,7 @@ pub(crate) const HOOK_OVERFLOW: Topic = Topic::control(
 /// It runs.
 pub(crate) const PLUGIN_STARTED: Topic = Topic::control(
     "plugin.started",
-    "A plugin runs",
+    "A plugin runs; kind: exec, rust; pid, and version of the protocol, are null for one in Rust",
     r#"{"operation": "started", "plugin": "peak_guard", "kind": "exec", "pid": 4711, "version": 1}"#,
 );
 
@@ -144,15 +144,15 @@ pub(crate) const JOURNAL_RECOVERED: Topic = Topic::control(
 /// The VEN runs.
 pub(crate) const STARTED: Topic = Topic::control(
     "system.started",
-    "The VEN runs; lost: what was stored could not be read, and it begins anew",
-    r#"{"operation": "started", "version": "0.1.0", "lost": false}"#,
+    "The VEN runs; lost: what was stored could not be read, and it begins anew; off_since: when it told something last before",
+    r#"{"operation": "started", "version": "0.1.0", "lost": false, "off_since": "2030-01-02T08:00:00Z"}"#,
 );
 
 /// The VEN ends.
 pub(crate) const STOPPING: Topic = Topic::control(
     "system.stopping",
     "The VEN was told to stop",
-    r#"{"operation": "stopping", "reason": "SIGTERM"}"#,
+    r#"{"operation": "stopping", "reason": "it was told to stop"}"#,
 );
 
 /// It lives.
@@ -172,8 +172,15 @@ pub(crate) const CLOCK_JUMP: Topic = Topic::control(
 /// The disk is full soon.
 pub(crate) const DISK_LOW: Topic = Topic::control(
     "system.disk_low",
-    "The disk is nearly full, or what may be stored is; what was delivered is deleted first",
-    r#"{"operation": "disk_low", "free_bytes": 1048576, "reason": "the disk is nearly full"}"#,
+    "There is hardly any room on the disk of the store, or none: what may be lost is lost first; free_bytes is null where nobody knows",
+    r#"{"operation": "disk_low", "free_bytes": 1048576, "reason": "1 MiB are free"}"#,
+);
+
+/// There is room.
+pub(crate) const DISK_RECOVERED: Topic = Topic::control(
+    "system.disk_recovered",
+    "There is room on the disk of the store again",
+    r#"{"operation": "disk_recovered", "free_bytes": 1073741824}"#,
 );
 
 /// Nothing can be stored.

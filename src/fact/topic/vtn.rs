@@ -26,16 +26,16 @@ pub(crate) const UNREACHABLE: Topic = Topic::meter(
 /// A poll.
 pub(crate) const POLLED: Topic = Topic::meter(
     "vtn.polled",
-    "The VTN was polled, and has answered",
-    r#"{"operation": "polled", "answer": "oadrDistributeEvent", "rtt_ms": 84}"#,
+    "The VTN was polled, and has answered: with nothing (null), or a message; next_seconds: until the next poll",
+    r#"{"operation": "polled", "answer": "oadrDistributeEvent", "rtt_ms": 84, "next_seconds": 10}"#,
 );
 
 /// An exchange.
 pub(crate) const REQUEST: Topic = Topic::meter(
     "vtn.request",
-    "An exchange with the VTN is over, well or not",
+    "An exchange with the VTN is over, well or not; by: us, vtn (who asked); bytes: what came from the VTN",
     r#"{
-        "operation": "request", "service": "EiEvent", "message": "oadrCreatedEvent", "answer": "oadrResponse", "http": 200,
+        "operation": "request", "by": "us", "service": "EiEvent", "message": "oadrCreatedEvent", "answer": "oadrResponse", "http": 200,
         "oadr_code": 200, "rtt_ms": 84, "bytes_sent": 2048, "bytes": 1024, "reason": "connection refused"
     }"#,
 );
@@ -43,18 +43,18 @@ pub(crate) const REQUEST: Topic = Topic::meter(
 /// A message as it went over the wire.
 pub(crate) const MESSAGE: Topic = Topic::meter(
     "vtn.message",
-    "A message went over the wire, sent or received; produced only where somebody wants it",
+    "A message went over the wire, sent or received; made only where somebody wants it; signature: valid, none, refused",
     r#"{
         "operation": "message", "direction": "received", "service": "OadrPoll", "name": "oadrResponse", "xml": "<oadrPayload/>",
-        "signature": "valid"
+        "signature": "valid", "reason": "the signature does not fit"
     }"#,
 );
 
 /// A message of the VTN was not believed.
 pub(crate) const REJECTED: Topic = Topic::control(
     "vtn.rejected",
-    "A message of the VTN was not believed or not understood",
-    r#"{"operation": "rejected", "reason": "the signature does not fit"}"#,
+    "A message of the VTN was not believed or not understood; service is null where nobody knows to which it belongs",
+    r#"{"operation": "rejected", "service": "OadrPoll", "reason": "the signature does not fit"}"#,
 );
 
 /// The VTN did not take a message.

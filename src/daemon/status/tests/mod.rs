@@ -174,6 +174,11 @@ fn every_reason_for_not_being_ready_comes_and_goes() {
         (refused, "not registered at the VTN: 452 who are you", registered()),
         (Notice::StoreFailed { why: why() }, "the store fails: it broke", Notice::StoreRecovered),
         (
+            Notice::DiskLow { free: Some(0), why: why() },
+            "the disk is low: it broke",
+            Notice::DiskRecovered { free: None },
+        ),
+        (
             Notice::MeterOffline { meter: "main".into(), why: why() },
             "meter main is offline: it broke",
             Notice::MeterOnline { meter: "main".into() },

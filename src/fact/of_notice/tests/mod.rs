@@ -6,7 +6,6 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::draft;
 use crate::fact::sample::misfits;
 use crate::fact::{Draft, topic};
 use crate::handler::{ActiveInterval, EndReason, Timeline};
@@ -14,7 +13,8 @@ use crate::mock_vtn::EventBuilder;
 use crate::notice::{DecidedBy, Delivery, EventPlan, MeterReading, MeterTelegram, Notice, ReportEnd};
 use crate::openadr::message::arbitrary::{event, payload_of};
 use crate::openadr::message::{
-    DataQuality, EiEvent, Float, OptType, Payload, PayloadKind, ResponseCode, ResponseRequired, UpdateReport,
+    DataQuality, EiEvent, Float, OptType, Payload, PayloadKind, ResponseCode, ResponseRequired, Service,
+    UpdateReport,
 };
 use crate::time::{Span, Timestamp};
 
@@ -212,7 +212,12 @@ fn of_the_house(id: &str) -> Vec<Notice> {
         refused(PayloadKind::CreatedEvent),
         refused(PayloadKind::UpdateReport),
         refused(PayloadKind::RequestEvent),
-        Notice::MessageRejected { why: why() },
+        Notice::MessageRejected { service: Some(Service::OadrPoll), why: why() },
+        Notice::Started { lost: false, off_since: Some(noon()) },
+        Notice::Stopping { why: why() },
+        Notice::ClockJumped { from: noon(), to: noon() + Span::HOUR },
+        Notice::DiskLow { free: Some(1 << 20), why: why() },
+        Notice::DiskRecovered { free: None },
         Notice::StoreFailed { why: why() },
         Notice::StoreRecovered,
         Notice::CertificateExpires { which: why(), at: noon() },
@@ -237,6 +242,11 @@ fn of_the_house(id: &str) -> Vec<Notice> {
 
 fn no_report() -> Arc<UpdateReport> {
     Arc::new(UpdateReport { request_id: "r1".into(), reports: Vec::new(), ven_id: None })
+}
+
+/// The fact that a notice tells of.
+fn draft(notice: &Notice) -> Draft {
+    Draft::of(notice, noon())
 }
 
 /// The topic and the data of a notice.

@@ -37,8 +37,8 @@ struct Desk {
 }
 
 /// The routes of monitors.
-pub(super) fn routes(monitors: Monitors, names: watch::Receiver<VenNames>) -> Vec<Route> {
-    let desk = Desk { monitors, names };
+pub(super) fn routes(monitors: &Monitors, names: watch::Receiver<VenNames>) -> Vec<Route> {
+    let desk = Desk { monitors: monitors.clone(), names };
     let mut routes = changing(&desk);
     routes.extend(reading(&desk));
     routes

@@ -199,8 +199,7 @@ impl VenBuilder {
         let ground = Ground { bus: bus.clone(), store: store.clone(), clock, names: told_names, meter_facts };
         let outbox = Outbox::start(prepared.hooks, &ground).await;
         let of_hooks = api_hooks::routes(&outbox, &store, clock);
-        let readers = Readers::new(Some(monitors.clone()), plugins.clone());
-        let more = [of_hooks, api_monitors::routes(monitors, ground.names), api_plugins::routes(&plugins)];
+        let more = [of_hooks, api_monitors::routes(&monitors, ground.names), api_plugins::routes(&plugins)];
         let http_address = api::serve(prepared.http, &board, inlets, more.concat(), clock, gone()).await?;
         let keeper = Keeper::new(config, clock, bus.clone(), credentials);
         let read_certificates = keeper.wanted.clone();
@@ -213,7 +212,7 @@ impl VenBuilder {
             store,
             seat,
             meters,
-            desk: Desk::open(&state, outbox.clone(), board, readers),
+            desk: Desk::open(&state, outbox.clone(), board, Readers::new(Some(monitors), plugins)),
             outbox,
             names,
             messages,

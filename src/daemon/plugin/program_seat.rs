@@ -244,13 +244,9 @@ impl Keeper {
                     };
                     let over = match over {
                         Ok(over) => over,
+                        Err(None) => return self.end(conversation, None).await,
                         Err(again) => {
-                            let why = conversation.close().await;
-                            self.exited(&why, None, again);
-                            if again.is_none() {
-                                return;
-                            }
-                            self.state.send_replace(State::Starting);
+                            self.end(conversation, again).await;
                             restarts = anew.clone();
                             continue;
                         }
@@ -292,6 +288,14 @@ impl Keeper {
                 () = tokio::time::sleep(pause.to_std()) => {}
             }
         }
+    }
+
+    /// Has it end, though it is well.
+    async fn end(&self, conversation: Conversation, again: Option<Span>) {
+        let why = conversation.close().await;
+        self.exited(&why, None, again);
+        let stopped = State::Stopped("it was stopped".to_owned());
+        self.state.send_replace(again.map_or(stopped, |_| State::Starting));
     }
 
     /// Whether somebody wants it started again, before it is to stop. Who asks it something meanwhile learns at once that nobody answers.

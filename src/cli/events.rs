@@ -130,10 +130,9 @@ fn newest(
 /// What has happened behind a cursor, or happens soon, and where to go on.
 fn happens(state: &Path, topics: &Topics, after: Option<u64>) -> Result<(Vec<Told>, u64), Fault> {
     let request = FactsRequest { topics: topics.patterns().to_vec(), after };
-    match ask(state, &Request::Facts(request))? {
-        Response::Facts { told, cursor } => Ok((told, cursor)),
-        other => Err(Fault::answered(other)),
-    }
+    let answer = ask(state, &Request::Facts(request))?;
+    let Response::Facts { told, cursor } = answer else { return Err(Fault::answered(answer)) };
+    Ok((told, cursor))
 }
 
 /// Until nobody reads it any more.
@@ -286,7 +285,7 @@ mod tests {
         assert_eq!(found(None, None, 3), (vec![800, 900, 1000], true));
         assert_eq!(found(Some(899), None, 2), (vec![700, 800], true));
         assert_eq!(found(Some(900), Some(801), 9), (vec![900], false));
-        assert_eq!(found(None, None, 10).1, false, "there are just as many");
+        assert!(!found(None, None, 10).1, "there are just as many");
         assert_eq!(found(None, Some(2000), 9), (vec![], false));
     }
 }

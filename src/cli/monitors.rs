@@ -81,7 +81,7 @@ enum MonitorsCommand {
     /// Read a monitor as it is pushed, until Ctrl-C: each message is a line of JSON on stdout, or a document of XML.
     ///
     /// Without --monitor it makes one and deletes it at the end. Whatever breaks is connected again, after 1 s to a minute, for ever; what
-    /// was not printed comes again. Exits with 1 where the VEN refuses.
+    /// was not printed comes again, what was printed just before the VEN broke may. Exits with 1 where the VEN refuses.
     #[command(after_help = tail::EXAMPLES)]
     Tail(Box<tail::TailArguments>),
 }
@@ -148,12 +148,8 @@ fn create(path: &Path, options: MonitorOptions, owner: Option<&str>, json: bool)
     let owner = reader(&config, owner)?.map_or_else(String::new, |token| token.name.clone());
     let made = made(&config, owner, options)?;
     let mut out = std::io::stdout().lock();
-    if json {
-        writeln!(out, "{made:#}")?
-    } else {
-        writeln!(out, "{}", made["id"])?
-    };
-    Ok(())
+    let said = if json { format!("{made:#}") } else { made["id"].to_string() };
+    Ok(writeln!(out, "{said}")?)
 }
 
 fn show(path: &Path, id: u32, json: bool) -> Result<(), Fault> {
@@ -175,10 +171,9 @@ fn delete(path: &Path, id: u32) -> Result<(), Fault> {
 
 /// The monitors that the VEN answers with.
 fn asked(config: &Config, request: MonitorsRequest) -> Result<Vec<Value>, Fault> {
-    match ask(&config.ven.state, &Request::Monitors(request))? {
-        Response::Monitors { monitors } => Ok(monitors),
-        other => Err(Fault::answered(other)),
-    }
+    let answer = ask(&config.ven.state, &Request::Monitors(request))?;
+    let Response::Monitors { monitors } = answer else { return Err(Fault::answered(answer)) };
+    Ok(monitors)
 }
 
 /// A new monitor; what is wrong with its options is told before anybody is asked.

@@ -50,10 +50,9 @@ pub(super) fn plugins(PluginsArguments { command, config }: PluginsArguments) ->
 
 fn list(path: &Path, json: bool) -> Result<(), Fault> {
     let config = Config::load(path)?;
-    let mut plugins = match ask(&config.ven.state, &Request::Status)? {
-        Response::Status(look) => look.status.plugins,
-        other => return Err(Fault::answered(other)),
-    };
+    let answer = ask(&config.ven.state, &Request::Status)?;
+    let Response::Status(look) = answer else { return Err(Fault::answered(answer)) };
+    let mut plugins = look.status.plugins;
     // Nothing has been heard of one that still starts.
     for plugin in &config.plugins {
         plugins.entry(plugin.name.clone()).or_default();

@@ -167,9 +167,13 @@ impl Changes {
         ];
         let differing = sections.into_iter().filter(|(_, same)| !same);
         self.needs_restart.extend(differing.map(|(section, _)| Part::section(section)));
-        if old.bus.max_size != new.bus.max_size {
-            self.needs_restart.push(Part::setting("bus", "max_size"));
-        }
+        let of_bus = [
+            ("max_size", old.bus.max_size == new.bus.max_size),
+            ("tick", old.bus.tick == new.bus.tick),
+            ("strict", old.bus.strict == new.bus.strict),
+        ];
+        let differing = of_bus.into_iter().filter(|(_, same)| !same);
+        self.needs_restart.extend(differing.map(|(name, _)| Part::setting("bus", name)));
         let mut lists = Self::default();
         lists.list(&old.meters, &new.meters, |one| Part::named("meter", &one.name), PartialEq::eq);
         let report = |specifier: &str| Part::named("report", specifier);

@@ -33,7 +33,7 @@ pub(super) struct TailArguments {
     /// The name of the token; without it, the only one that may read monitors.
     #[arg(value_name = "NAME")]
     user: Option<String>,
-    /// The token. Others on this machine can see it here: --token-file, $VEN_TOKEN or the configuration keep it to yourself.
+    /// The token. Others on this machine can see it here: --token-file, the variable `VEN_TOKEN` or the configuration keep it to yourself.
     #[arg(value_name = "TOKEN")]
     password: Option<String>,
     /// The file with the token.
@@ -101,7 +101,8 @@ pub(super) fn tail(path: &Path, arguments: &TailArguments) -> Result<(), Fault> 
                     "monitor {id} is left behind: {why:#}; `ven monitors delete {id}` ends it"
                 ))
             };
-            told.and(deleted(config, id).map_err(left))
+            let ended = deleted(config, id).map_err(left);
+            told.and(ended)
         }
         (Some(id), _) => {
             tracing::info!("monitor {id} stays; `ven monitors tail -m {id}` reads on");
@@ -240,10 +241,9 @@ fn roots(arguments: &TailArguments) -> Result<Roots, Fault> {
 
 /// Where the VEN that runs pushes monitors: without TLS, and with it.
 fn pushed(state: &Path) -> Result<(Option<String>, Option<String>), Fault> {
-    match ask(state, &Request::Monitors(MonitorsRequest::Where))? {
-        Response::Pushed { tcp, tls } => Ok((tcp, tls)),
-        other => Err(Fault::answered(other)),
-    }
+    let answer = ask(state, &Request::Monitors(MonitorsRequest::Where))?;
+    let Response::Pushed { tcp, tls } = answer else { return Err(Fault::answered(answer)) };
+    Ok((tcp, tls))
 }
 
 /// A monitor for us alone. What was not confirmed is told again, so nothing is lost while we connect anew.

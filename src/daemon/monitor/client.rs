@@ -152,10 +152,9 @@ pub(crate) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Err(error) => Broken::Failed(error),
         };
-        let broken = match broken {
-            Broken::End(end) => return end,
-            other => other,
-        };
+        if let Broken::End(end) = broken {
+            return end;
+        }
         if told || clock.now().since_start - begun > GOOD {
             backoff.succeeded();
             backoff.next_pause();

@@ -32,16 +32,13 @@ fn happens(bus: &Bus, topic: &str) {
 
 fn facts(folder: &Path, after: Option<u64>) -> (Vec<String>, u64) {
     let request = FactsRequest { topics: vec!["meter.*".into()], after };
-    match ask(folder, &Request::Facts(request)).unwrap() {
-        Response::Facts { told, cursor } => {
-            let topic = |told: Told| match told {
-                Told::Fact(fact) => fact.topic,
-                Told::Gap(gap) => format!("{gap:?}"),
-            };
-            (told.into_iter().map(topic).collect(), cursor)
-        }
-        other => panic!("{other:?}"),
-    }
+    let answer = ask(folder, &Request::Facts(request)).unwrap();
+    let Response::Facts { told, cursor } = answer else { panic!("{answer:?}") };
+    let topic = |told: Told| match told {
+        Told::Fact(fact) => fact.topic,
+        Told::Gap(gap) => format!("{gap:?}"),
+    };
+    (told.into_iter().map(topic).collect(), cursor)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,11 +93,12 @@ async fn those_who_wait_are_bounded_and_whoever_leaves_makes_room() {
     let fits = tokio::task::spawn_blocking(move || {
         let request = FactsRequest { topics: vec!["**".into()], after: Some(99) };
         loop {
-            match ask(&path, &Request::Facts(request.clone())).unwrap() {
-                Response::Facts { told, .. } => return told,
-                // The server learns a moment later that they are gone.
-                other => assert!(matches!(other, Response::Error { .. })),
+            let answer = ask(&path, &Request::Facts(request.clone())).unwrap();
+            if let Response::Facts { told, .. } = answer {
+                return told;
             }
+            // The server learns a moment later that they are gone.
+            assert!(matches!(answer, Response::Error { .. }));
         }
     });
     assert!(matches!(&fits.await.unwrap()[..], [Told::Gap(_)]), "a cursor of another log");

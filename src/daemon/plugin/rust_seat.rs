@@ -402,6 +402,9 @@ mod tests {
     const FAST: Pace =
         Pace { first_pause: Span::from_micros(1000), health_every: Duration::from_millis(1), ..Pace::USUAL };
 
+    /// Nothing waits so long unless it is broken.
+    const LONG: Duration = Duration::from_secs(60);
+
     /// Does what its settings say.
     #[derive(Default)]
     struct Diligent {
@@ -473,13 +476,16 @@ mod tests {
 
     /// The next fact of this topic.
     async fn told(bus: &Bus, topic: &str) -> Draft {
-        loop {
-            let mut owed = bus.owed().await;
-            if let Some(at) = owed.iter().position(|draft| draft.topic == topic) {
-                bus.owe_again(owed.split_off(at + 1));
-                return owed.remove(at);
+        let told = async {
+            loop {
+                let mut owed = bus.owed().await;
+                if let Some(at) = owed.iter().position(|draft| draft.topic == topic) {
+                    bus.owe_again(owed.split_off(at + 1));
+                    return owed.remove(at);
+                }
             }
-        }
+        };
+        tokio::time::timeout(LONG, told).await.unwrap_or_else(|_| panic!("{topic} was not told"))
     }
 
     /// Waits for a condition.
@@ -489,8 +495,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        let long = Duration::from_secs(60);
-        tokio::time::timeout(long, look).await.unwrap_or_else(|_| panic!("it did not come to that"));
+        tokio::time::timeout(LONG, look).await.unwrap_or_else(|_| panic!("it did not come to that"));
     }
 
     fn request(path: &str) -> Request {

@@ -221,9 +221,13 @@ answer() { while read -r line; do id=${line#*:}; id=${id%%,*}; case $line in
     let (seat, keeping) = ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
     let topics = Some(Topics::parse(["meter.*"]).unwrap());
     tokio::spawn(ExecPlugin { seat: seat.clone(), bus: scene.bus.clone(), topics }.run());
+    tokio::task::yield_now().await;
     let plugins = Plugins::default();
-    plugins.add(seat);
+    plugins.add(seat.clone());
     happens(&scene, "meter.reading", 1);
+    tokio::task::yield_now().await;
+    // Whatever it was to be told of that comes before this.
+    seat.ask("other", Map::new(), LONG).await.unwrap();
     let question = Map::from_iter([("source".to_owned(), Value::from("battery"))]);
     let answer = plugins.read_report("test", question.clone(), LONG).await.unwrap();
     assert_eq!(answer["values"][0]["value"], "0.10", "no digit is lost");

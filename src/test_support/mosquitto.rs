@@ -1,5 +1,4 @@
 //! Runs Mosquitto and its programs.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -11,6 +11,9 @@ use crate::fact::Fact;
 /// So many events are remembered; those that have been known longest are forgotten first.
 const REMEMBERED: usize = 256;
 
+/// The signal whose values are levels (rule 9).
+const SIMPLE: &str = "SIMPLE";
+
 /// What is known of one event.
 #[derive(Clone, Debug, Default)]
 struct Known {
@@ -32,14 +35,17 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// As it is known without any facts. What holds now of an event that runs is told again when the VEN has started.
+    /// As it is known without any facts. What a price is then is told again by the next fact alone.
     pub(super) fn of(status: &Status) -> Self {
         let mut standing = Self::default();
         for (id, event) in &status.events {
             standing.count += 1;
+            let simple = event.values.get(SIMPLE).filter(|_| event.overridden_by.is_none());
+            let level = simple.and_then(|value| value.as_deref()?.parse::<i64>().ok());
             let known = Known {
                 place: standing.count,
                 active: event.active,
+                level: json!(level),
                 start: json!(event.start),
                 end: json!(event.end),
                 opt: json!(event.opt),

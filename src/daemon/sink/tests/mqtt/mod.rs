@@ -263,7 +263,7 @@ async fn a_ven_that_starts_again_tells_how_it_stands_before_anything_happens() {
     drop(sink);
     let e2 = json!({
         "modification": 0, "market_context": "m", "priority": null, "test": false, "start": "2030-01-02T17:00:00Z", "end": null,
-        "active": true, "cancelled": false, "opt": "optIn", "decided_by": "rules", "answered": true, "values": {},
+        "active": true, "cancelled": false, "opt": "optIn", "decided_by": "rules", "answered": true, "values": {"SIMPLE": "2"},
         "overridden_by": null,
     });
     status.events.insert("e2".into(), serde_json::from_value(e2).unwrap());
@@ -272,7 +272,7 @@ async fn a_ven_that_starts_again_tells_how_it_stands_before_anything_happens() {
     sink.open().await;
     let runs = |payload: &[u8]| {
         let event = parsed(payload);
-        event["event_id"] == "e2" && event["active"] == true && event["opt"] == "optIn"
+        event["event_id"] == "e2" && event["active"] == true && event["opt"] == "optIn" && event["level"] == 2
     };
     listener.until("ven/house/event", runs).await;
 }

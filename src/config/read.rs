@@ -69,8 +69,7 @@ pub(super) fn config(
     let opt_when_full = store(root.section("store"));
     let (journal, bus) = (journal(root.section("journal")), bus(root.section("bus")));
     let http = http(&root, &folder);
-    let monitors = monitors(&root, http.as_ref());
-    let push_monitor = push_monitor(&root, http.as_ref());
+    let (monitors, push_monitor) = (monitors(&root, http.as_ref()), push_monitor(&root, http.as_ref()));
     let meters: Vec<_> =
         root.sections("meter").into_iter().filter_map(|section| meter(section, &folder)).collect();
     let ours = vtn.as_ref().map(|vtn| vtn.market_contexts.as_slice());

@@ -1,4 +1,4 @@
-//! Starts to push monitors: where they are asked for, and by whom.
+//! Starts the monitors, and pushes them: where they are asked for, and by whom.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::{PushMonitorSection, Scope};
+use crate::config::{Config, PushMonitorSection, Scope};
 
+use super::bus::Bus;
 use super::clock::Clock;
 use super::http::token::{Failures, Who};
 use super::http::{Setup, Tokens};
 use super::monitor::{Door, Monitors, Patience, PushMonitors};
+use super::store::StoreHandle;
 use super::transport::Listener;
 use super::ven::StartError;
 
@@ -38,12 +40,30 @@ impl Door for TokenDoor {
     }
 }
 
+/// Opens the monitors, and pushes them until `gone` where that is configured.
+///
+/// # Errors
+///
+/// Where the store fails, or one of the addresses cannot be listened at.
+pub(super) async fn start_monitors<F: Future<Output = ()> + Send + 'static>(
+    config: &Config,
+    api: Option<&Setup>,
+    (bus, store, clock): (&Bus, &StoreHandle, Clock),
+    gone: impl Fn() -> F,
+) -> Result<Monitors, StartError> {
+    let monitors = Monitors::open(bus.clone(), store.clone(), clock, config.monitors.clone()).await?;
+    if let (Some(section), Some(api)) = (config.push_monitor, api) {
+        push_monitors(section, api, &monitors, clock, gone).await?;
+    }
+    Ok(monitors)
+}
+
 /// Takes the sessions of monitors until `gone`, with the tokens and the certificate of the local API.
 ///
 /// # Errors
 ///
 /// Where one of the addresses cannot be listened at.
-pub(super) async fn push_monitors<F: Future<Output = ()> + Send + 'static>(
+async fn push_monitors<F: Future<Output = ()> + Send + 'static>(
     section: PushMonitorSection,
     api: &Setup,
     monitors: &Monitors,

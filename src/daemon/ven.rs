@@ -36,8 +36,7 @@ use super::journal::{FOLDER, Journal};
 use super::meter_source::{FeedSettings, Place, feed, feed_posted};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
-use super::monitor::Monitors;
-use super::monitors_start::push_monitors;
+use super::monitors_start::start_monitors;
 use super::outbox::Ground;
 use super::plugin::{DynPlugin, RustPlugins};
 use super::prepare::{Prepared, PreparedPush};
@@ -181,6 +180,11 @@ impl VenBuilder {
     ///
     /// Where something that the configuration names cannot be used. That the VTN is away is no error.
     pub async fn start(self) -> Result<VenHandle, StartError> {
+        // It is large, and nobody should have to carry it about.
+        Box::pin(self.start_all()).await
+    }
+
+    async fn start_all(self) -> Result<VenHandle, StartError> {
         let config = Config { told: told(&self.brought.plugins), ..self.config() };
         let Self { brought, wall_clock, .. } = self;
         let mut prepared = Prepared::new(&config)?;
@@ -205,10 +209,7 @@ impl VenBuilder {
         let mut meters = Meters::new(orders, others, point_sources(&config), clock, inputs.clone());
         snapshot.requests.values().for_each(|request| meters.expect_step(request.granularity));
         prepared.gate.remember(store.nonces().await?);
-        let monitors = Monitors::open(bus.clone(), store.clone(), clock, config.monitors.clone()).await?;
-        if let (Some(section), Some(api)) = (config.push_monitor, &prepared.http) {
-            push_monitors(section, api, &monitors, clock, gone).await?;
-        }
+        let monitors = start_monitors(&config, prepared.http.as_ref(), (&bus, &store, clock), gone).await?;
         let held = Arc::new(prepared.credentials);
         let credentials = watch::Sender::new(held.clone());
         let journal = Journal::start(state.join(FOLDER), &config.journal, clock, bus.clone());
@@ -232,6 +233,7 @@ impl VenBuilder {
         tell_life(told, &config, (&bus, &store, clock), gone());
         let live = Live { hooks, programs, monitors, tokens };
         let (reload, reloading) = reload::start(config, live, brought, credentials, gone());
+        let whom = Others { outbox: outbox.clone(), board, readers, reload: reload.clone() };
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let (stop, stopped) = oneshot::channel();
         let task = VenTask {
@@ -240,10 +242,7 @@ impl VenBuilder {
             store,
             seat,
             meters,
-            desk: Desk::open(
-                &state,
-                Others { outbox: outbox.clone(), board, readers, reload: reload.clone() },
-            ),
+            desk: Desk::open(&state, whom),
             outbox,
             names,
             messages,

@@ -265,7 +265,7 @@ async fn every_fact_that_happens_while_a_hook_is_on_is_told_once_and_in_order() 
     };
     let outbox = Outbox::start(vec![parts()], &scene.ground).await;
     let (mut is_on, mut expected) = (true, Vec::new());
-    for step in 0..120 {
+    for step in 0..50 {
         let changes = match (dice.lock().unwrap().below(6), is_on) {
             (0, true) => HookChanges { rest: vec!["one".into()], ..HookChanges::default() },
             (0 | 1, false) => HookChanges { start: vec![parts()], ..HookChanges::default() },

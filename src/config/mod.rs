@@ -72,8 +72,6 @@ pub struct Config {
     pub(crate) push_monitor: Option<PushMonitorSection>,
     /// Those that are enabled.
     pub(crate) plugins: Vec<PluginSection>,
-    /// Topics that the program wants which embeds the VEN.
-    pub(crate) told: Vec<Topics>,
     /// The hooks that have a file of their own, and which.
     pub(crate) hook_files: BTreeMap<String, PathBuf>,
 }
@@ -206,6 +204,8 @@ pub(crate) struct BusSection {
     pub(crate) tick: Option<Span>,
     /// A filter or a template that fails ends the program.
     pub(crate) strict: bool,
+    /// Topics that the program wants which embeds the VEN; they stand in no file.
+    pub(crate) told: Vec<Topics>,
 }
 
 /// `[[report]]`: what can be reported.

@@ -111,7 +111,6 @@ pub(super) fn config(
             monitors,
             push_monitor,
             plugins,
-            told: Vec::new(),
             hook_files: own_files,
         }),
         _ => Err(faults),
@@ -388,7 +387,8 @@ fn bus(section: Section<'_, '_>) -> BusSection {
     }
     let strict = or(section.boolean("strict"), false);
     section.end();
-    BusSection { hooks, max_size, tick: Some(tick).filter(|tick| *tick >= Span::SECOND), strict }
+    let tick = Some(tick).filter(|tick| *tick >= Span::SECOND);
+    BusSection { hooks, max_size, tick, strict, told: Vec::new() }
 }
 
 /// Names that must be unique, and names that must exist.

@@ -157,7 +157,7 @@ impl VenBuilder {
     ///
     /// Where something that the configuration names cannot be used. That the VTN is away is no error.
     pub async fn start(self) -> Result<VenHandle, StartError> {
-        let config = Config { told: told(&self.brought.plugins), ..self.config };
+        let config = telling(self.config, &self.brought.plugins);
         let mut prepared = Prepared::new(&config)?;
         let others = report_sources(&config, self.brought.sources)?;
         check_names(&config, &self.brought.plugins)?;
@@ -190,7 +190,6 @@ impl VenBuilder {
         let journal = Journal::start(state.join(FOLDER), &config.journal, clock, bus.clone());
         let wire = Wire::new(bus.clone(), clock);
         let scribe = Scribe::new(credentials.subscribe(), prepared.gate, store.clone(), journal, wire);
-        let scribe = Arc::new(scribe);
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
         tokio::spawn(Courier { client, held, scribe: scribe.clone() }.run(outbox, inputs.clone()));
         serve_push(prepared.push, scribe, pushes, &bus, gone()).await?;
@@ -251,13 +250,14 @@ async fn told_to_stop(stopped: oneshot::Receiver<String>) -> String {
     stopped.await.unwrap_or_else(|_| "nobody holds it any more".to_owned())
 }
 
-/// What these plugins want; that a pattern is none, they are told when they start.
-fn told(plugins: &BTreeMap<String, Arc<dyn DynPlugin>>) -> Vec<Topics> {
+/// The configuration, with what these plugins want; that a pattern is none, they are told when they start.
+fn telling(mut config: Config, plugins: &BTreeMap<String, Arc<dyn DynPlugin>>) -> Config {
     let topics = |plugin: &Arc<dyn DynPlugin>| {
         let patterns = plugin.topics();
         Topics::parse(patterns.iter().map(String::as_str)).ok()
     };
-    plugins.values().filter_map(topics).collect()
+    config.bus.told = plugins.values().filter_map(topics).collect();
+    config
 }
 
 /// When the VEN has ended.

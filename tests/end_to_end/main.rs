@@ -6,6 +6,7 @@ mod support;
 mod certificates;
 mod cli;
 mod doctor;
+mod facts;
 mod handlers;
 mod hooks_cli;
 mod http_api;

@@ -147,8 +147,9 @@ async fn a_store_that_is_damaged_is_set_aside_and_the_ven_takes_part_again() {
     assert!(vtn.until(PATIENCE, |core| core.count(PayloadKind::Poll) > 0).await);
     ven.terminate();
     let store = house.path("state/ven.db");
-    let mut bytes = std::fs::read(&store).unwrap();
-    bytes[4096..].fill(0xa5);
+    // Everything may still be in the log beside it.
+    ["state/ven.db-wal", "state/ven.db-shm"].map(|name| drop(std::fs::remove_file(house.path(name))));
+    let bytes = vec![0xa5; 65_536];
     std::fs::write(&store, &bytes).unwrap();
     let registrations = vtn.with(|core| core.count(PayloadKind::CreatePartyRegistration));
     let ven = Process::ven(&configuration);

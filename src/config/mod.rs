@@ -80,8 +80,6 @@ pub struct Config {
     pub(crate) plugins: Vec<PluginSection>,
     /// Those that the program which embeds us brings.
     pub(crate) rust_plugins: Vec<RustPluginSection>,
-    /// Topics that the program wants which embeds the VEN.
-    pub(crate) told: Vec<Topics>,
     /// The hooks that have a file of their own, and which.
     pub(crate) hook_files: BTreeMap<String, PathBuf>,
 }
@@ -216,6 +214,8 @@ pub(crate) struct BusSection {
     pub(crate) tick: Option<Span>,
     /// A filter or a template that fails ends the program.
     pub(crate) strict: bool,
+    /// Topics that the program wants which embeds the VEN; they stand in no file.
+    pub(crate) told: Vec<Topics>,
 }
 
 /// `[[report]]`: what can be reported.

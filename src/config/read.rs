@@ -116,7 +116,6 @@ pub(super) fn config(
             push_monitor,
             plugins,
             rust_plugins,
-            told: Vec::new(),
             hook_files: own_files,
         }),
         _ => Err(faults),
@@ -402,7 +401,7 @@ fn bus(section: Section<'_, '_>) -> BusSection {
     let strict = or(section.boolean("strict"), false);
     section.end();
     let tick = Some(tick).filter(|tick| *tick >= Span::SECOND);
-    BusSection { hooks, hooks_off: false, max_size, tick, strict }
+    BusSection { hooks, hooks_off: false, max_size, tick, strict, told: Vec::new() }
 }
 
 /// Names that must be unique, and names that must exist.

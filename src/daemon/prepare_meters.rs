@@ -117,7 +117,7 @@ fn is_told(config: &Config, topic: &str) -> bool {
         || config.hooks.iter().any(|hook| hook.enabled && hook.topics.pick(topic))
         || config.monitors.iter().any(|monitor| monitor.settings.topics.pick(topic))
         || config.plugins.iter().any(|plugin| plugin.topics.as_ref().is_none_or(|topics| topics.pick(topic)))
-        || config.told.iter().any(|topics| topics.pick(topic))
+        || config.bus.told.iter().any(|topics| topics.pick(topic))
 }
 
 /// How long what is kept of a meter, as its reports want it.

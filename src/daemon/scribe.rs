@@ -42,9 +42,9 @@ impl Scribe {
         store: StoreHandle,
         journal: Journal,
         wire: Wire,
-    ) -> Self {
+    ) -> Arc<Self> {
         let (held, clock) = (credentials.borrow().clone(), wire.clock());
-        Self { credentials, door: Mutex::new(Door { gate, held }), clock, store, journal, wire }
+        Arc::new(Self { credentials, door: Mutex::new(Door { gate, held }), clock, store, journal, wire })
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -185,7 +185,7 @@ impl VenBuilder {
     }
 
     async fn start_all(self) -> Result<VenHandle, StartError> {
-        let config = Config { told: told(&self.brought.plugins), ..self.config() };
+        let config = telling(self.config(), &self.brought.plugins);
         let Self { brought, wall_clock, .. } = self;
         let mut prepared = Prepared::new(&config)?;
         let others = report_sources(&config, brought.sources.clone())?;
@@ -215,7 +215,6 @@ impl VenBuilder {
         let journal = Journal::start(state.join(FOLDER), &config.journal, clock, bus.clone());
         let wire = Wire::new(bus.clone(), clock);
         let scribe = Scribe::new(credentials.subscribe(), prepared.gate, store.clone(), journal, wire);
-        let scribe = Arc::new(scribe);
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
         tokio::spawn(Courier { client, held, scribe: scribe.clone() }.run(outbox, inputs.clone()));
         serve_push(prepared.push, scribe, pushes, &bus, gone()).await?;
@@ -279,13 +278,14 @@ async fn told_to_stop(stopped: oneshot::Receiver<String>) -> String {
     stopped.await.unwrap_or_else(|_| "nobody holds it any more".to_owned())
 }
 
-/// What these plugins want; that a pattern is none, they are told when they start.
-fn told(plugins: &BTreeMap<String, Arc<dyn DynPlugin>>) -> Vec<Topics> {
+/// The configuration, with what these plugins want; that a pattern is none, they are told when they start.
+fn telling(mut config: Config, plugins: &BTreeMap<String, Arc<dyn DynPlugin>>) -> Config {
     let topics = |plugin: &Arc<dyn DynPlugin>| {
         let patterns = plugin.topics();
         Topics::parse(patterns.iter().map(String::as_str)).ok()
     };
-    plugins.values().filter_map(topics).collect()
+    config.bus.told = plugins.values().filter_map(topics).collect();
+    config
 }
 
 /// When the VEN has ended.

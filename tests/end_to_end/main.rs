@@ -7,6 +7,7 @@ mod black_holes;
 mod certificates;
 mod cli;
 mod doctor;
+mod facts;
 mod handlers;
 mod hook_examples;
 mod hooks_api;

@@ -142,6 +142,8 @@ mod tests {
     use crate::openadr::signature::Seen;
     use crate::time::{Span, Timestamp};
 
+    type Spoil = fn(&mut Vec<u8>);
+
     fn now() -> Timestamp {
         "2030-01-02T12:00:00Z".parse().unwrap()
     }
@@ -186,7 +188,6 @@ mod tests {
 
     #[test]
     fn whatever_is_damaged_is_set_aside_and_a_new_store_begins() {
-        type Spoil = fn(&mut Vec<u8>);
         let spoil: [(&str, Spoil); 6] = [
             ("its beginning is another", |bytes| bytes[..16].fill(b'x')),
             ("it is no database at all", |bytes| *bytes = b"[ven]\nname = \"a\"\n".repeat(100)),

@@ -547,7 +547,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_answers_requests_and_hurts_nobody_where_it_does_not() {
-        let scene = start("ends", Pace { served_within: Duration::from_millis(200), ..Pace::USUAL });
+        let scene = start("ends", Pace { served_within: LONG, ..Pace::USUAL });
         let answer = scene.plugins.call("own", request("echo")).await.unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (201, r#"{"query":"a=1","body":"x"}"#));
         let error = scene.plugins.call("own", request("panics")).await.unwrap_err();
@@ -556,6 +556,8 @@ mod tests {
         assert!(matches!(&error, NotServed::Failed(why) if why.contains("status")), "{error}");
         let error = scene.plugins.call("own", request("other")).await.unwrap_err();
         assert!(matches!(error, NotServed::NoRoute { .. }), "{error}");
+        scene.kept.close().await;
+        let scene = start("ends", Pace { served_within: Duration::from_millis(200), ..Pace::USUAL });
         let error = scene.plugins.call("own", request("hangs")).await.unwrap_err();
         assert!(matches!(error, NotServed::Late(_)), "{error}");
         scene.kept.close().await;

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
 use crate::daemon::fact_keeper::{self, RETENTION};
-use crate::daemon::monitor::{Door, Monitors, Patience, PushMonitors, Reader};
+use crate::daemon::monitor::{Door, Found, Monitors, Patience, PushMonitors, Reader};
 use crate::daemon::outbox::{Ground, Outbox};
 use crate::daemon::prepare::Prepared;
 use crate::daemon::status::{Status, keep};
@@ -222,6 +222,7 @@ async fn open_hole() -> SocketAddr {
     address
 }
 
+#[expect(clippy::print_stderr, reason = "it tells what it measured")]
 #[tokio::test(start_paused = true)]
 async fn ten_dead_hooks_and_ten_dead_monitors_are_kept_no_more_than_they_may_have() {
     let dark = Dark::start().await;
@@ -257,11 +258,7 @@ async fn ten_dead_hooks_and_ten_dead_monitors_are_kept_no_more_than_they_may_hav
     }
     for reader in &mut abandoned {
         let found = reader.ready(10).await.unwrap();
-        assert!(
-            matches!(found[0], crate::daemon::monitor::Found::Gap(_)),
-            "what is missing is told: {:?}",
-            found[0]
-        );
+        assert!(matches!(found[0], Found::Gap(_)), "what is missing is told: {:?}", found[0]);
     }
     let wanted = Wanted { status: Some(DeliveryStatus::Waiting), most: usize::MAX, ..Wanted::default() };
     let waiting = dark.meter_facts.facts(move |log| log.deliveries(&wanted)).await.unwrap();

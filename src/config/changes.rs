@@ -209,12 +209,10 @@ impl Changes {
         }
     }
 
-    /// Meters are asked when they start whether anybody wants their telegrams and intervals.
+    /// Meters learn when they start whether anybody may want their telegrams, intervals and days.
     fn of_meters(&mut self, old: &Config, new: &Config) {
-        let is_told =
-            |config: &Config, topic| config.hooks.iter().any(|hook| hook.enabled && hook.topics.pick(topic));
-        for topic in ["meter.telegram", "meter.interval"] {
-            if !new.meters.is_empty() && is_told(new, topic) && !is_told(old, topic) {
+        for topic in ["meter.telegram", "meter.interval", "meter.day"] {
+            if !new.meters.is_empty() && new.tells(topic) && !old.tells(topic) {
                 self.needs_restart.push(Part(Kind::Told(topic)));
             }
         }

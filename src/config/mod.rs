@@ -377,6 +377,19 @@ impl Config {
         }
     }
 
+    /// Whether a hook, a monitor or a plugin may tell facts of this topic. Where there is a local API, there may be a monitor of any topic
+    /// tomorrow.
+    pub(crate) fn tells(&self, topic: &str) -> bool {
+        self.http.is_some()
+            || self.hooks.iter().any(|hook| hook.enabled && hook.topics.pick(topic))
+            || self.monitors.iter().any(|monitor| monitor.settings.topics.pick(topic))
+            || self
+                .plugins
+                .iter()
+                .any(|plugin| plugin.topics.as_ref().is_none_or(|topics| topics.pick(topic)))
+            || self.bus.told.iter().any(|topics| topics.pick(topic))
+    }
+
     /// A fault of a setting that was found wrong after reading.
     pub(crate) fn fault(&self, key: &str, what: impl Into<String>) -> ConfigFault {
         let file = key.strip_prefix("hook.").and_then(|name| self.hook_files.get(name)).cloned();

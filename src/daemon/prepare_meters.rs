@@ -61,9 +61,9 @@ pub(super) fn meters(faults: &mut Faults<'_>) -> Option<Vec<MeterSettings>> {
             counters: counters::file(&config.ven.state, &section.name),
             keep: keep(config, &section.name),
             wanted: wanted(config, section),
-            telegrams: is_told(config, "meter.telegram"),
-            slots: is_told(config, "meter.interval"),
-            days: is_told(config, "meter.day"),
+            telegrams: config.tells("meter.telegram"),
+            slots: config.tells("meter.interval"),
+            days: config.tells("meter.day"),
             transformers: section.transformers,
             limits: section.limits.clone(),
         }));
@@ -110,16 +110,6 @@ fn same_port(one: &MeterSettings, other: &MeterSettings) -> bool {
     one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
-/// Whether a hook, a monitor or a plugin may tell facts of this topic. Where there is a local API, there may be a monitor of any topic
-/// tomorrow.
-fn is_told(config: &Config, topic: &str) -> bool {
-    config.http.is_some()
-        || config.hooks.iter().any(|hook| hook.enabled && hook.topics.pick(topic))
-        || config.monitors.iter().any(|monitor| monitor.settings.topics.pick(topic))
-        || config.plugins.iter().any(|plugin| plugin.topics.as_ref().is_none_or(|topics| topics.pick(topic)))
-        || config.bus.told.iter().any(|topics| topics.pick(topic))
-}
-
 /// How long what is kept of a meter, as its reports want it.
 fn keep(config: &Config, meter: &str) -> Keep {
     let asked = |report: &&ReportSection| report.points.iter().any(|point| of_meter(point, meter).is_some());
@@ -127,9 +117,9 @@ fn keep(config: &Config, meter: &str) -> Keep {
     // A history begins with a whole step.
     let kept = reports.iter().map(|report| report.kept + report.min_period).max().unwrap_or(Span::DAY);
     // What was measured since midnight, on the longest day too.
-    let kept = if is_told(config, "meter.interval") { kept.max(Span::HOUR * 26) } else { kept };
+    let kept = if config.tells("meter.interval") { kept.max(Span::HOUR * 26) } else { kept };
     // The same of a day that is told late, since the VEN was off.
-    let kept = if is_told(config, "meter.day") { kept.max(Span::HOUR * 50) } else { kept };
+    let kept = if config.tells("meter.day") { kept.max(Span::HOUR * 50) } else { kept };
     let step = reports.iter().map(|report| report.min_period).min().unwrap_or(Span::MINUTE);
     Keep::for_span(kept).with_step(step)
 }
@@ -138,10 +128,10 @@ fn keep(config: &Config, meter: &str) -> Keep {
 fn wanted(config: &Config, section: &MeterSection) -> Vec<Quantity> {
     let points = config.reports.iter().flat_map(|report| &report.points);
     let mut wanted: Vec<Quantity> = points.filter_map(|point| of_meter(point, &section.name)).collect();
-    if section.protocol == Protocol::S0 || is_told(config, "meter.interval") {
+    if section.protocol == Protocol::S0 || config.tells("meter.interval") {
         wanted.extend([Quantity::IMPORT_ENERGY, Quantity::EXPORT_ENERGY]);
     }
-    if is_told(config, "meter.day") {
+    if config.tells("meter.day") {
         wanted.extend(Days::wanted());
     }
     wanted

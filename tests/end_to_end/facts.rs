@@ -148,7 +148,9 @@ async fn a_store_that_is_damaged_is_set_aside_and_the_ven_takes_part_again() {
     ven.terminate();
     let store = house.path("state/ven.db");
     // Everything may still be in the log beside it.
-    ["state/ven.db-wal", "state/ven.db-shm"].map(|name| drop(std::fs::remove_file(house.path(name))));
+    for name in ["state/ven.db-wal", "state/ven.db-shm"] {
+        drop(std::fs::remove_file(house.path(name)));
+    }
     let bytes = vec![0xa5; 65_536];
     std::fs::write(&store, &bytes).unwrap();
     let registrations = vtn.with(|core| core.count(PayloadKind::CreatePartyRegistration));

@@ -32,6 +32,7 @@ fn facts(house: &House) -> Vec<Told> {
 }
 
 /// Waits until something was told.
+#[expect(clippy::disallowed_methods, reason = "a person waits for it")]
 fn wait_for(house: &House, ven: &Process, what: &str, is_it: impl Fn(&Told) -> bool) -> Told {
     let began = Instant::now();
     loop {

@@ -8,6 +8,7 @@ use super::*;
 use crate::daemon::meter_source::feed;
 use crate::daemon::store::{FactLog, Sqlite, Store, StoreError, Told};
 use crate::engine::{Snapshot, Write};
+use crate::fact::Topics;
 use crate::metering::{
     Channel, Framing, HanSimulator, Keys, ListModels, MeterUnit, ObisCode, Object, ObjectValue, Ratio,
     Sealing, Simulator, SystemTitle, Telegram,
@@ -88,10 +89,12 @@ fn values(columns: &[Column]) -> usize {
 }
 
 /// One good telegram, and what others are told of it.
-async fn told_of_a_telegram(telegrams: bool) -> Vec<Notice> {
+async fn told_of_a_telegram(is_wanted: bool) -> Vec<Notice> {
     let folder = tempfile::tempdir().unwrap();
     let mut task = started(folder.path()).await;
-    task.settings.telegrams = telegrams;
+    task.settings.telegrams = true;
+    let wanted = Topics::parse(["meter.telegram"]).unwrap();
+    let _want = is_wanted.then(|| task.bus.want(vec![wanted]));
     let mut told = task.bus.listen();
     let bytes = Simulator::v5(at(0)).telegram(at(1));
     let mut decoder =

@@ -301,7 +301,7 @@ impl Seat {
             ("plugin", json!(self.name)),
             ("kind", json!("rust")),
             ("pid", Value::Null),
-            ("version", json!(env!("CARGO_PKG_VERSION"))),
+            ("version", Value::Null),
         ];
         self.publish(&own::PLUGIN_STARTED, data);
     }

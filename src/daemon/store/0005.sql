@@ -1,4 +1,5 @@
--- What others may know happened: control facts, in the order in which everybody sees them.
+-- What others may know happened: control facts, in the order in which everybody sees them. Rows are long: without a rowid most would
+-- have a page of their own beside the tree.
 CREATE TABLE fact (
     ven TEXT NOT NULL,
     seq INTEGER NOT NULL,          -- its place in the log
@@ -8,7 +9,7 @@ CREATE TABLE fact (
     time_us INTEGER NOT NULL,      -- microseconds since 1970, UTC
     data TEXT NOT NULL,            -- a JSON object
     PRIMARY KEY (ven, seq)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- No place up to here is given again, also not to facts that are only in memory.
 CREATE TABLE fact_mark (
@@ -33,6 +34,8 @@ CREATE TABLE delivery (
     PRIMARY KEY (ven, hook, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delivery_status ON delivery (ven, hook, status, seq);
+-- They are looked up by their fact too, when it is asked what may be forgotten.
+CREATE INDEX delivery_seq ON delivery (ven, seq, status);
 
 -- The last tries of a delivery.
 CREATE TABLE attempt (
@@ -47,7 +50,7 @@ CREATE TABLE attempt (
     why TEXT NOT NULL,             -- empty: it is there
     answer TEXT NOT NULL,          -- the beginning of what was answered
     PRIMARY KEY (ven, hook, seq, number)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- How hooks stand.
 CREATE TABLE hook_standing (

@@ -27,7 +27,6 @@ const MIGRATIONS: &[&str] = &[
     include_str!("0004.sql"),
     include_str!("0005.sql"),
     include_str!("0006.sql"),
-    include_str!("0007.sql"),
 ];
 
 /// A SQLite file with the rows of one VEN.

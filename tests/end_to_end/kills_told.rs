@@ -42,8 +42,8 @@ const MOST_EVENTS: usize = 12;
 const LOOKS: usize = 600;
 
 /// Every topic of control facts that happens here, but for those of the hook itself.
-const TOPICS: &str =
-    r#"["event.*", "opt.*", "report.*", "registration.*", "vtn.connected", "vtn.disconnected"]"#;
+const TOPICS: &str = r#"["event.*", "opt.*", "report.*", "registration.*", "vtn.connected", "vtn.disconnected",
+    "system.started", "system.clock_jump", "system.disk_low", "system.disk_recovered"]"#;
 
 /// A fact as it is stored.
 #[derive(Clone, Debug, PartialEq)]

@@ -489,7 +489,7 @@ while read -r line; do id=${line#*:}; echo "{\"id\":${id%%,*},\"ok\":true}"; don
         assert_eq!((&running["kind"], &running["restarts"]), (&"exec".into(), &0.into()), "{running}");
         assert_eq!(post(&at, "/v1/plugins/guard/restart", TOKEN, ""), 204);
         assert_eq!(post(&at, "/v1/plugins/guard/restart", "ven_guess", ""), 401);
-        assert_eq!(post(&at, "/v1/plugins/gard/restart", TOKEN, ""), 404);
+        assert_eq!(post(&at, "/v1/plugins/gard/restart", TOKEN, ""), 403, "the token is for another");
         let again = |lines: &[String]| {
             lines.iter().filter(|line| line.contains("calls itself guard")).nth(1).map(drop)
         };

@@ -131,7 +131,7 @@ impl StoreHandle {
     pub(crate) fn open(path: &Path, ven_key: &str, bus: Bus) -> Result<(Self, Snapshot), StoreError> {
         let mut store = Sqlite::open(path, ven_key)?;
         let snapshot = store.load()?;
-        bus.go_on_after(store.facts().claim_places(0)?);
+        bus.go_on_after(store.facts().begin_places()?);
         Ok((Self::start(Box::new(store), bus), snapshot))
     }
 

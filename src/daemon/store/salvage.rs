@@ -53,7 +53,7 @@ fn read(path: &Path, ven: &str) -> Result<Sound, StoreError> {
     let snapshot = store.load().map_err(|error| error.of_content(path))?;
     store.nonces().map_err(|error| error.of_content(path))?;
     let newest = store.facts().newest().map_err(|error| error.of_content(path))?;
-    let last = store.facts().claim_places(0)?;
+    let last = store.facts().begin_places()?;
     Ok(Sound { store, snapshot, last, newest, damaged: None })
 }
 

@@ -136,7 +136,7 @@ impl World {
         let snapshot = file.load().unwrap();
         let bus = Bus::new(self.clock);
         let board = keep(Status::default(), bus.clone(), self.clock, std::future::pending());
-        bus.go_on_after(file.facts().claim_places(0).unwrap());
+        bus.go_on_after(file.facts().begin_places().unwrap());
         let store = StoreHandle::start_task(Box::new(file), bus.clone());
         let (inputs, waiting) = mpsc::unbounded_channel();
         let (messages, outbox) = mpsc::unbounded_channel();

@@ -11,7 +11,7 @@ fn virtual_scene(folder: &Path) -> Scene {
     let bus = Bus::new(clock);
     let mut file = Sqlite::open(&folder.join("ven.db"), "a").unwrap();
     let snapshot = file.load().unwrap();
-    bus.go_on_after(file.facts().claim_places(0).unwrap());
+    bus.go_on_after(file.facts().begin_places().unwrap());
     let store = StoreHandle::start_task(Box::new(file), bus.clone());
     tokio::spawn(keep_owed(bus.clone(), store.clone()));
     let (names, receiver) = watch::channel(VenNames { name: "a".into(), ..VenNames::default() });

@@ -87,22 +87,37 @@ impl FactLog<'_> {
         Ok(micros.map(Timestamp::from_micros))
     }
 
-    /// The last place that may have been given; more are promised from now on.
+    /// The last place that may have been given before the start; more are promised from now on.
     ///
     /// # Errors
     ///
     /// Where the database fails.
-    pub(crate) fn claim_places(&mut self, at_least: u64) -> Result<u64, StoreError> {
-        let transaction = self.connection.transaction()?;
+    pub(crate) fn begin_places(&mut self) -> Result<u64, StoreError> {
         let query = "SELECT max(coalesce((SELECT seq FROM fact_mark WHERE ven = ?1), 0),
                                 coalesce((SELECT max(seq) FROM fact WHERE ven = ?1), 0))";
-        let last: i64 = transaction.query_row(query, params![self.ven], |row| row.get(0))?;
-        let last = last.cast_unsigned().max(at_least);
-        let ahead = (last + AHEAD).cast_signed();
-        transaction
-            .execute("INSERT OR REPLACE INTO fact_mark (ven, seq) VALUES (?, ?)", params![self.ven, ahead])?;
-        transaction.commit()?;
+        let last: i64 = self.connection.query_row(query, params![self.ven], |row| row.get(0))?;
+        let last = last.cast_unsigned();
+        self.promise(last)?;
         Ok(last)
+    }
+
+    /// Promises more places where half of those that were promised are given: that is hours, and a write less each minute.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub(crate) fn claim_places(&mut self, given: u64) -> Result<(), StoreError> {
+        let query = "SELECT max(seq) FROM fact_mark WHERE ven = ?";
+        let promised: Option<i64> = self.connection.query_row(query, params![self.ven], |row| row.get(0))?;
+        let promised = promised.map_or(0, i64::cast_unsigned);
+        if given + AHEAD / 2 < promised { Ok(()) } else { self.promise(given) }
+    }
+
+    fn promise(&mut self, given: u64) -> Result<(), StoreError> {
+        let ahead = (given + AHEAD).cast_signed();
+        let query = "INSERT OR REPLACE INTO fact_mark (ven, seq) VALUES (?, ?)";
+        self.connection.execute(query, params![self.ven, ahead])?;
+        Ok(())
     }
 
     /// Adds facts that nothing else is stored with, and their deliveries; those that are there stay as they are.

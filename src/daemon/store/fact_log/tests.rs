@@ -86,12 +86,15 @@ fn facts_come_back_with_their_deliveries_and_tries() {
 #[test]
 fn no_place_is_given_twice_whatever_was_in_memory_only() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(open(folder.path(), "a").facts().claim_places(0).unwrap(), 0);
+    let begin = || open(folder.path(), "a").facts().begin_places().unwrap();
+    assert_eq!((begin(), begin()), (0, 100_000), "all that may have been given before");
     let mut store = open(folder.path(), "a");
-    assert_eq!(store.facts().claim_places(0).unwrap(), 100_000, "all that may have been given before");
-    store.commit(&[], &[told(400_000, &[])]).unwrap();
-    assert_eq!(store.facts().claim_places(350_000).unwrap(), 400_000);
-    assert_eq!(open(folder.path(), "a").facts().claim_places(0).unwrap(), 500_000);
+    store.facts().claim_places(149_999).unwrap();
+    assert_eq!(begin(), 200_000, "there are enough for hours");
+    store.facts().claim_places(250_000).unwrap();
+    assert_eq!(begin(), 350_000);
+    store.commit(&[], &[told(500_000, &[])]).unwrap();
+    assert_eq!(begin(), 500_000);
 }
 
 #[test]

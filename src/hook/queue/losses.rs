@@ -4,8 +4,9 @@ use crate::time::Span;
 
 use super::item::{Fate, Why};
 
-/// Between two notices of an overflow.
+/// Between two notices of an overflow; twice as long each time while it lasts, since other hooks tell of it and would overflow too.
 const PAUSE: Span = Span::MINUTE;
+const LONGEST_PAUSE: Span = Span::HOUR;
 
 /// How many items were not delivered and never will be, unless somebody asks for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +52,8 @@ impl Losses {
 pub(super) struct Tally {
     pub(super) losses: Losses,
     untold: u64,
-    told_at: Option<Span>,
+    /// When the last notice was, and how long the next one has to wait after that.
+    told: Option<(Span, Span)>,
 }
 
 impl Tally {
@@ -65,14 +67,15 @@ impl Tally {
 
     /// When there is something to be told.
     pub(super) fn tells_at(&self) -> Option<Span> {
-        let at = self.told_at.map_or(Span::from_micros(i64::MIN), |told| told + PAUSE);
+        let at = self.told.map_or(Span::from_micros(i64::MIN), |(at, pause)| at + pause);
         (self.untold > 0).then_some(at)
     }
 
     /// How many to tell of now.
     pub(super) fn tell(&mut self, now: Span) -> Option<u64> {
         self.tells_at().filter(|at| *at <= now)?;
-        self.told_at = Some(now);
+        let lasts = self.told.filter(|(at, pause)| now - *at <= *pause * 2);
+        self.told = Some((now, lasts.map_or(PAUSE, |(_, pause)| (pause * 2).min(LONGEST_PAUSE))));
         Some(std::mem::take(&mut self.untold))
     }
 }

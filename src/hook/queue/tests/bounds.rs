@@ -111,25 +111,37 @@ fn what_waited_before_a_restart_is_as_old_as_it_is() {
 }
 
 #[test]
-fn an_overflow_is_told_once_a_minute_at_most_and_in_the_end_for_all() {
+fn an_overflow_is_told_at_once_then_ever_more_seldom_and_in_the_end_for_all() {
     let mut bench = Bench::new(limited(1, 1_000, WhenFull::DropOldest)).with([0]);
     bench.queue.pause();
-    for second in 1..=150 {
-        bench = bench.with([second]);
-        assert!(matches!(bench.step(), Step::Wait(_)));
-        bench.pass(Span::SECOND);
-    }
+    let lose = |mut bench: Bench, items: std::ops::RangeInclusive<u64>| {
+        for item in items {
+            bench = bench.with([item]);
+            assert!(matches!(bench.step(), Step::Wait(_)));
+            bench.pass(Span::SECOND);
+        }
+        bench
+    };
+    bench = lose(bench, 1..=150);
     let told = |bench: &Bench| -> Vec<u64> {
         let count = |change: &Change| if let Change::Overflow(items) = change { Some(*items) } else { None };
         bench.written.iter().filter_map(count).collect()
     };
-    assert_eq!(told(&bench), [1, 60, 60]);
+    assert_eq!(told(&bench), [1, 60]);
     let wait = bench.waits();
     assert_eq!(wait, seconds(30), "the rest is not forgotten");
     bench.pass(wait);
     assert!(matches!(bench.step(), Step::Wait(_)));
-    assert_eq!(told(&bench), [1, 60, 60, 29]);
-    assert_eq!(bench.queue.losses().full, 150);
+    assert_eq!(told(&bench), [1, 60, 89]);
+    bench = lose(bench, 151..=20_000);
+    assert_eq!(told(&bench)[3..], [241, 480, 960, 1920, 3600, 3600, 3600, 3600], "an hour at most");
+    bench.pass(Span::HOUR * 3);
+    assert!(matches!(bench.step(), Step::Wait(_)));
+    let all = bench.queue.losses().full;
+    assert_eq!((told(&bench).iter().sum::<u64>(), all), (20_000, 20_000));
+    bench.pass(Span::HOUR * 3);
+    bench = lose(bench, 20_001..=20_061);
+    assert_eq!(told(&bench)[12..], [1, 60], "another one is told at once");
 }
 
 #[test]
@@ -167,7 +179,7 @@ fn a_day_of_telegrams_to_a_dead_endpoint_keeps_600_and_counts_the_rest() {
     bench.queue.send_now(bench.now);
     assert_eq!(bench.deliver_all().len(), 600);
     assert_eq!(bench.queue.losses(), Losses { full: 86_400 - 600, ..Losses::default() });
-    assert!(86_400 - 600 - told <= 60, "all but the last minute was told of: {told}");
+    assert!(86_400 - 600 - told <= 3_600, "all but the last hour was told of: {told}");
 }
 
 #[test]

@@ -20,9 +20,10 @@ struct Model {
     failures: usize,
     held: Span,
     in_flight: Option<u64>,
-    /// How many were too old since that was told last, and when that was.
+    /// How many were too old since that was told last, when that was, and how many minutes the next time waits.
     untold: usize,
     told: Option<Span>,
+    minutes: i64,
 }
 
 #[derive(Debug, PartialEq)]
@@ -38,13 +39,16 @@ impl Model {
         let before = self.rows.len();
         self.rows.retain(|row| row.ends > now || Some(row.seq) == flying);
         self.untold += before - self.rows.len();
-        if self.untold > 0 && self.told.is_none_or(|told| told + Span::MINUTE <= now) {
+        let pause = Span::MINUTE * self.minutes;
+        if self.untold > 0 && self.told.is_none_or(|told| told + pause <= now) {
+            let goes_on = self.told.is_some_and(|told| now <= told + pause * 2);
+            self.minutes = if goes_on { (self.minutes * 2).min(60) } else { 1 };
             (self.untold, self.told) = (0, Some(now));
         }
         self.rows.sort_by_key(|row| row.seq);
         let first_end = self.rows.iter().filter(|row| Some(row.seq) != flying).map(|row| row.ends).min();
         let mut moments: Vec<Span> = first_end.into_iter().collect();
-        moments.extend(self.told.filter(|_| self.untold > 0).map(|told| told + Span::MINUTE));
+        moments.extend(self.told.filter(|_| self.untold > 0).map(|told| told + Span::MINUTE * self.minutes));
         if flying.is_none() && !self.rows.is_empty() {
             let of_interest = if self.strict { &self.rows[..1] } else { &self.rows[..] };
             if now >= self.held {
@@ -110,6 +114,7 @@ fn fuzz_the_queue_does_what_a_plain_model_does() {
             in_flight: None,
             untold: 0,
             told: None,
+            minutes: 1,
         };
         let mut seq = 0;
         for _ in 0..200 {

@@ -18,14 +18,10 @@ pub(super) fn run(config: &Path, no_hooks: bool, brought: Brought) -> anyhow::Re
         // No service manager, nobody to tell.
         drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
         let mut hangup = signal(SignalKind::hangup())?;
-        let stop = super::told_to_stop();
-        tokio::pin!(stop);
+        let mut stop = super::StopSignals::listen()?;
         let fault = loop {
             tokio::select! {
-                outcome = &mut stop => {
-                    outcome?;
-                    break None;
-                }
+                () = stop.told() => break None,
                 fault = ven.strict_fault() => break Some(fault),
                 Some(()) = hangup.recv() => ven.hang_up(),
             }
@@ -36,8 +32,7 @@ pub(super) fn run(config: &Path, no_hooks: bool, brought: Brought) -> anyhow::Re
                 Some(fault) => Err(anyhow::anyhow!("[bus] strict = true: {fault}")),
                 None => Ok(()),
             },
-            outcome = super::told_to_stop() => {
-                outcome?;
+            () = stop.told() => {
                 anyhow::bail!("told twice to stop: what was under way is done again after the next start")
             }
         }

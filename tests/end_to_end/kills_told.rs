@@ -340,7 +340,7 @@ async fn what_is_stored_is_told_in_order_and_under_one_id_whenever_the_ven_is_ki
     let arrivals = scene.receiver.arrivals();
     let repeats = judge_arrivals(&arrivals, &log);
     assert!(repeats > 0, "a receiver that fails is told again");
-    assert!(early * 3 > arrivals.len(), "{early} of {} requests came between kills", arrivals.len());
+    assert!(early * 10 > arrivals.len(), "{early} of {} requests came between kills", arrivals.len());
     eprintln!(
         "{kills} kills: {} facts told in {} requests, {early} between kills, {repeats} repeats; {opts} opts; the receiver: {}; deliveries: {:?}",
         log.told().count(),

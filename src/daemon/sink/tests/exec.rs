@@ -63,6 +63,14 @@ async fn a_program_that_wants_too_much_memory_is_refused_it() {
     assert_eq!((tried.outcome, tried.answer.as_str()), (Outcome::Sent, "67108864\n"));
 }
 
+/// It has its limits before it has heard what it is to do.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_program_writes_no_core_and_has_few_files() {
+    let tried = shell("cat >/dev/null; ulimit -c; ulimit -n").deliver(&words("m1", "x", "text/plain")).await;
+    assert_eq!((tried.outcome, tried.answer.as_str()), (Outcome::Sent, "0\n256\n"));
+}
+
 /// Neither one that reads nothing nor one that says very much can hold us up or fill our memory.
 #[tokio::test]
 async fn a_program_that_does_not_listen_and_one_that_chatters_are_no_harm() {

@@ -94,8 +94,8 @@ pub(super) fn opt(arguments: OptArguments) -> anyhow::Result<()> {
                 writeln!(out, "{}", line(schedule))?;
             }
         }
-        Response::Error { why } => anyhow::bail!(why),
-        Response::Reports(_)
+        answer @ (Response::Error { .. }
+        | Response::Reports(_)
         | Response::Hooks { .. }
         | Response::Status(_)
         | Response::Reloaded { .. }
@@ -103,7 +103,7 @@ pub(super) fn opt(arguments: OptArguments) -> anyhow::Result<()> {
         | Response::Monitors { .. }
         | Response::Pushed { .. }
         | Response::Facts { .. }
-        | Response::Ordered => anyhow::bail!("the VEN has answered something else"),
+        | Response::Ordered) => anyhow::bail!(answer.amiss()),
     }
     Ok(())
 }

@@ -39,10 +39,7 @@ impl Fault {
 
     /// What the VEN answers instead of what it was asked for.
     pub(super) fn answered(response: Response) -> Self {
-        Self::failed(match response.ordered() {
-            Ok(()) => "the VEN has answered something else".to_owned(),
-            Err(why) => why,
-        })
+        Self::failed(response.amiss())
     }
 
     /// Whoever reads our output has enough, as `head` has after ten lines.

@@ -14,8 +14,7 @@ pub(super) fn reports(path: &Path, json: bool) -> anyhow::Result<()> {
     let config = Config::load(path)?;
     let reports = match ask(&config.ven.state, &Request::Reports) {
         Ok(Response::Reports(reports)) => *reports,
-        Ok(Response::Error { why }) => anyhow::bail!(why),
-        Ok(_) => anyhow::bail!("the VEN has answered something else"),
+        Ok(answer) => anyhow::bail!(answer.amiss()),
         Err(AskError::NotRunning { .. }) => ReportsLine::of_configuration(offers(&config)),
         Err(error) => return Err(error.into()),
     };

@@ -31,22 +31,8 @@ pub(super) fn status(path: &Path, json: bool) -> ExitCode {
 
 fn look(path: &Path) -> anyhow::Result<Look> {
     let config = Config::load(path)?;
-    match ask(&config.ven.state, &Request::Status)? {
-        Response::Status(look) => Ok(*look),
-        Response::Error { why } => anyhow::bail!(why),
-        Response::Opted { .. }
-        | Response::ScheduleAdded { .. }
-        | Response::ScheduleCancelled
-        | Response::Schedules { .. }
-        | Response::Reports(_)
-        | Response::Hooks { .. }
-        | Response::Reloaded { .. }
-        | Response::Rejected { .. }
-        | Response::Monitors { .. }
-        | Response::Pushed { .. }
-        | Response::Facts { .. }
-        | Response::Ordered => anyhow::bail!("the VEN has answered something else"),
-    }
+    let answer = ask(&config.ven.state, &Request::Status)?;
+    if let Response::Status(look) = answer { Ok(*look) } else { anyhow::bail!(answer.amiss()) }
 }
 
 fn print(look: &Look, json: bool) -> anyhow::Result<()> {

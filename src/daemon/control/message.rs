@@ -207,22 +207,12 @@ impl Response {
     ///
     /// Why it is not.
     pub(crate) fn ordered(self) -> Result<(), String> {
-        match self {
-            Self::Ordered => Ok(()),
-            Self::Error { why } => Err(why),
-            Self::Opted { .. }
-            | Self::ScheduleAdded { .. }
-            | Self::ScheduleCancelled
-            | Self::Schedules { .. }
-            | Self::Reports(_)
-            | Self::Hooks { .. }
-            | Self::Reloaded { .. }
-            | Self::Rejected { .. }
-            | Self::Status(_)
-            | Self::Monitors { .. }
-            | Self::Pushed { .. }
-            | Self::Facts { .. } => Err("the VEN has answered something else".to_owned()),
-        }
+        if self == Self::Ordered { Ok(()) } else { Err(self.amiss()) }
+    }
+
+    /// What to say of an answer to another question: why nothing was done, where it says that.
+    pub(crate) fn amiss(self) -> String {
+        if let Self::Error { why } = self { why } else { "the VEN has answered something else".to_owned() }
     }
 }
 

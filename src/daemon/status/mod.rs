@@ -11,7 +11,7 @@ mod fact;
 mod keeper;
 mod notice;
 #[cfg(test)]
-mod tests;
+pub(in crate::daemon) mod tests;
 
 use std::collections::BTreeMap;
 

@@ -11,9 +11,9 @@ use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
 use crate::daemon::http::metrics::tests::parsed;
 use crate::daemon::http::{Inlets, Posted, Routes, Token, Traffic, own_routes, telegram_routes};
+use crate::daemon::status::tests::registered;
 use crate::daemon::status::{Board, Status, keep};
 use crate::notice::Notice;
-use crate::time::Span;
 
 fn ours(board: &Board, inlets: Inlets) -> Routes {
     Routes::default().with(own_routes(board, &Traffic::default())).with(telegram_routes(inlets)).described()
@@ -42,16 +42,6 @@ async fn served_with(tokens: Vec<Token>, meters: &[&str]) -> (Bus, Board, Served
     let (bus, board) = board();
     let served = served(tokens, ours(&board, inlets), None).await;
     (bus, board, served)
-}
-
-fn registered() -> Notice {
-    Notice::Registered {
-        ven_id: "ven-1".into(),
-        registration_id: "reg".into(),
-        vtn_id: "vtn".into(),
-        renewed: false,
-        poll: Some(Span::from_seconds(10)),
-    }
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ fn an_event_that_is_called_off_runs_out_where_it_runs() {
     assert_eq!(brief(&after([received(0), over])), "none");
 }
 
-fn registered() -> Notice {
+pub(in crate::daemon) fn registered() -> Notice {
     Notice::Registered {
         ven_id: "ven-1".into(),
         registration_id: "reg".into(),

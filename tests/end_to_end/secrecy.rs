@@ -216,9 +216,10 @@ fn the_example_of_a_service_is_shut_in() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// Whether we may look into the memory of a process (ptrace(2), "Ptrace access mode checking").
+/// Whether we may look into the memory of a process: this link is guarded as that is (proc(5), "/proc/pid/exe"), and is
+/// there from the first moment on, when its environment is not yet.
 fn is_open(process: u32) -> bool {
-    std::fs::read(format!("/proc/{process}/environ")).is_ok_and(|environment| !environment.is_empty())
+    std::fs::read_link(format!("/proc/{process}/exe")).is_ok()
 }
 
 /// Root looks into every memory.

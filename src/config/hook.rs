@@ -1,6 +1,7 @@
 //! Reads `[[hook]]`: who is told of what, in which words, and how urgently.
 
 mod file;
+mod from_afar;
 mod http;
 mod lines;
 mod mqtt;
@@ -12,6 +13,7 @@ mod words;
 use std::path::Path;
 
 pub(crate) use file::HookFile;
+pub(crate) use from_afar::{is_fit_from_afar, names_no_file};
 pub(super) use secrets::{References, filled};
 pub(crate) use secrets::{secret_files, with_secrets};
 

@@ -54,6 +54,8 @@ pub(crate) enum Scope {
     Monitors,
     /// Hooks, and what they were to tell.
     Hooks,
+    /// To say who is told what: hooks are made, changed and removed.
+    Admin,
     /// To give telegrams of a meter.
     Meter,
     /// The routes of this plugin.
@@ -62,7 +64,8 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// How scopes are written.
-    pub(crate) const FORMS: &str = "\"read\", \"monitors\", \"hooks\", \"meter\" or \"plugin:NAME\"";
+    pub(crate) const FORMS: &str =
+        "\"read\", \"monitors\", \"hooks\", \"admin\", \"meter\" or \"plugin:NAME\"";
 
     /// `None` where it is none.
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -70,6 +73,7 @@ impl Scope {
             "read" => Self::Read,
             "monitors" => Self::Monitors,
             "hooks" => Self::Hooks,
+            "admin" => Self::Admin,
             "meter" => Self::Meter,
             _ => Self::Plugin(text.strip_prefix("plugin:").filter(|name| !name.is_empty())?.to_owned()),
         })
@@ -82,6 +86,7 @@ impl fmt::Display for Scope {
             Self::Read => f.write_str("read"),
             Self::Monitors => f.write_str("monitors"),
             Self::Hooks => f.write_str("hooks"),
+            Self::Admin => f.write_str("admin"),
             Self::Meter => f.write_str("meter"),
             Self::Plugin(name) => write!(f, "plugin:{name}"),
         }

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 pub use changes::{Changes, Part};
 pub use fault::{ConfigError, ConfigFault};
-pub(crate) use hook::{HookFile, is_name, secret_files, with_secrets};
+pub(crate) use hook::{HookFile, is_fit_from_afar, is_name, names_no_file, secret_files, with_secrets};
 pub(crate) use http::{HASH as TOKEN_HASH, HttpSection, HttpTls, Scope, TokenProof, TokenSection};
 pub(crate) use meter::{MapSource, MeterSection, MeterSource};
 pub(crate) use monitor::PushMonitorSection;

@@ -120,7 +120,10 @@ fn reading(desk: &Desk) -> Vec<Route> {
             ])
             .gives("text/event-stream")
             .answers(&[
-                (200, "server-sent events, or lines of JSON where that is asked for by Accept"),
+                (
+                    200,
+                    "server-sent events, or lines of JSON where that is asked for by Accept; as gzip where that is taken",
+                ),
                 BAD,
                 UNKNOWN,
             ]),
@@ -270,7 +273,8 @@ async fn stream(desk: Desk, call: Call) -> Answer {
     };
     let accept = call.headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let lines = accept.contains("application/x-ndjson");
-    let (answer, stream) = Answer::stream(if lines { "application/x-ndjson" } else { "text/event-stream" });
+    let content_type = if lines { "application/x-ndjson" } else { "text/event-stream" };
+    let (answer, mut stream) = Answer::stream(content_type, call.takes_gzip());
     let admission = call.admission;
     tokio::spawn(async move {
         let told = async {
@@ -280,13 +284,14 @@ async fn stream(desk: Desk, call: Call) -> Answer {
             {
                 return;
             }
-            pour(reader, stream, desk.names, lines).await;
+            pour(reader, &mut stream, desk.names, lines).await;
         };
         tokio::select! {
             // Who may still read goes on where this has ended.
             () = admission.over() => {}
             () = told => {}
         }
+        stream.finish().await;
     });
     answer
 }
@@ -298,7 +303,7 @@ fn state(desk: &Desk, call: &Call) -> Result<State, Fault> {
 }
 
 /// Until the reader is gone.
-async fn pour(mut reader: Reader, stream: Stream, names: watch::Receiver<VenNames>, lines: bool) {
+async fn pour(mut reader: Reader, stream: &mut Stream, names: watch::Receiver<VenNames>, lines: bool) {
     loop {
         let found = tokio::select! {
             () = stream.closed() => return,

@@ -16,6 +16,7 @@
 //! database.
 
 mod api;
+mod api_hook_files;
 mod api_hooks;
 mod api_monitors;
 mod api_plugins;
@@ -33,6 +34,7 @@ mod examine_push;
 mod exchange_handler;
 mod fact_keeper;
 mod handler_seat;
+pub(crate) mod hook_files;
 pub(crate) mod http;
 pub(crate) mod journal;
 mod meter_days;

@@ -46,12 +46,13 @@ use super::reload::{self, Live, Reload, ReloadError, Reloading, start_hooks};
 use super::scribe::Scribe;
 use super::source_exec::{report_sources, with_plugins};
 use super::source_seat::{DynSource, SourceSeat};
+use super::status::Board;
 use super::store::{Retention, StoreError, StoreHandle};
 use super::transport::{PullClient, PushDesk, PushServer};
 use super::ven_task::{Push, Pushes, VenTask};
 use super::wire::Wire;
 use super::writer::Writer;
-use super::{api_hooks, api_monitors, api_plugins};
+use super::{api_hook_files, api_hooks, api_monitors, api_plugins};
 
 /// Pushed messages that may wait for the engine.
 const PUSHES: usize = 16;
@@ -218,20 +219,21 @@ impl VenBuilder {
         let client = PullClient::new(prepared.root, held.tls.clone(), Limits::VEN.bytes);
         tokio::spawn(Courier { client, held, scribe: scribe.clone() }.run(outbox, inputs.clone()));
         serve_push(prepared.push, scribe, pushes, &bus, gone()).await?;
-        let (names, told_names) = watch::channel(names(&config, snapshot.registration.as_ref()));
-        let mut ground = Ground::new(&bus, &store, clock, told_names, &board);
-        ground.meter_facts = meter_facts(&config, clock)?;
+        let (names, ground) = ground(&config, snapshot.registration.as_ref(), (&bus, &store, clock), &board)?;
         let of_monitors = api_monitors::routes(monitors.clone(), &ground);
         let (outbox, hooks) = start_hooks(prepared.hooks, &config, ground).await;
         // What is stored before the hooks are there is for none of them.
         tokio::spawn(fact_keeper::keep(bus.clone(), store.clone(), clock, retention(&config), gone()));
         let readers = Readers::new(Some(monitors.clone()), plugins.clone());
-        let more = [api_hooks::routes(&outbox, &store, clock), of_monitors, api_plugins::routes(&plugins)];
         let tokens = prepared.http.as_ref().map(|setup| setup.tokens.clone());
-        let http_address = api::serve(prepared.http, &board, inlets, more.concat(), clock, gone()).await?;
-        tell_life(told, &config, (&bus, &store, clock), gone());
         let live = Live { hooks, programs, monitors, tokens };
-        let (reload, reloading) = reload::start(config, live, brought, credentials, gone());
+        let serializers = brought.serializers.clone();
+        let (reload, reloading) = reload::start(config.clone(), live, brought, credentials, gone());
+        let of_files = api_hook_files::routes(&reload, &config.file, serializers);
+        let of_hooks = api_hooks::routes(&outbox, &store, clock);
+        let more = [of_hooks, of_files, of_monitors, api_plugins::routes(&plugins)].concat();
+        let http_address = api::serve(prepared.http, &board, inlets, more, clock, gone()).await?;
+        tell_life(told, &config, (&bus, &store, clock), gone());
         let whom = Others { outbox: outbox.clone(), board, readers, reload: reload.clone() };
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
         let (stop, stopped) = oneshot::channel();
@@ -306,6 +308,19 @@ pub(super) fn meter_facts(config: &Config, clock: Clock) -> Result<Option<StoreH
     }
     let (path, bus, now) = (config.ven.state.join(METER_FACTS), Bus::new(clock), clock.now().wall);
     Ok(Some(StoreHandle::open_or_begin_anew(&path, &config.ven.name, bus, now)?.store))
+}
+
+/// What hooks stand on, and where they are told with whom we speak.
+fn ground(
+    config: &Config,
+    registration: Option<&RegistrationRecord>,
+    (bus, store, clock): (&Bus, &StoreHandle, Clock),
+    board: &Board,
+) -> Result<(watch::Sender<VenNames>, Ground), StoreError> {
+    let (names, told_names) = watch::channel(names(config, registration));
+    let mut ground = Ground::new(bus, store, clock, told_names, board);
+    ground.meter_facts = meter_facts(config, clock)?;
+    Ok((names, ground))
 }
 
 /// Who we are, and with whom we speak, as far as that is known.

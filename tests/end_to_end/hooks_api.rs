@@ -7,7 +7,7 @@ use std::path::Path;
 
 use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn};
 use openadr_ven::time::Span;
-use openadr_ven::{Config, Ven};
+use openadr_ven::{Config, Ven, VenHandle};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
@@ -15,6 +15,7 @@ use crate::http_api::exchange;
 use crate::support::{House, PATIENCE};
 
 const BOSS: &str = "ven_b0ss56789012345678901234567890123456789012";
+const CHIEF: &str = "ven_ch1ef6789012345678901234567890123456789012";
 const GUEST: &str = "ven_gue5t6789012345678901234567890123456789012";
 
 const SECTIONS: &str = r#"
@@ -25,6 +26,11 @@ listen = "127.0.0.1:0"
 name = "boss"
 token = "${file:boss}"
 scopes = ["read", "hooks"]
+
+[[http.token]]
+name = "chief"
+token = "${file:chief}"
+scopes = ["read", "admin"]
 
 [[http.token]]
 name = "guest"
@@ -51,11 +57,25 @@ struct Desk {
 
 impl Desk {
     async fn ask(&self, line: &str, body: &str) -> (u16, Value) {
-        let stream = TcpStream::connect(self.at).await.unwrap();
-        let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
-        let headers = format!("Authorization: Bearer {}\r\n{kind}", self.token);
-        let (status, body) = exchange(stream, line, &headers, body).await;
+        let (status, body) = self.send(line, "application/json", body).await;
         (status, serde_json::from_str(&body).unwrap_or_default())
+    }
+
+    async fn send(&self, line: &str, content_type: &str, body: &str) -> (u16, String) {
+        let stream = TcpStream::connect(self.at).await.unwrap();
+        let kind = if body.is_empty() { String::new() } else { format!("Content-Type: {content_type}\r\n") };
+        exchange(stream, line, &format!("Authorization: Bearer {}\r\n{kind}", self.token), body).await
+    }
+
+    /// Makes or changes a hook.
+    async fn put(&self, hook: &str, text: &str) -> (u16, String) {
+        self.send(&format!("PUT /v1/hooks/{hook}"), "application/toml", text).await
+    }
+
+    async fn hooks(&self) -> Vec<String> {
+        let (_, answer) = self.ask("GET /v1/hooks", "").await;
+        let hooks = answer["hooks"].as_array().unwrap();
+        hooks.iter().map(|hook| hook["name"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Asks until the answer is as wanted.
@@ -94,15 +114,22 @@ fn lines(house: &House) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// A VEN with those tokens and that hook.
+async fn start(house: &House, vtn: &MockVtn) -> (VenHandle, SocketAddr) {
+    for (name, token) in [("boss", BOSS), ("chief", CHIEF), ("guest", GUEST)] {
+        write_token(&house.path(name), token);
+    }
+    let configuration = house.configure(&vtn.url(), SECTIONS);
+    let ven = Ven::builder(Config::load(&configuration).unwrap()).start().await.unwrap();
+    let at = ([127, 0, 0, 1], ven.http_address().unwrap().port()).into();
+    (ven, at)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hooks_are_paused_resumed_and_sent_again_by_whoever_may() {
     let house = House::new(KeyKind::P256);
     let vtn = house.vtn(Span::SECOND).await;
-    write_token(&house.path("boss"), BOSS);
-    write_token(&house.path("guest"), GUEST);
-    let configuration = house.configure(&vtn.url(), SECTIONS);
-    let ven = Ven::builder(Config::load(&configuration).unwrap()).start().await.unwrap();
-    let at = ([127, 0, 0, 1], ven.http_address().unwrap().port()).into();
+    let (ven, at) = start(&house, &vtn).await;
     let (boss, guest) = (Desk { at, token: BOSS }, Desk { at, token: GUEST });
     assert!(vtn.until(PATIENCE, |core| !core.received.is_empty()).await);
     happens(&vtn, "one");
@@ -147,5 +174,100 @@ async fn hooks_are_paused_resumed_and_sent_again_by_whoever_may() {
         let answer = boss.ask(line, body).await;
         assert_eq!(answer.0, expected, "{line}: {answer:?}");
     }
+    ven.stop().await;
+}
+
+/// Nobody listens there, so that what it is to tell waits.
+const OPS: &str = "type = \"mqtt\"\ntopics = [\"event.received\"]\nurl = \"mqtt://127.0.0.1:1\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_is_made_changed_and_removed_from_afar_by_an_admin_and_taken_at_once() {
+    let house = House::new(KeyKind::P256);
+    let vtn = house.vtn(Span::SECOND).await;
+    let (ven, at) = start(&house, &vtn).await;
+    let (chief, boss) = (Desk { at, token: CHIEF }, Desk { at, token: BOSS });
+    let (file, path) = (house.path("hooks.d/ops.toml"), "/v1/hooks/ops");
+    for line in [format!("GET {path}"), format!("PUT {path}"), format!("DELETE {path}")] {
+        let (status, why) = boss.send(&line, "application/toml", OPS).await;
+        assert!(status == 403 && why.contains("lacks the scope"), "{line}: {why}");
+    }
+    assert!(!file.exists());
+    let (status, told) = chief.put("ops", OPS).await;
+    assert!(status == 201 && told.contains("hooks.d/ops.toml"), "{status} {told}");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(chief.send(&format!("GET {path}"), "", "").await, (200, OPS.to_owned()));
+    assert_eq!(chief.hooks().await, ["diary", "ops"]);
+    assert!(vtn.until(PATIENCE, |core| !core.received.is_empty()).await);
+    happens(&vtn, "one");
+    chief
+        .until("/v1/deliveries?hook=ops", |answer| answer["deliveries"][0]["fact"]["subject"] == "one")
+        .await;
+
+    let other = OPS.replace("event.received", "event.*");
+    assert_eq!(chief.put("ops", &other).await.0, 200);
+    let (status, why) = chief.put("ops", &OPS.replace("event.received", "evnt.*")).await;
+    assert!(status == 400 && why.contains("hooks.d/ops.toml:2: topics: invalid-topic"), "{why}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), other, "what is wrong changes nothing");
+    for (line, body, expected, why) in [
+        ("PUT /v1/hooks/diary", OPS, 409, "diary stands in"),
+        ("PUT /v1/hooks/Ops", OPS, 400, "expected a name"),
+        ("PUT /v1/hooks/..%2Fven", OPS, 400, "expected a name"),
+        ("DELETE /v1/hooks/diary", "", 409, "diary stands in"),
+        ("DELETE /v1/hooks/other", "", 404, "no hook is called"),
+        ("GET /v1/hooks/other", "", 404, "no hook is called"),
+    ] {
+        let (status, told) = chief.send(line, "application/toml", body).await;
+        assert!(status == expected && told.contains(why), "{line}: {status} {told}");
+    }
+
+    // What can be written cannot be taken all the same: the program of a plugin is not there.
+    let main = house.path("ven.toml");
+    let good = std::fs::read_to_string(&main).unwrap();
+    let plugin = "[[plugin]]\nname = \"gone\"\nstartup = \"error\"\nkind = \"exec\"\ncommand = [\"/no/such/program\"]\n";
+    std::fs::write(&main, format!("{good}\n{plugin}")).unwrap();
+    for (line, body) in [("PUT /v1/hooks/new", OPS), ("PUT /v1/hooks/ops", OPS), ("DELETE /v1/hooks/ops", "")]
+    {
+        let (status, why) = chief.send(line, "application/toml", body).await;
+        assert!(status == 409 && why.contains("nothing is changed"), "{line}: {status} {why}");
+    }
+    assert!(!house.path("hooks.d/new.toml").exists());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), other);
+    std::fs::write(&main, good).unwrap();
+
+    assert_eq!(chief.send(&format!("DELETE {path}"), "", "").await, (204, String::new()));
+    assert_eq!((file.exists(), chief.hooks().await), (false, vec!["diary".to_owned()]));
+    ven.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_makes_hooks_from_afar_starts_no_program_writes_no_file_and_has_none_read() {
+    let house = House::new(KeyKind::P256);
+    let vtn = house.vtn(Span::SECOND).await;
+    let (ven, at) = start(&house, &vtn).await;
+    let chief = Desk { at, token: CHIEF };
+    let topics = "topics = [\"event.received\"]";
+    let http = format!("type = \"http\"\n{topics}\nurl = \"https://example.net/hook\"\n");
+    for (text, why) in [
+        (format!("type = \"exec\"\n{topics}\ncommand = [\"/bin/true\"]\n"), "starts programs"),
+        (format!("type = \"file\"\n{topics}\npath = \"other.jsonl\"\n"), "writes files"),
+        (format!("type = \"tcp\"\n{topics}\nconnect = \"127.0.0.1:1\"\n"), "reaches the own network"),
+        ("type = \"serial\"\nport = \"/dev/ttyUSB9\"\n".to_owned(), "writes to devices"),
+        (format!("{http}allow_private = true\n"), "allow_private"),
+        (format!("{http}template_file = \"certs/ven.key\"\n"), "template_file has a file read"),
+        (format!("{http}ca = \"certs/ven.key\"\n"), "ca has a file read"),
+        (format!("{http}headers = {{ authorization = \"Bearer ${{env:HOME}}\" }}\n"), "hooks.d/NAME"),
+        (format!("{http}secret = \"${{file:certs/ven.key}}\"\n"), "hooks.d/NAME"),
+        (format!("{http}secret = \"${{file:hooks.d/../certs/ven.key}}\"\n"), "hooks.d/NAME"),
+        (format!("{http}secret = \"${{file:hooks.d/..}}\"\n"), "hooks.d/NAME"),
+    ] {
+        let (status, told) = chief.put("ops", &text).await;
+        assert!(status == 403 && told.contains(why), "{text}{status} {told}");
+    }
+    assert_eq!(chief.hooks().await, ["diary"]);
+    // A secret that was laid there for a hook is one that it may have.
+    std::fs::create_dir(house.path("hooks.d")).unwrap();
+    write_token(&house.path("hooks.d/secret"), "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
+    let (status, told) = chief.put("ops", &format!("{http}secret = \"${{file:hooks.d/secret}}\"\n")).await;
+    assert_eq!(status, 201, "{told}");
     ven.stop().await;
 }

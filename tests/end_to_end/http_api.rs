@@ -265,6 +265,38 @@ async fn a_stream_tells_first_how_things_stand_and_then_what_happens() {
     scene.ven.stop().await;
 }
 
+/// Reads one event of a stream as gzip, unpacked as it comes.
+const UNPACK: &str = r#"
+import http.client, sys, zlib
+host, path, token = sys.argv[1:]
+connection = http.client.HTTPConnection(host, timeout=60)
+connection.request("GET", path, headers={"Authorization": "Bearer " + token, "Accept-Encoding": "gzip"})
+answer = connection.getresponse()
+assert answer.getheader("Content-Encoding") == "gzip", answer.getheaders()
+unpacker, text = zlib.decompressobj(wbits=31), b""
+while b"\n\n" not in text:
+    piece = answer.read1()
+    assert piece, text
+    text += unpacker.decompress(piece)
+sys.stdout.buffer.write(text)
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_packed_for_a_reader_in_python_who_reads_it_as_it_comes() {
+    let scene = Scene::new("127.0.0.1:0", "").await;
+    let json = format!("{}Content-Type: application/json\r\n", bearer());
+    let (_, made) = scene.ask("POST /v1/monitors", &json, r#"{"topics": ["event.*"]}"#).await;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let path = format!("/v1/monitors/{}/stream?state=true", made["id"]);
+    let mut reader = Command::new("python3");
+    reader.args(["-c", UNPACK]).args([&scene.at.to_string(), &path, TOKEN]);
+    let read = tokio::task::spawn_blocking(move || reader.output().unwrap()).await.unwrap();
+    let text = String::from_utf8_lossy(&read.stdout);
+    let error = String::from_utf8_lossy(&read.stderr);
+    assert!(read.status.success() && text.contains("event: monitor.state\n"), "{text}{error}");
+    scene.ven.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn polls_go_on_while_the_local_api_is_full_of_those_who_say_nothing() {
     let scene = Scene::new("127.0.0.1:0", "").await;

@@ -14,7 +14,7 @@ use super::super::reader::{Reader, Section};
 use super::{Around, hook, is_name};
 
 /// Beside the configuration.
-const FOLDER: &str = "hooks.d";
+pub(super) const FOLDER: &str = "hooks.d";
 /// A file is no larger.
 const SIZE: u64 = 1 << 20;
 /// Group or others.
@@ -103,7 +103,8 @@ impl HookFile {
     }
 }
 
-fn folder(config: &Path) -> PathBuf {
+/// Where they lie; `config`: the main file.
+pub(super) fn folder(config: &Path) -> PathBuf {
     config.parent().unwrap_or_else(|| Path::new("")).join(FOLDER)
 }
 

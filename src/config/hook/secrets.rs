@@ -93,20 +93,27 @@ pub(crate) fn with_secrets(hook: &HookSettings, folder: &Path) -> Result<HookSet
     Ok(hook)
 }
 
-/// The files in which the secrets of a hook stand.
-pub(crate) fn secret_files(hook: &HookSettings, folder: &Path) -> Vec<PathBuf> {
+/// Where the secrets of a hook stand.
+pub(super) fn secret_sources(hook: &HookSettings, folder: &Path) -> Vec<SecretSource> {
     let mut target = hook.target.clone();
-    let mut files = Vec::new();
+    let mut sources = Vec::new();
     for (text, ..) in settings(&mut target) {
         // What is no reference was refused when it was read.
         let references = References::of(text).map_or_else(|_| Vec::new(), |references| references.pieces);
-        let sources = references.into_iter().map(|(_, reference)| SecretSource::parse(reference, folder));
-        files.extend(sources.flatten().filter_map(|source| match source {
-            SecretSource::File(path) => Some(path),
-            SecretSource::Env(_) => None,
-        }));
+        sources.extend(
+            references.into_iter().filter_map(|(_, reference)| SecretSource::parse(reference, folder)),
+        );
     }
-    files
+    sources
+}
+
+/// The files in which the secrets of a hook stand.
+pub(crate) fn secret_files(hook: &HookSettings, folder: &Path) -> Vec<PathBuf> {
+    let files = secret_sources(hook, folder).into_iter().filter_map(|source| match source {
+        SecretSource::File(path) => Some(path),
+        SecretSource::Env(_) => None,
+    });
+    files.collect()
 }
 
 /// How a secret is written into a setting.

@@ -1,13 +1,16 @@
 //! What is answered: JSON, text, a problem, or a stream that goes on.
 
 use std::convert::Infallible;
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
@@ -37,8 +40,14 @@ pub(in crate::daemon) enum Body {
 }
 
 /// Where the pieces of an answer go that goes on.
-#[derive(Clone, Debug)]
-pub(in crate::daemon) struct Stream(mpsc::Sender<Bytes>);
+#[derive(Debug)]
+pub(in crate::daemon) struct Stream {
+    pieces: mpsc::Sender<Bytes>,
+    /// Where the reader takes gzip.
+    packer: Option<GzEncoder<Vec<u8>>>,
+    /// What was not handed over yet when a call of [`Stream::send`] was dropped.
+    rest: Bytes,
+}
 
 /// Who has asked is gone, or takes nothing.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,10 +93,18 @@ impl Answer {
         Self::new(status, "application/problem+json", Body::Whole(format!("{problem}\n").into()))
     }
 
-    /// What goes on until the [`Stream`] is dropped, as `text/event-stream` or `application/x-ndjson`.
-    pub(in crate::daemon) fn stream(content_type: &'static str) -> (Self, Stream) {
+    /// What goes on until the [`Stream`] is finished or dropped, as `text/event-stream` or `application/x-ndjson`; `packed`: as gzip.
+    pub(in crate::daemon) fn stream(content_type: &'static str, packed: bool) -> (Self, Stream) {
         let (pieces, reader) = mpsc::channel(PIECES);
-        (Self::new(StatusCode::OK, content_type, Body::Stream(reader)), Stream(pieces))
+        let answer = Self::new(StatusCode::OK, content_type, Body::Stream(reader))
+            .with(VARY, HeaderValue::from_static("accept-encoding"));
+        // What is told is short, and somebody waits for it.
+        let packer = packed.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
+        let stream = Stream { pieces, packer, rest: Bytes::new() };
+        if packed {
+            return (answer.with(CONTENT_ENCODING, HeaderValue::from_static("gzip")), stream);
+        }
+        (answer, stream)
     }
 
     /// With one more header.
@@ -131,19 +148,46 @@ impl Stream {
     /// # Errors
     ///
     /// Where the reader is gone, or takes nothing for half a minute.
-    pub(in crate::daemon) async fn send(&self, piece: impl Into<Bytes>) -> Result<(), Gone> {
-        let mut rest = piece.into();
-        while !rest.is_empty() {
-            let piece = rest.split_to(rest.len().min(PIECE));
-            self.0.send_timeout(piece, TAKEN_WITHIN).await.map_err(|_| Gone)?;
+    pub(in crate::daemon) async fn send(&mut self, piece: impl Into<Bytes>) -> Result<(), Gone> {
+        self.hand_over().await?;
+        let piece = piece.into();
+        self.rest = match &mut self.packer {
+            // Nothing fails to be written into memory.
+            Some(packer) => packed(packer, &piece).map_err(|_| Gone)?,
+            None => piece,
+        };
+        self.hand_over().await
+    }
+
+    /// Nothing more comes; a reader of gzip can tell that from a connection that has broken.
+    pub(in crate::daemon) async fn finish(mut self) {
+        let Ok(()) = self.hand_over().await else { return };
+        let Some(Ok(end)) = self.packer.take().map(GzEncoder::finish) else { return };
+        self.rest = end.into();
+        // Who is gone misses nothing.
+        self.hand_over().await.ok();
+    }
+
+    async fn hand_over(&mut self) -> Result<(), Gone> {
+        while !self.rest.is_empty() {
+            let room = tokio::time::timeout(TAKEN_WITHIN, self.pieces.reserve()).await;
+            let room = room.map_err(|_| Gone)?.map_err(|_| Gone)?;
+            room.send(self.rest.split_to(self.rest.len().min(PIECE)));
         }
         Ok(())
     }
 
     /// Waits until the reader is gone.
     pub(in crate::daemon) async fn closed(&self) {
-        self.0.closed().await;
+        self.pieces.closed().await;
     }
+}
+
+/// Packed so that a reader can unpack all of it without waiting for what comes behind.
+fn packed(packer: &mut GzEncoder<Vec<u8>>, piece: &[u8]) -> io::Result<Bytes> {
+    packer.write_all(piece)?;
+    packer.flush()?;
+    Ok(std::mem::take(packer.get_mut()).into())
 }
 
 impl HttpBody for Body {
@@ -184,7 +228,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_more_than_a_mebibyte_waits_for_a_reader_who_takes_nothing_for_half_a_minute() {
-        let (answer, stream) = Answer::stream("text/event-stream");
+        let (answer, mut stream) = Answer::stream("text/event-stream", false);
         let Body::Stream(mut pieces) = answer.body else { panic!("it is no stream") };
         let much = vec![b'x'; 10 << 20];
         let clock = Clock::start();
@@ -206,5 +250,32 @@ mod tests {
             (Ok(()), vec![b'x'; 10 << 20]),
             "who takes it gets it whole"
         );
+    }
+
+    #[tokio::test]
+    async fn each_piece_of_a_packed_stream_can_be_read_at_once_and_its_end_is_told() {
+        let (answer, mut stream) = Answer::stream("text/event-stream", true);
+        assert_eq!(answer.headers[CONTENT_ENCODING], "gzip");
+        let Body::Stream(mut pieces) = answer.body else { panic!("it is no stream") };
+        let mut unpacker = flate2::write::GzDecoder::new(Vec::new());
+        for text in ["first", "", "second"] {
+            stream.send(text).await.unwrap();
+            while let Ok(piece) = pieces.try_recv() {
+                unpacker.write_all(&piece).unwrap();
+            }
+            unpacker.flush().unwrap();
+            assert_eq!(std::mem::take(unpacker.get_mut()), text.as_bytes());
+        }
+        // What was not handed over, since nobody waited any longer, is neither lost nor out of its place.
+        let much: Vec<u8> =
+            (0..4_u32 << 20).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+        let cut_off = tokio::time::timeout(Duration::from_millis(1), stream.send(much.clone())).await;
+        assert!(cut_off.is_err(), "there is no room for so much");
+        let finished = tokio::spawn(stream.finish());
+        while let Some(piece) = pieces.recv().await {
+            unpacker.write_all(&piece).unwrap();
+        }
+        finished.await.unwrap();
+        assert_eq!(unpacker.finish().unwrap(), much);
     }
 }

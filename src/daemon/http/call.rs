@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
 use serde::de::DeserializeOwned;
 
 use super::answer::Answer;
@@ -47,6 +47,11 @@ impl Call {
         serde_json::from_slice(&self.body).map_err(fault)
     }
 
+    /// Whether an answer may be packed as gzip (RFC 9110, 12.5.3).
+    pub(in crate::daemon) fn takes_gzip(&self) -> bool {
+        takes_gzip(&self.headers)
+    }
+
     /// The type of the body, without what stands behind it.
     pub(in crate::daemon) fn content_type(&self) -> String {
         content_type(&self.headers)
@@ -61,6 +66,19 @@ fn value<'p>(pairs: &'p [(String, String)], name: &str) -> Option<&'p str> {
 pub(super) fn content_type(headers: &HeaderMap) -> String {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let names_it = |coding: &str| {
+        let mut words = coding.split(';').map(|word| word.trim().to_ascii_lowercase());
+        // A weight of nothing refuses it.
+        words.next().is_some_and(|name| name == "gzip" || name == "x-gzip")
+            && !words.any(|word| {
+                word.strip_prefix("q=").is_some_and(|weight| weight.trim_matches(['0', '.']).is_empty())
+            })
+    };
+    values.flat_map(|value| value.split(',')).any(names_it)
 }
 
 /// The pairs of a form (`application/x-www-form-urlencoded`, WHATWG URL 5.1), as octets; `None` where a `%` has no two digits behind it.
@@ -100,7 +118,24 @@ pub(super) fn segment(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{form, query, segment};
+    use hyper::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+
+    use super::{form, query, segment, takes_gzip};
+
+    #[test]
+    fn gzip_is_taken_where_it_is_named_and_not_refused() {
+        let takes = |value: &'static str| {
+            takes_gzip(&HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]))
+        };
+        for value in ["gzip", "deflate, GZip, br", "br;q=1.0, gzip;q=0.8", "x-gzip", "gzip; q=0.001"] {
+            assert!(takes(value), "{value}");
+        }
+        // Who takes anything does not ask for it.
+        for value in ["", "br", "gzip;q=0", "gzip; Q=0.000, br", "gzipped", "*"] {
+            assert!(!takes(value), "{value}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
 
     #[test]
     fn forms_are_read_octet_by_octet() {

@@ -330,7 +330,7 @@ fn streaming(pieces: mpsc::Receiver<Vec<u8>>, outcome: mpsc::Sender<Result<(), G
     let handler = move |_| {
         let (pieces, outcome) = (pieces.clone(), outcome.clone());
         async move {
-            let (answer, stream) = Answer::stream("text/event-stream");
+            let (answer, mut stream) = Answer::stream("text/event-stream", false);
             tokio::spawn(async move {
                 let mut pieces = pieces.lock().await;
                 while let Some(piece) = pieces.recv().await {

@@ -1,6 +1,7 @@
 //! Lets a program that embeds a VEN hear of everything that happens: who implements [`Plugin`] is told.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -158,8 +159,12 @@ pub struct PluginContext {
     name: Arc<str>,
     config: Arc<Map<String, Value>>,
     publish: Arc<Publish>,
+    give: Arc<Give>,
 }
 
+/// What a meter says to a telegram.
+pub(crate) type Giving = Pin<Box<dyn Future<Output = Result<(), NotTaken>> + Send>>;
+type Give = dyn Fn(Option<String>, Vec<u8>) -> Giving + Send + Sync;
 type Publish = dyn Fn(String, Option<String>, Map<String, Value>) -> bool + Send + Sync;
 
 /// A topic has words of small letters, digits, `_` and `-` between points.
@@ -167,13 +172,19 @@ type Publish = dyn Fn(String, Option<String>, Map<String, Value>) -> bool + Send
 #[error("\"{0}\" is no topic of a plugin: it is words of small letters, digits, _ and - between points")]
 pub struct BadTopic(String);
 
+/// Why a telegram does not count as a reading.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotTaken(pub(crate) String);
+
 impl PluginContext {
     pub(crate) fn new(
         name: &str,
         config: Arc<Map<String, Value>>,
         publish: impl Fn(String, Option<String>, Map<String, Value>) -> bool + Send + Sync + 'static,
+        give: impl Fn(Option<String>, Vec<u8>) -> Giving + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), config, publish: Arc::new(publish) }
+        Self { name: name.into(), config, publish: Arc::new(publish), give: Arc::new(give) }
     }
 
     /// What the plugin was called when it was registered.
@@ -202,6 +213,16 @@ impl PluginContext {
     ) -> Result<(), BadTopic> {
         let published = (self.publish)(words.to_owned(), subject, data);
         if published { Ok(()) } else { Err(BadTopic(words.to_owned())) }
+    }
+
+    /// Gives a telegram that the plugin has got from somewhere to a `[[meter]]` with `source = "api"`; without a name, to the only one.
+    /// The meter judges it as it judges what comes from a serial port, and what it finds good counts as a reading.
+    ///
+    /// # Errors
+    ///
+    /// Where no such meter is there, it has too much to do, or it refuses the telegram.
+    pub async fn telegram(&self, meter: Option<&str>, telegram: Vec<u8>) -> Result<(), NotTaken> {
+        (self.give)(meter.map(str::to_owned), telegram).await
     }
 }
 

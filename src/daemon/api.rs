@@ -8,7 +8,8 @@ use crate::time::Span;
 
 use super::bus::Bus;
 use super::clock::Clock;
-use super::http::{Inlets, Route, Routes, Server, Setup, Traffic, own_routes, telegram_routes};
+use super::http::{Route, Routes, Server, Setup, Traffic, own_routes, telegram_routes};
+use super::inlets::Inlets;
 use super::status::{Board, EventStatus, HookStatus, MeterStatus, RequestStatus, Status, keep};
 use super::ven::StartError;
 
@@ -70,7 +71,7 @@ pub(super) fn board(
 pub(super) async fn serve(
     setup: Option<Setup>,
     board: &Board,
-    inlets: Inlets,
+    inlets: &Inlets,
     more: Vec<Route>,
     clock: Clock,
     gone: impl Future<Output = ()> + Send + 'static,

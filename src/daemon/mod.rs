@@ -36,6 +36,7 @@ mod fact_keeper;
 mod handler_seat;
 pub(crate) mod hook_files;
 pub(crate) mod http;
+mod inlets;
 pub(crate) mod journal;
 mod meter_days;
 mod meter_health;

@@ -12,21 +12,8 @@ use super::transport::tls;
 
 /// The local API, where there is one; faults are noted.
 pub(super) fn http(faults: &mut Faults<'_>) -> Option<Setup> {
-    let config = faults.config;
-    let posted = config.meters.iter().position(|meter| meter.source == MeterSource::Api);
-    let Some(section) = &config.http else {
-        if let Some(at) = posted {
-            let what = "takes telegrams from the local API, which is not there; add [http] listen = \"127.0.0.1:8410\"";
-            faults.check::<(), _>(&format!("meter[{at}].source"), None, Err(what));
-        }
-        return None;
-    };
-    if let Some(at) =
-        posted.filter(|_| !section.tokens.iter().any(|token| token.scopes.contains(&Scope::Meter)))
-    {
-        let what = "takes telegrams from the local API, where nobody may give any; add an [[http.token]] with scopes = [\"meter\"]";
-        faults.check::<(), _>(&format!("meter[{at}].source"), None, Err(what));
-    }
+    check_posted(faults);
+    let section = faults.config.http.as_ref()?;
     let tokens = tokens(faults, section);
     let tls = match &section.tls {
         None => None,
@@ -34,6 +21,25 @@ pub(super) fn http(faults: &mut Faults<'_>) -> Option<Setup> {
     };
     let (listen, hosts) = (section.listen, section.hosts.clone());
     Some(Setup { listen, hosts, tls, tokens })
+}
+
+/// Notes a meter to which nobody can give a telegram.
+fn check_posted(faults: &mut Faults<'_>) {
+    let config = faults.config;
+    let Some(at) = config.meters.iter().position(|meter| meter.source == MeterSource::Api) else { return };
+    if !config.plugins.is_empty() || config.rust_plugins.iter().any(|plugin| plugin.enabled) {
+        return;
+    }
+    let what = match &config.http {
+        None => {
+            "takes telegrams from the local API, which is not there; add [http] listen = \"127.0.0.1:8410\", or a [[plugin]]"
+        }
+        Some(http) if http.tokens.iter().any(|token| token.scopes.contains(&Scope::Meter)) => return,
+        Some(_) => {
+            "takes telegrams from the local API, where nobody may give any; add an [[http.token]] with scopes = [\"meter\"], or a [[plugin]]"
+        }
+    };
+    faults.check::<(), _>(&format!("meter[{at}].source"), None, Err(what));
 }
 
 /// Who may ask; faults are noted.

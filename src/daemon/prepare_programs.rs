@@ -11,12 +11,10 @@ use crate::fact::Topics;
 use crate::rules::RulesHandler;
 use crate::time::Span;
 
-use super::bus::Bus;
-use super::clock::Clock;
 use super::handler_seat::DynHandler;
 use super::plugin::{
     Asked, BroughtPlugin, DECIDE, DynPlugin, EVENT, ExecHandler, ExecPlugin, Keeping, OneShot, Patience,
-    Program, ProgramSeat, ProgramSettings, REPORT_READ, is_there,
+    Program, ProgramSeat, ProgramSettings, REPORT_READ, Room, is_there,
 };
 use super::prepare::Faults;
 
@@ -142,13 +140,12 @@ pub(crate) fn check_names(
 /// Why one that must start does not.
 pub(super) async fn start_plugin(
     PreparedPlugin { settings, topics }: PreparedPlugin,
-    bus: &Bus,
-    clock: Clock,
+    room: &Room,
 ) -> Result<(ProgramSeat, Keeping), String> {
     let name = settings.program.name.clone();
-    let started = ProgramSeat::start(settings, bus, clock).await;
+    let started = ProgramSeat::start(settings, room).await;
     let (seat, keeping) = started.map_err(|why| format!("[[plugin]] {name}: {why}"))?;
-    tokio::spawn(ExecPlugin { seat: seat.clone(), bus: bus.clone(), topics }.run());
+    tokio::spawn(ExecPlugin { seat: seat.clone(), bus: room.bus.clone(), topics }.run());
     Ok((seat, keeping))
 }
 
@@ -204,8 +201,7 @@ pub(super) async fn handler(
     brought: Option<Arc<dyn DynHandler>>,
     config: &Config,
     program: Option<HandlerProgram>,
-    bus: &Bus,
-    clock: Clock,
+    room: &Room,
 ) -> Result<(Arc<dyn DynHandler>, Option<Keeping>), String> {
     if let Some(brought) = brought {
         if program.is_some() {
@@ -217,10 +213,11 @@ pub(super) async fn handler(
         let rules = RulesHandler { rules: config.handler.rules.clone(), default: config.handler.default };
         return Ok((Arc::new(rules), None));
     };
+    let clock = room.clock;
     let (asked, keeping) = if once {
         (Asked::Once(OneShot::new(settings.program, clock)), None)
     } else {
-        let (seat, keeping) = ProgramSeat::start(settings, bus, clock).await?;
+        let (seat, keeping) = ProgramSeat::start(settings, room).await?;
         (Asked::Seat(seat), Some(keeping))
     };
     Ok((Arc::new(ExecHandler { asked, timeout: config.handler.timeout.to_std(), clock }), keeping))

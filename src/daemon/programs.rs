@@ -8,11 +8,9 @@ use tokio::task::JoinSet;
 
 use crate::config::{Config, Part, Startup};
 
-use super::bus::Bus;
-use super::clock::Clock;
 use super::exchange_handler::{ExchangeHandler, Former};
 use super::handler_seat::DynHandler;
-use super::plugin::{Keeping, Plugins, ProgramSeat};
+use super::plugin::{Keeping, Plugins, ProgramSeat, Room};
 use super::prepare_programs::{HandlerProgram, PreparedPlugin, handler, start_plugin};
 use super::ven::StartError;
 
@@ -21,8 +19,7 @@ const LEFT_WITHIN: Duration = Duration::from_secs(120);
 
 /// The programs that run.
 pub(super) struct Programs {
-    bus: Bus,
-    clock: Clock,
+    room: Room,
     handler: Arc<ExchangeHandler>,
     /// What decides cannot be exchanged: the embedding program brings it.
     brought: bool,
@@ -62,16 +59,14 @@ impl Programs {
         brought: Option<Arc<dyn DynHandler>>,
         config: &Config,
         (program, plugins): (Option<HandlerProgram>, Vec<PreparedPlugin>),
-        bus: &Bus,
-        clock: Clock,
+        room: &Room,
     ) -> Result<Self, StartError> {
         let is_brought = brought.is_some();
-        let decides = handler(brought, config, program.clone(), bus, clock).await;
+        let decides = handler(brought, config, program.clone(), room).await;
         let (handler, keeping) = decides.map_err(StartError::Handler)?;
         let (handler, former) = ExchangeHandler::new(handler);
         let mut programs = Self {
-            bus: bus.clone(),
-            clock,
+            room: room.clone(),
             handler: Arc::new(handler),
             brought: is_brought,
             decides: Decides { program, keeping, former },
@@ -124,14 +119,14 @@ impl Programs {
     ) -> Result<Started, (String, String)> {
         let mut started = Started { handler: None, plugins: Vec::new() };
         if exchange_handler && !self.brought {
-            let decides = handler(None, config, program.clone(), &self.bus, self.clock).await;
+            let decides = handler(None, config, program.clone(), &self.room).await;
             let (handler, keeping) = decides.map_err(|why| ("handler.command".to_owned(), why))?;
             started.handler = Some(NewHandler { handler, program, keeping });
         }
         for plugin in
             plugins.iter().filter(|plugin| plugin.startup() == Startup::Error && self.is_new(plugin))
         {
-            match start_plugin(plugin.clone(), &self.bus, self.clock).await {
+            match start_plugin(plugin.clone(), &self.room).await {
                 Ok((seat, keeping)) => started.plugins.push((plugin.clone(), seat, keeping)),
                 Err(why) => {
                     started.close().await;
@@ -185,7 +180,7 @@ impl Programs {
     }
 
     async fn begin(&mut self, plugin: PreparedPlugin) -> Result<(), String> {
-        let (seat, keeping) = start_plugin(plugin.clone(), &self.bus, self.clock).await?;
+        let (seat, keeping) = start_plugin(plugin.clone(), &self.room).await?;
         self.plugins.add(seat);
         self.running.insert(plugin.name().to_owned(), (plugin, keeping));
         Ok(())

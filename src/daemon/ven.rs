@@ -31,14 +31,14 @@ use super::courier::Courier;
 use super::entropy;
 use super::fact_keeper::{self, RETENTION};
 use super::handler_seat::{DynHandler, HandlerSeat};
-use super::http::Inlets;
+use super::inlets::{Inlets, Posted};
 use super::journal::{FOLDER, Journal};
 use super::meter_source::{FeedSettings, Place, feed, feed_posted};
 use super::meter_task::{MeterSettings, MeterTask, Order};
 use super::meters::{Meters, PointSource};
 use super::monitors_start::start_monitors;
 use super::outbox::Ground;
-use super::plugin::{DynPlugin, RustPlugins};
+use super::plugin::{DynPlugin, Room, RustPlugins};
 use super::prepare::{Prepared, PreparedPush};
 use super::prepare_programs::rust_plugins;
 use super::programs::Programs;
@@ -200,12 +200,14 @@ impl VenBuilder {
         let board = api::board(&config, &snapshot, &bus, clock, gone());
         let (messages, outbox) = mpsc::unbounded_channel();
         let (pushes, pushed) = mpsc::channel(PUSHES);
+        let (inlets, posts) = inlets(&prepared.meters);
+        let room = Room { bus: bus.clone(), clock, inlets };
         let programs = (prepared.handler, prepared.plugins);
-        let programs = Programs::start(brought.handler.clone(), &config, programs, &bus, clock).await?;
-        let of_program = RustPlugins::start(of_program, &bus, clock).map_err(StartError::Plugin)?;
+        let programs = Programs::start(brought.handler.clone(), &config, programs, &room).await?;
+        let of_program = RustPlugins::start(of_program, &room).map_err(StartError::Plugin)?;
         let plugins = programs.plugins().with(of_program.seats());
         let seat = HandlerSeat::new(programs.handler(), inputs.clone()).map_err(system)?;
-        let (orders, inlets) = start_meters(prepared.meters, clock, &store, &bus).await?;
+        let orders = start_meters(prepared.meters, posts, clock, &store, &bus).await?;
         let others = SourceSeat::new(with_plugins(others, &config, &plugins), &bus).map_err(system)?;
         let mut meters = Meters::new(orders, others, point_sources(&config), clock, inputs.clone());
         snapshot.requests.values().for_each(|request| meters.expect_step(request.granularity));
@@ -227,12 +229,11 @@ impl VenBuilder {
         let readers = Readers::new(Some(monitors.clone()), plugins.clone());
         let tokens = prepared.http.as_ref().map(|setup| setup.tokens.clone());
         let live = Live { hooks, programs, monitors, tokens };
-        let serializers = brought.serializers.clone();
-        let (reload, reloading) = reload::start(config.clone(), live, brought, credentials, gone());
-        let of_files = api_hook_files::routes(&reload, &config.file, serializers);
+        let (reload, reloading) = reload::start(config.clone(), live, brought.clone(), credentials, gone());
+        let of_files = api_hook_files::routes(&reload, &config.file, brought.serializers);
         let of_hooks = api_hooks::routes(&outbox, &store, clock);
         let more = [of_hooks, of_files, of_monitors, api_plugins::routes(&plugins)].concat();
-        let http_address = api::serve(prepared.http, &board, inlets, more, clock, gone()).await?;
+        let http_address = api::serve(prepared.http, &board, &room.inlets, more, clock, gone()).await?;
         tell_life(told, &config, (&bus, &store, clock), gone());
         let whom = Others { outbox: outbox.clone(), board, readers, reload: reload.clone() };
         let seed = entropy::seed().map_err(|_| StartError::System("no random numbers".into()))?;
@@ -254,8 +255,7 @@ impl VenBuilder {
         };
         // Dropping the handle stops the VEN too.
         let task = tokio::spawn(task.run(waiting, told_to_stop(stopped)));
-        let ends = Some((stop, reloading, of_program));
-        Ok(VenHandle { inputs, bus, http_address, reload, task, ends })
+        Ok(VenHandle { inputs, bus, http_address, reload, task, ends: Some((stop, reloading, of_program)) })
     }
 }
 
@@ -335,29 +335,39 @@ fn names(config: &Config, registration: Option<&RegistrationRecord>) -> VenNames
 /// Telegrams that may wait for a meter.
 const POSTS: usize = 8;
 
-/// Where to ask each meter for data, and where to give telegrams to those that get them from the local API.
-type MeterEnds = (BTreeMap<String, mpsc::Sender<Order>>, Inlets);
+/// What was given to the meters that get their telegrams from others.
+type Posts = BTreeMap<String, mpsc::Receiver<Posted>>;
 
-/// Begins to read the meters, those on one line together.
+/// Where to give telegrams to those that get them from others, and where they take them.
+fn inlets(meters: &[MeterSettings]) -> (Inlets, Posts) {
+    let take = meters.iter().filter(|settings| settings.source == MeterSource::Api);
+    let ends = take.map(|settings| {
+        let (inlet, posts) = mpsc::channel(POSTS);
+        ((settings.name.clone(), inlet), (settings.name.clone(), posts))
+    });
+    let (inlets, posts): (Vec<_>, Posts) = ends.unzip();
+    (Inlets::from_iter(inlets), posts)
+}
+
+/// Begins to read the meters, those on one line together; where to ask each for data.
 async fn start_meters(
     meters: Vec<MeterSettings>,
+    mut posted: Posts,
     clock: Clock,
     store: &StoreHandle,
     bus: &Bus,
-) -> Result<MeterEnds, StartError> {
-    let (mut orders, mut inlets) = (BTreeMap::new(), Inlets::new());
+) -> Result<BTreeMap<String, mpsc::Sender<Order>>, StartError> {
+    let mut orders = BTreeMap::new();
     let mut lines: Vec<(FeedSettings, Vec<Place>)> = Vec::new();
     for settings in meters {
         let stored = store.series(&settings.name).await?;
         let (order, waiting) = mpsc::channel(ORDERS);
         orders.insert(settings.name.clone(), order);
-        let (name, posted) = (settings.name.clone(), settings.source == MeterSource::Api);
+        let posts = posted.remove(&settings.name);
         let meter = MeterTask::new(settings, clock, store.clone(), &stored, bus.clone());
         let (out, fed) = mpsc::channel(FED);
         let (line, place) = (meter.line(), meter.place(out));
-        if posted {
-            let (inlet, posts) = mpsc::channel(POSTS);
-            inlets.insert(name, inlet);
+        if let Some(posts) = posts {
             tokio::spawn(feed_posted(posts, place, clock));
         } else {
             match lines.iter_mut().find(|(known, _)| known.source == line.source) {
@@ -370,7 +380,7 @@ async fn start_meters(
     for (line, places) in lines {
         tokio::spawn(feed(line, places, clock, false));
     }
-    Ok((orders, inlets))
+    Ok(orders)
 }
 
 /// Where each data point comes from.

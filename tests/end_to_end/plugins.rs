@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use openadr_ven::fact::Fact;
 use openadr_ven::mock_vtn::KeyKind;
 use openadr_ven::plugin::{Health, Plugin, PluginContext, PluginError, Request, Response, Route};
 use openadr_ven::testing::RecordingSink;
@@ -13,6 +14,7 @@ use openadr_ven::time::Span;
 use openadr_ven::{Config, Ven, VenHandle};
 use serde_json::{Map, Value, json};
 
+use crate::http_api::telegram;
 use crate::support::{House, PATIENCE};
 
 /// A lamp that tells its settings and how it is, and publishes what it does of its own accord.
@@ -50,6 +52,49 @@ impl Plugin for Lamp {
         }
     }
 }
+
+/// Has a telegram from somewhere, and gives it to a meter once all of the VEN runs.
+#[derive(Default)]
+struct Radio {
+    context: std::sync::OnceLock<PluginContext>,
+}
+
+impl Plugin for Radio {
+    fn topics(&self) -> Vec<String> {
+        vec!["registration.*".to_owned()]
+    }
+
+    async fn initialize(&self, context: PluginContext) -> Result<(), PluginError> {
+        self.context.set(context).map_err(|_| "twice".into())
+    }
+
+    async fn on_event(&self, _: Arc<Fact>) -> Result<(), PluginError> {
+        let context = self.context.get().unwrap();
+        let damaged = telegram("000100.000").replace("00.350", "00.850");
+        let refused = context.telegram(Some("main"), damaged.into_bytes()).await.unwrap_err();
+        assert!(refused.to_string().contains("checksum"), "{refused}");
+        let unknown = context.telegram(Some("attic"), Vec::new()).await.unwrap_err().to_string();
+        assert_eq!(unknown, "no meter called \"attic\" takes telegrams; expected one of main");
+        Ok(context.telegram(None, telegram("000123.456").into_bytes()).await?)
+    }
+}
+
+/// The same in another language.
+const RADIO: &str = r#"
+import base64, json, sys
+say = lambda **members: print(json.dumps(members), flush=True)
+say(v=[1], name="radio", kinds=["event"], topics=["registration.*"])
+for line in sys.stdin:
+    asked = json.loads(line)
+    say(id=asked["id"], ok=True)
+    if asked["kind"] == "event":
+        telegram = open(sys.argv[1], "rb").read()
+        say(telegram="nothing of a meter", meter="attic")
+        say(telegram=telegram.decode().replace("00.350", "00.850"), meter="main")
+        say(telegram_base64=base64.b64encode(telegram).decode())
+    if asked["kind"] == "close":
+        break
+"#;
 
 const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
 
@@ -103,7 +148,7 @@ async fn a_plugin_of_the_program_has_settings_serves_paths_and_says_how_it_is() 
     let missing = Ven::builder(config.clone()).plugin("lamp", lamp.clone()).start().await.unwrap_err();
     let missing = missing.to_string();
     assert!(missing.contains("hook.mine: serializer: no serializer is called \"loud\""), "{missing}");
-    let loud = |facts: &[&openadr_ven::fact::Fact]| Ok(format!("{} W!", facts[0].data["watt"]));
+    let loud = |facts: &[&Fact]| Ok(format!("{} W!", facts[0].data["watt"]));
     let builder = || Ven::builder(config.clone()).serializer("loud", loud).plugin("lamp", lamp.clone());
     let missing = builder().start().await.unwrap_err().to_string();
     assert!(
@@ -124,5 +169,36 @@ async fn a_plugin_of_the_program_has_settings_serves_paths_and_says_how_it_is() 
     lamp.broken.store(false, Ordering::SeqCst);
     until(&ven, "/readyz", |status, _| status == 200).await;
     ven.stop().await;
+    vtn.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_gives_a_meter_its_telegrams_which_are_judged_as_those_of_a_line() {
+    let house = House::new(KeyKind::P256);
+    let vtn = house.vtn(Span::SECOND).await;
+    std::fs::write(house.path("radio.py"), RADIO).unwrap();
+    std::fs::write(house.path("telegram"), telegram("000123.456")).unwrap();
+    let paths = ["radio.py", "telegram"].map(|name| house.path(name).display().to_string());
+    let exec = format!("command = [\"python3\", \"{}\", \"{}\"]", paths[0], paths[1]);
+    for plugin in ["kind = \"rust\"", &exec] {
+        let sink = RecordingSink::start().await.unwrap();
+        let more = format!(
+            "[[meter]]\nname = \"main\"\nsource = \"api\"\n[[plugin]]\nname = \"radio\"\n{plugin}\n\
+             [[hook]]\nname = \"mine\"\ntype = \"http\"\nurl = \"{}\"\ntopics = [\"meter.reading\", \"meter.rejected\"]\n\
+             allow_private = true\n",
+            sink.url()
+        );
+        let builder = Ven::builder(Config::load(&house.configure(&vtn.url(), &more)).unwrap());
+        let builder = if plugin == exec { builder } else { builder.plugin("radio", Radio::default()) };
+        let ven = builder.start().await.unwrap();
+        let told = sink.until(2, PATIENCE).await;
+        let facts: Vec<Value> = told.iter().map(|told| serde_json::from_slice(&told.body).unwrap()).collect();
+        let of = |topic: &str| facts.iter().find(|fact| fact["type"] == topic).unwrap()["data"].clone();
+        let rejected = of("meter.rejected");
+        assert!(rejected["meter"] == "main" && rejected["kind"] == "checksum", "{rejected}");
+        let reading = of("meter.reading");
+        assert!(reading["meter"] == "main" && reading["import_kwh"] == "123.456", "{reading}");
+        ven.stop().await;
+    }
     vtn.stop().await;
 }

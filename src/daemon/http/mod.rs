@@ -28,6 +28,6 @@ pub(in crate::daemon) mod token;
 pub(in crate::daemon) use own::routes as own_routes;
 pub(in crate::daemon) use route::{OF_PATH, Route, Routes};
 pub(in crate::daemon) use server::{Server, Setup, Traffic};
-pub(in crate::daemon) use telegrams::{Inlets, Posted, routes as telegram_routes};
+pub(in crate::daemon) use telegrams::routes as telegram_routes;
 pub(in crate::daemon) use token::{SHORTEST, Token, Tokens, hash};
 pub(crate) use token::{new_token, written};

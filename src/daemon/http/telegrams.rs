@@ -1,21 +1,15 @@
 //! Takes telegrams of meters that others have read, as DSMR-reader takes them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
 use hyper::{Method, StatusCode};
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Scope;
+use crate::daemon::inlets::{Inlets, NotTaken};
 
 use super::answer::Answer;
 use super::call::{Call, form};
 use super::route::Route;
 
-/// A meter's task answers within this.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Types of a telegram as it is, and within a form.
 const TYPES: &[&str] = &["application/octet-stream", "text/plain", FORM];
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -26,19 +20,8 @@ const ANSWERS: &[(u16, &str)] = &[
     (503, "the meter has too much to do; try again"),
 ];
 
-/// A telegram that was posted, and whom to tell whether it was good.
-#[derive(Debug)]
-pub(in crate::daemon) struct Posted {
-    pub(in crate::daemon) bytes: Vec<u8>,
-    pub(in crate::daemon) answer: oneshot::Sender<Result<(), String>>,
-}
-
-/// Where telegrams go, by the names of the meters.
-pub(in crate::daemon) type Inlets = BTreeMap<String, mpsc::Sender<Posted>>;
-
 /// Routes that take telegrams: ours, and the one of DSMR-reader.
-pub(in crate::daemon) fn routes(inlets: Inlets) -> Vec<Route> {
-    let inlets = Arc::new(inlets);
+pub(in crate::daemon) fn routes(inlets: &Inlets) -> Vec<Route> {
     let route = |path: &str| {
         let inlets = inlets.clone();
         let handler = move |call: Call| {
@@ -55,48 +38,29 @@ pub(in crate::daemon) fn routes(inlets: Inlets) -> Vec<Route> {
 }
 
 async fn take(call: &Call, inlets: &Inlets) -> Result<Answer, Answer> {
-    let inlet = inlet(inlets, call.query("meter"))?;
-    let bytes = telegram(call)?;
-    let (answer, outcome) = oneshot::channel();
-    let busy =
-        |()| Answer::problem(StatusCode::SERVICE_UNAVAILABLE, "the meter has too much to do; try again");
-    inlet.try_send(Posted { bytes, answer }).map_err(|_| busy(()))?;
-    match tokio::time::timeout(ANSWER_WITHIN, outcome).await {
-        Ok(Ok(Ok(()))) => Ok(Answer::json(StatusCode::CREATED, &json!({"accepted": true}))),
-        Ok(Ok(Err(why))) => Err(Answer::problem(StatusCode::BAD_REQUEST, why)),
-        Ok(Err(_)) | Err(_) => Err(busy(())),
-    }
+    inlets.give(call.query("meter"), telegram(call)?).await?;
+    Ok(Answer::json(StatusCode::CREATED, &json!({"accepted": true})))
 }
 
-/// The meter that is meant.
-fn inlet<'i>(inlets: &'i Inlets, name: Option<&str>) -> Result<&'i mpsc::Sender<Posted>, Answer> {
-    let names = || inlets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    match (name, inlets.len()) {
-        (_, 0) => {
-            let why = "no meter takes telegrams; one does with [[meter]] source = \"api\"";
-            Err(Answer::problem(StatusCode::NOT_FOUND, why))
-        }
-        (Some(name), _) => inlets.get(name).ok_or_else(|| {
-            let why = format!("no meter of this name takes telegrams; expected ?meter= one of {}", names());
-            Answer::problem(StatusCode::NOT_FOUND, why)
-        }),
-        (None, 1) => inlets.values().next().ok_or_else(|| Answer::empty(StatusCode::NOT_FOUND)),
-        (None, _) => {
-            let why = format!("several meters take telegrams; say which: ?meter= one of {}", names());
-            Err(Answer::problem(StatusCode::BAD_REQUEST, why))
-        }
+impl From<NotTaken> for Answer {
+    fn from(why: NotTaken) -> Self {
+        let status = match why {
+            NotTaken::NoMeter | NotTaken::Unknown { .. } => StatusCode::NOT_FOUND,
+            NotTaken::Unsaid(_) | NotTaken::Empty | NotTaken::Refused(_) => StatusCode::BAD_REQUEST,
+            NotTaken::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::problem(status, why.to_string())
     }
 }
 
 /// The octets of the telegram, from a form or as they are.
 fn telegram(call: &Call) -> Result<Vec<u8>, Answer> {
     let bad = |why: &str| Answer::problem(StatusCode::BAD_REQUEST, why);
-    let bytes = if call.content_type() == FORM {
+    if call.content_type() == FORM {
         let pairs = form(&call.body).ok_or_else(|| bad("the form cannot be read"))?;
         let telegram = pairs.into_iter().find(|(name, _)| name == b"telegram");
-        telegram.map(|(_, bytes)| bytes).ok_or_else(|| bad("there is no telegram= in the form"))?
+        telegram.map(|(_, bytes)| bytes).ok_or_else(|| bad("there is no telegram= in the form"))
     } else {
-        call.body.to_vec()
-    };
-    if bytes.is_empty() { Err(bad("the telegram is empty")) } else { Ok(bytes) }
+        Ok(call.body.to_vec())
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::daemon::clock::Clock;
-use crate::daemon::http::Posted;
+use crate::daemon::inlets::Posted;
 use crate::metering::{CounterGuard, Decoder};
 use crate::time::Span;
 

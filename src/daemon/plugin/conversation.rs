@@ -11,11 +11,10 @@ use serde_json::{Map, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::daemon::bus::Bus;
-use crate::daemon::clock::Clock;
 use crate::fact::Draft;
 use crate::time::Span;
 
+use super::Room;
 use super::lines::{Lines, Throttle};
 use super::process::{Process, Program, log, told};
 use super::protocol::{
@@ -122,8 +121,7 @@ pub(super) enum Over {
 /// One run of a program.
 pub(super) struct Conversation {
     name: String,
-    bus: Bus,
-    clock: Clock,
+    room: Room,
     patience: Patience,
     process: Process,
     lines: Lines,
@@ -164,13 +162,12 @@ impl Conversation {
         program: &Program,
         initialize: &Answer,
         patience: Patience,
-        (bus, clock): (&Bus, Clock),
+        room: &Room,
     ) -> Result<(Self, Hello), String> {
-        let process = program.start(clock).map_err(|error| error.to_string())?;
+        let process = program.start(room.clock).map_err(|error| error.to_string())?;
         let mut conversation = Self {
             name: program.name.clone(),
-            bus: bus.clone(),
-            clock,
+            room: room.clone(),
             patience,
             process,
             lines: Lines::new(LONGEST_LINE),
@@ -194,7 +191,7 @@ impl Conversation {
         let hello = hello.map_err(|_| Over::Bad(format!("it has said no hello within {within:?}")))??;
         let (answer, mut answered) = oneshot::channel();
         let within = self.patience.initialize;
-        let until = self.clock.now().since_start + Span::from_std(within);
+        let until = self.room.clock.now().since_start + Span::from_std(within);
         self.ask(Question { kind: "initialize", members: initialize.clone(), until, answer }, true);
         let talk = async {
             loop {
@@ -246,7 +243,7 @@ impl Conversation {
     /// Waits for one thing to happen and deals with it; loses nothing when it is dropped.
     async fn turn(&mut self, questions: Option<&mut Questions>) -> Result<(), Over> {
         let happening = self.next(questions).await;
-        let now = self.clock.now().since_start;
+        let now = self.room.clock.now().since_start;
         match happening {
             Happening::Read(count) => {
                 for line in self.read(&count)? {
@@ -275,7 +272,7 @@ impl Conversation {
     async fn next(&mut self, questions: Option<&mut Questions>) -> Happening {
         let has_room = self.out.len() < LONGEST_LINE;
         let few = self.asked.values().filter(|asked| !asked.urgent).count() < IN_FLIGHT;
-        let due = self.due().map(|due| self.clock.instant(due));
+        let due = self.due().map(|due| self.room.clock.instant(due));
         let Process { group, out, input } = &mut self.process;
         let (urgent, others) =
             questions.map_or((None, None), |all| (Some(&mut all.urgent), Some(&mut all.others)));
@@ -285,7 +282,7 @@ impl Conversation {
             Some(count) = maybe(input.as_mut().filter(|_| !self.out.is_empty()).map(|input| input.write(&self.out))) => {
                 Happening::Wrote(count)
             }
-            () = tokio::time::sleep_until(due.unwrap_or_else(|| self.clock.instant(Span::ZERO))), if due.is_some() => {
+            () = tokio::time::sleep_until(due.unwrap_or_else(|| self.room.clock.instant(Span::ZERO))), if due.is_some() => {
                 Happening::Due
             }
             Some(Some(question)) = maybe(urgent.filter(|_| has_room).map(mpsc::Receiver::recv)) => {
@@ -318,7 +315,7 @@ impl Conversation {
     fn read(&mut self, count: &std::io::Result<usize>) -> Result<Vec<Vec<u8>>, Over> {
         let Ok(count @ 1..) = *count else { return Err(Over::Closed) };
         let piece = self.piece.get(..count).unwrap_or_default();
-        let now = self.clock.now().since_start;
+        let now = self.room.clock.now().since_start;
         self.lines.feed(piece, now).map_err(|flood| Over::Bad(flood.to_string()))
     }
 
@@ -342,7 +339,7 @@ impl Conversation {
 
     fn tell(&mut self, line: &[u8]) {
         if self.out.is_empty() {
-            self.stuck = Some(self.clock.now().since_start + Span::from_std(self.patience.write));
+            self.stuck = Some(self.room.clock.now().since_start + Span::from_std(self.patience.write));
         }
         self.out.extend_from_slice(line);
     }
@@ -363,6 +360,7 @@ impl Conversation {
             Ok(Said::Asks { id }) if self.out.len() < LONGEST_LINE => self.tell(&unsupported(&id)),
             Ok(Said::Asks { .. }) => {}
             Ok(Said::Publish { topic, subject, data }) => self.publish(line.len(), topic, subject, data),
+            Ok(Said::Telegram { meter, bytes }) => self.give(meter.as_deref(), bytes),
             Ok(Said::Log { level, text }) => log(&self.name, level, &text),
             Err(error) => {
                 let line = String::from_utf8_lossy(line);
@@ -379,18 +377,25 @@ impl Conversation {
         if length > LONGEST_FACT {
             return self.scold(&format!("it publishes {topic} with more than {LONGEST_FACT} octets"));
         }
-        let now = self.clock.now();
+        let now = self.room.clock.now();
         let Some(dropped) = self.publishing.pass(now.since_start) else { return };
         if dropped > 0 {
             self.scold(&format!(
                 "it publishes more than {PUBLISHED_A_SECOND} facts a second: {dropped} are lost"
             ));
         }
-        self.bus.publish(Draft { topic, subject, time: now.wall, data });
+        self.room.bus.publish(Draft { topic, subject, time: now.wall, data });
+    }
+
+    /// What the meter says to it, the meter tells.
+    fn give(&mut self, meter: Option<&str>, telegram: Vec<u8>) {
+        if let Err(why) = self.room.inlets.offer(meter, telegram) {
+            self.scold(&format!("it gives a telegram, but {}", readable(&why.to_string())));
+        }
     }
 
     fn scold(&mut self, what: &str) {
-        match self.scolding.pass(self.clock.now().since_start) {
+        match self.scolding.pass(self.room.clock.now().since_start) {
             None => {}
             Some(0) => tracing::warn!(plugin = self.name, "{what}"),
             Some(dropped) => tracing::warn!(plugin = self.name, "{what} ({dropped} other faults not shown)"),

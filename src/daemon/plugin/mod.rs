@@ -27,6 +27,10 @@ mod rust_seat;
 #[cfg(test)]
 mod tests;
 
+use crate::daemon::bus::Bus;
+use crate::daemon::clock::Clock;
+use crate::daemon::inlets::Inlets;
+
 pub(crate) use conversation::Patience;
 pub(crate) use exec_handler::{Asked, DECIDE, EVENT, ExecHandler};
 pub(crate) use exec_plugin::{ExecPlugin, NotServed, Plugins, REPORT_READ};
@@ -34,3 +38,12 @@ pub(crate) use oneshot::OneShot;
 pub(crate) use process::{Program, is_there};
 pub(crate) use program_seat::{Keeping, ProgramSeat, ProgramSettings, State};
 pub(crate) use rust_plugin::{BroughtPlugin, DynPlugin, RustPlugins};
+
+/// What programs and plugins live among.
+#[derive(Clone, Debug)]
+pub(in crate::daemon) struct Room {
+    pub(in crate::daemon) bus: Bus,
+    pub(in crate::daemon) clock: Clock,
+    /// Where they give telegrams that they have read.
+    pub(in crate::daemon) inlets: Inlets,
+}

@@ -16,12 +16,12 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::Startup;
-use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
 use crate::fact::topic::own;
 use crate::fact::{Draft, Member, Topic};
 use crate::time::Span;
 
+use super::Room;
 use super::conversation::{CallFault, Conversation, Over, Patience, Question, Questions};
 use super::process::Program;
 use super::protocol::{Answer, Hello, VERSION};
@@ -82,8 +82,7 @@ struct Keeper {
     first: Option<oneshot::Sender<Result<(), String>>>,
     /// It has been started successfully.
     has_run: bool,
-    bus: Bus,
-    clock: Clock,
+    room: Room,
 }
 
 /// What others want of the keeper.
@@ -110,11 +109,8 @@ impl ProgramSeat {
     /// # Errors
     ///
     /// Why it cannot be started, for [`Startup::Error`].
-    pub(crate) async fn start(
-        settings: ProgramSettings,
-        bus: &Bus,
-        clock: Clock,
-    ) -> Result<(Self, Keeping), String> {
+    pub(crate) async fn start(settings: ProgramSettings, room: &Room) -> Result<(Self, Keeping), String> {
+        let clock = room.clock;
         let name: Arc<str> = settings.program.name.as_str().into();
         let (urgent, waiting_urgent) = mpsc::channel(WAITING);
         let (others, waiting_others) = mpsc::channel(WAITING);
@@ -122,15 +118,8 @@ impl ProgramSeat {
         let must_start = settings.startup == Startup::Error;
         let questions = Questions { urgent: waiting_urgent, others: waiting_others };
         let (first, first_start) = oneshot::channel();
-        let keeper = Keeper {
-            settings,
-            questions,
-            state,
-            first: Some(first),
-            has_run: false,
-            bus: bus.clone(),
-            clock,
-        };
+        let keeper =
+            Keeper { settings, questions, state, first: Some(first), has_run: false, room: room.clone() };
         let (stop, stopped) = oneshot::channel();
         let restart = Arc::new(Notify::new());
         let task = tokio::spawn(keeper.run(Wishes { stopped, restart: restart.clone() }));
@@ -302,7 +291,7 @@ impl Keeper {
             next = wishes.next() => return next,
             begun = self.begin() => begun,
         };
-        let started = self.clock.now().since_start;
+        let started = self.room.clock.now().since_start;
         let (mut conversation, hello) = match begun {
             Ok(begun) => begun,
             Err(why) => {
@@ -332,7 +321,7 @@ impl Keeper {
         };
         let misbehaved = matches!(over, Over::Bad(_));
         let (why, code) = conversation.finish(over).await;
-        let now = self.clock.now().since_start;
+        let now = self.room.clock.now().since_start;
         let again = restarts.ended(started, now);
         if misbehaved && again.is_some() {
             self.failed(&why);
@@ -380,8 +369,7 @@ impl Keeper {
 
     async fn begin(&self) -> Result<(Conversation, Hello), String> {
         let ProgramSettings { program, needs, patience, initialize, .. } = &self.settings;
-        let (conversation, hello) =
-            Conversation::begin(program, initialize, *patience, (&self.bus, self.clock)).await?;
+        let (conversation, hello) = Conversation::begin(program, initialize, *patience, &self.room).await?;
         if !needs.iter().any(|kind| hello.knows(kind)) {
             let why = format!("the kinds of its hello have no \"{}\"", needs.join("\" and no \""));
             return Err(conversation.finish(Over::Bad(why)).await.0);
@@ -428,7 +416,7 @@ impl Keeper {
     fn publish<const N: usize>(&self, topic: &Topic, more: [Member; N]) {
         let name = &self.settings.program.name;
         let plugin: Member = ("plugin", Value::from(name.as_str()));
-        let now = self.clock.now().wall;
-        self.bus.publish(Draft::new(topic, Some(name.clone()), now, [plugin].into_iter().chain(more)));
+        let now = self.room.clock.now().wall;
+        self.room.bus.publish(Draft::new(topic, Some(name.clone()), now, [plugin].into_iter().chain(more)));
     }
 }

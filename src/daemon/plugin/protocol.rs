@@ -9,6 +9,7 @@
 //! we        {"id":3,"kind":"event","topic":"event.started","data":{...}}
 //! program   {"id":3,"ok":true}
 //! program   {"publish":"x.peak-guard.state","data":{"limit_w":"1500"}}               unasked
+//! program   {"telegram":"/ISk5...","meter":"main"}                                   unasked; or "telegram_base64"
 //! program   {"log":"warn","msg":"no heat pump found"}                                unasked
 //! we        {"id":4,"kind":"close"}
 //! ```
@@ -18,6 +19,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -59,6 +62,8 @@ pub(super) enum Said {
     Asks { id: Value },
     /// A fact of its own.
     Publish { topic: String, subject: Option<String>, data: Map<String, Value> },
+    /// A telegram that it has read, for a meter with `source = "api"`; without a name, for the only one.
+    Telegram { meter: Option<String>, bytes: Vec<u8> },
     /// A line for the log.
     Log { level: Level, text: String },
 }
@@ -86,7 +91,7 @@ pub(super) enum BadLine {
     Version(String),
     #[error("has a {member} that is not {expected}")]
     Member { member: &'static str, expected: &'static str },
-    #[error("is neither an answer nor \"publish\" nor \"log\"")]
+    #[error("is neither an answer nor \"publish\" nor \"telegram\" nor \"log\"")]
     Unknown,
 }
 
@@ -163,6 +168,14 @@ impl Said {
                 Some(_) => return Err(BadLine::Member { member: "data", expected: "an object" }),
             };
             return Ok(Self::Publish { topic, subject, data });
+        }
+        if let Some(telegram) = text(&members, "telegram") {
+            return Ok(Self::Telegram { meter: text(&members, "meter"), bytes: telegram.into_bytes() });
+        }
+        if let Some(telegram) = text(&members, "telegram_base64") {
+            let bytes = BASE64.decode(telegram);
+            let member = BadLine::Member { member: "telegram_base64", expected: "base64 (RFC 4648, 4)" };
+            return Ok(Self::Telegram { meter: text(&members, "meter"), bytes: bytes.map_err(|_| member)? });
         }
         if let Some(level) = text(&members, "log") {
             let text = text(&members, "msg").unwrap_or_default();

@@ -11,11 +11,10 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::is_name;
-use crate::daemon::bus::Bus;
-use crate::daemon::clock::Clock;
 use crate::fact::{Fact, Topics};
 use crate::plugin::{Health, Plugin, PluginContext, PluginError, Request, Response, Route};
 
+use super::Room;
 use super::reader::Reader;
 use super::rust_seat::{Pace, REQUESTS, RustSeat, Seat};
 
@@ -93,19 +92,14 @@ impl RustPlugins {
     /// # Errors
     ///
     /// Where one wants a topic that there is not, or the system has no threads left.
-    pub(crate) fn start(
-        plugins: BTreeMap<String, BroughtPlugin>,
-        bus: &Bus,
-        clock: Clock,
-    ) -> Result<Self, String> {
-        Self::start_at(Pace::USUAL, plugins, bus, clock)
+    pub(crate) fn start(plugins: BTreeMap<String, BroughtPlugin>, room: &Room) -> Result<Self, String> {
+        Self::start_at(Pace::USUAL, plugins, room)
     }
 
     pub(super) fn start_at(
         pace: Pace,
         plugins: BTreeMap<String, BroughtPlugin>,
-        bus: &Bus,
-        clock: Clock,
+        room: &Room,
     ) -> Result<Self, String> {
         let (stop, stopped) = watch::channel(false);
         if plugins.is_empty() {
@@ -128,8 +122,8 @@ impl RustPlugins {
         let threads = builder.build().map_err(|error| format!("plugins: {error}"))?;
         let (mut tasks, mut seats) = (Vec::new(), Vec::new());
         for (topics, name, brought) in wanted {
-            let reader = Reader::new(&name, bus);
-            let (seat, found) = Seat::new(name, brought, (threads.handle(), pace), bus, clock);
+            let reader = Reader::new(&name, &room.bus);
+            let (seat, found) = Seat::new(name, brought, (threads.handle(), pace), room);
             tasks.push(tokio::spawn(seat.run(topics, reader, stopped.clone())));
             seats.push(found);
         }
@@ -169,9 +163,11 @@ mod tests {
     use serde_json::{Map, Value};
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+    use super::super::Room;
     use super::{BroughtPlugin, RustPlugins};
     use crate::daemon::bus::Bus;
     use crate::daemon::clock::Clock;
+    use crate::daemon::inlets::Inlets;
     use crate::fact::{Draft, Fact};
     use crate::plugin::{Plugin, PluginContext, PluginError};
     use crate::time::Timestamp;
@@ -226,7 +222,8 @@ mod tests {
             ((*name).to_owned(), brought)
         };
         let plugins: BTreeMap<_, _> = names.iter().map(plugin).collect();
-        (RustPlugins::start(plugins, bus, Clock::start()), hears)
+        let room = Room { bus: bus.clone(), clock: Clock::start(), inlets: Inlets::default() };
+        (RustPlugins::start(plugins, &room), hears)
     }
 
     fn happens(bus: &Bus, topic: &str, subject: &str) {

@@ -8,13 +8,12 @@ use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use crate::daemon::bus::Bus;
-use crate::daemon::clock::Clock;
 use crate::fact::topic::{OF_PLUGINS, own};
 use crate::fact::{Draft, Fact, Member, Topic, Topics};
-use crate::plugin::{Health, PluginContext, PluginError, Request, Response, Route};
+use crate::plugin::{Giving, Health, NotTaken, PluginContext, PluginError, Request, Response, Route};
 use crate::time::Span;
 
+use super::Room;
 use super::conversation::CallFault;
 use super::exec_plugin::{NotServed, SERVED_WITHIN, checked};
 use super::program_seat::State;
@@ -77,8 +76,7 @@ pub(super) struct Seat {
     pace: Pace,
     restart: Arc<Notify>,
     state: watch::Sender<State>,
-    bus: Bus,
-    clock: Clock,
+    room: Room,
 }
 
 impl RustSeat {
@@ -139,8 +137,7 @@ impl Seat {
         name: String,
         BroughtPlugin { plugin, settings }: BroughtPlugin,
         (threads, pace): (&Handle, Pace),
-        bus: &Bus,
-        clock: Clock,
+        room: &Room,
     ) -> (Self, RustSeat) {
         let (state, seen) = watch::channel(State::Starting);
         let found = RustSeat {
@@ -162,8 +159,7 @@ impl Seat {
             pace,
             restart: found.restart.clone(),
             state,
-            bus: bus.clone(),
-            clock,
+            room: room.clone(),
         };
         (seat, found)
     }
@@ -197,7 +193,7 @@ impl Seat {
     }
 
     async fn tell_all(&self, topics: &Topics, mut reader: Reader) {
-        let mut newest = self.bus.newest();
+        let mut newest = self.room.bus.newest();
         loop {
             while let Some(fact) = reader.next(topics) {
                 self.tell(&fact).await;
@@ -243,11 +239,11 @@ impl Seat {
     async fn runs(&self) -> Option<String> {
         let mut restarts = Restarts::new(self.pace.first_pause);
         loop {
-            let started = self.clock.now().since_start;
+            let started = self.room.clock.now().since_start;
             let (plugin, context) = (self.plugin.clone(), self.context());
             let run = move || async move { plugin.run(context).await };
             let why = call_while_wanted(&self.threads, run).await.err()?;
-            let Some(pause) = restarts.ended(started, self.clock.now().since_start) else {
+            let Some(pause) = restarts.ended(started, self.room.clock.now().since_start) else {
                 let often = format!("what it does of its own accord has failed {MOST} times within a minute");
                 return Some(format!("{often} and is not begun any more; at last: {why}"));
             };
@@ -314,20 +310,27 @@ impl Seat {
     }
 
     fn publish<const N: usize>(&self, topic: &Topic, data: [Member; N]) {
-        let now = self.clock.now().wall;
-        self.bus.publish(Draft::new(topic, Some(self.name.clone()), now, data));
+        let now = self.room.clock.now().wall;
+        self.room.bus.publish(Draft::new(topic, Some(self.name.clone()), now, data));
     }
 
     fn context(&self) -> PluginContext {
-        let (name, bus, clock) = (self.name.clone(), self.bus.clone(), self.clock);
-        PluginContext::new(&self.name, self.settings.clone(), move |words, subject, data| {
+        let (name, Room { bus, clock, inlets }) = (self.name.clone(), self.room.clone());
+        let publish = move |words, subject, data| {
             let topic = format!("{OF_PLUGINS}{name}.{words}");
             let may = may_publish(&name, &topic);
             if may {
                 bus.publish(Draft { topic, subject, time: clock.now().wall, data });
             }
             may
-        })
+        };
+        let give = move |meter: Option<String>, telegram| -> Giving {
+            let inlets = inlets.clone();
+            Box::pin(async move {
+                inlets.give(meter.as_deref(), telegram).await.map_err(|why| NotTaken(why.to_string()))
+            })
+        };
+        PluginContext::new(&self.name, self.settings.clone(), publish, give)
     }
 
     async fn tell(&self, fact: &Arc<Fact>) {
@@ -389,12 +392,14 @@ mod tests {
     use serde_json::{Map, Value, json};
     use tokio::sync::Notify;
 
+    use super::super::Room;
     use super::super::exec_plugin::{NotServed, Plugins};
     use super::super::program_seat::State;
     use super::super::rust_plugin::{BroughtPlugin, RustPlugins};
     use super::{Pace, REQUESTS};
     use crate::daemon::bus::Bus;
     use crate::daemon::clock::Clock;
+    use crate::daemon::inlets::Inlets;
     use crate::fact::Draft;
     use crate::plugin::{Health, Plugin, PluginContext, PluginError, Request, Response, Route};
     use crate::time::Span;
@@ -469,7 +474,8 @@ mod tests {
         let settings = Map::from_iter([("run".to_owned(), Value::from(run))]);
         let brought = BroughtPlugin { plugin: Arc::new(plugin.clone()), settings };
         let brought = BTreeMap::from([("own".to_owned(), brought)]);
-        let kept = RustPlugins::start_at(pace, brought, &bus, Clock::start()).unwrap();
+        let room = Room { bus: bus.clone(), clock: Clock::start(), inlets: Inlets::default() };
+        let kept = RustPlugins::start_at(pace, brought, &room).unwrap();
         let plugins = Plugins::default().with(kept.seats());
         Scene { bus, plugin, kept, plugins }
     }

@@ -10,12 +10,13 @@ use crate::config::Scope;
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
 use crate::daemon::http::metrics::tests::parsed;
-use crate::daemon::http::{Inlets, Posted, Routes, Token, Traffic, own_routes, telegram_routes};
+use crate::daemon::http::{Routes, Token, Traffic, own_routes, telegram_routes};
+use crate::daemon::inlets::{Inlets, Posted};
 use crate::daemon::status::tests::registered;
 use crate::daemon::status::{Board, Status, keep};
 use crate::notice::Notice;
 
-fn ours(board: &Board, inlets: Inlets) -> Routes {
+fn ours(board: &Board, inlets: &Inlets) -> Routes {
     Routes::default().with(own_routes(board, &Traffic::default())).with(telegram_routes(inlets)).described()
 }
 
@@ -40,7 +41,7 @@ fn meter() -> mpsc::Sender<Posted> {
 async fn served_with(tokens: Vec<Token>, meters: &[&str]) -> (Bus, Board, Served) {
     let inlets = meters.iter().map(|name| ((*name).to_owned(), meter())).collect();
     let (bus, board) = board();
-    let served = served(tokens, ours(&board, inlets), None).await;
+    let served = served(tokens, ours(&board, &inlets), None).await;
     (bus, board, served)
 }
 
@@ -124,8 +125,8 @@ async fn a_meter_that_has_too_much_to_do_keeps_nobody_waiting() {
     let (answer, _outcome) = tokio::sync::oneshot::channel();
     inlet.try_send(Posted { bytes: Vec::new(), answer }).unwrap();
     let (_bus, board) = board();
-    let inlets = BTreeMap::from([("main".to_owned(), inlet)]);
-    let served = served(with_scopes(&[Scope::Meter]), ours(&board, inlets), None).await;
+    let inlets = Inlets::from_iter([("main".to_owned(), inlet)]);
+    let served = served(with_scopes(&[Scope::Meter]), ours(&board, &inlets), None).await;
     let headers = format!("{}{OCTETS}", bearer(super::TOKEN));
     assert_eq!(served.status("POST /v1/meter/telegrams", &headers, "/x").await, 503);
 }
@@ -147,7 +148,7 @@ async fn the_description_has_every_route_with_every_status_that_it_answers() {
     let document: Value = serde_json::from_str(body(&served.ask("GET /openapi.json", "", "").await)).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
     let calls = described(&document);
-    let routes = ours(&board, Inlets::new());
+    let routes = ours(&board, &Inlets::default());
     let there: BTreeSet<_> =
         routes.0.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
     let told: BTreeSet<_> = calls.iter().map(|(method, path, _)| format!("{method} {path}")).collect();

@@ -44,8 +44,7 @@ for line in sys.stdin:
     let mut settings = scene.settings(PATIENT);
     let python = scene.path("decide.py").to_str().unwrap().to_owned();
     settings.program.command = vec!["python3".to_owned(), python];
-    let (seat, keeping) =
-        crate::daemon::plugin::ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
+    let (seat, keeping) = crate::daemon::plugin::ProgramSeat::start(settings, &scene.room()).await.unwrap();
     let handler = scene.handler(&seat, LONG);
     assert_eq!(handler.on_event(event(2), Change::New).await, because(OptType::OptIn, "new: level 2.0"));
     let changed = Change::Modified { old: event(2) };

@@ -198,7 +198,7 @@ async fn a_first_start_that_fails_is_tried_again_where_that_is_wanted() {
     let scene = Scene::new("echo x >> $1/tries; [ $(wc -l < $1/tries) -gt 7 ] || exit 1\nhello\nanswer");
     let mut settings = scene.settings(PATIENT);
     settings.startup = Startup::Retry;
-    let (mut seat, keeping) = ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
+    let (mut seat, keeping) = ProgramSeat::start(settings, &scene.room()).await.unwrap();
     seat.started().await.unwrap();
     assert_eq!(scene.text("tries").await.lines().count(), 8, "more often than a program may crash");
     assert_eq!(decide(&scene, &seat, LONG).await, fine());
@@ -210,7 +210,7 @@ async fn a_first_start_that_fails_is_ignored_where_that_is_wanted() {
     let scene = Scene::new("exit 1");
     let mut settings = scene.settings(PATIENT);
     settings.startup = Startup::Ignore;
-    let (mut seat, keeping) = ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
+    let (mut seat, keeping) = ProgramSeat::start(settings, &scene.room()).await.unwrap();
     assert_eq!(seat.started().await.unwrap_err(), "it has ended (exit status: 1)");
     assert!(undecided(decide(&scene, &seat, LONG).await).contains("exit status: 1"));
     keeping.close().await;
@@ -246,7 +246,7 @@ async fn one_that_wants_too_much_memory_is_refused_it_and_the_default_is_answere
         let scene = Scene::new(script);
         let mut settings = scene.settings(PATIENT);
         settings.program.max_memory = max_memory;
-        let (seat, keeping) = ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
+        let (seat, keeping) = ProgramSeat::start(settings, &scene.room()).await.unwrap();
         let decision = decide(&scene, &seat, LONG).await;
         if enough {
             assert_eq!(decision, fine());
@@ -278,7 +278,7 @@ fn told_to_have_failed(scene: &Scene) -> usize {
 async fn one_that_decides_is_tried_again_some_time_after_it_was_given_up() {
     let scene = Scene::new(&fails(12));
     let settings = ProgramSettings { heals: Some(Span::from_micros(1000)), ..scene.settings(PATIENT) };
-    let (mut seat, keeping) = ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
+    let (mut seat, keeping) = ProgramSeat::start(settings, &scene.room()).await.unwrap();
     until(|| starts(&scene) > 12).await;
     seat.runs().await.unwrap();
     assert_eq!(decide(&scene, &seat, LONG).await, fine());

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{ExecHandler, Patience, Program, ProgramSeat, ProgramSettings};
+use super::{ExecHandler, Patience, Program, ProgramSeat, ProgramSettings, Room};
 use crate::config::{MAX_MEMORY, Startup};
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
+use crate::daemon::inlets::Inlets;
 use crate::daemon::plugin::exec_handler::{Asked, DECIDE};
 use crate::daemon::plugin::program_seat::Keeping;
 use crate::fact::Draft;
@@ -67,6 +68,11 @@ impl Scene {
         Self { folder, bus: Bus::new(clock), clock }
     }
 
+    /// Without meters.
+    fn room(&self) -> Room {
+        Room { bus: self.bus.clone(), clock: self.clock, inlets: Inlets::default() }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -86,12 +92,12 @@ impl Scene {
     }
 
     async fn start(&self, patience: Patience) -> (ProgramSeat, Keeping) {
-        ProgramSeat::start(self.settings(patience), &self.bus, self.clock).await.unwrap()
+        ProgramSeat::start(self.settings(patience), &self.room()).await.unwrap()
     }
 
     /// Why it does not start.
     async fn fail(&self, patience: Patience) -> String {
-        ProgramSeat::start(self.settings(patience), &self.bus, self.clock).await.map(drop).unwrap_err()
+        ProgramSeat::start(self.settings(patience), &self.room()).await.map(drop).unwrap_err()
     }
 
     fn handler(&self, seat: &ProgramSeat, timeout: Duration) -> ExecHandler {

@@ -27,6 +27,22 @@ fn numbers_lose_no_digit() {
 }
 
 #[test]
+fn telegrams_are_text_or_base64() {
+    let read = |line: &str| match Said::read(line.as_bytes()) {
+        Ok(Said::Telegram { meter, bytes }) => Ok((meter, bytes)),
+        other => Err(other),
+    };
+    let told = read(r#"{"telegram":"/ISk5\r\n!0000\r\n","meter":"main"}"#).unwrap();
+    assert_eq!(told, (Some("main".to_owned()), b"/ISk5\r\n!0000\r\n".to_vec()));
+    assert_eq!(
+        read(r#"{"telegram_base64":"GxsbGwD/"}"#).unwrap(),
+        (None, b"\x1b\x1b\x1b\x1b\x00\xff".to_vec())
+    );
+    let error = read(r#"{"telegram_base64":"GxsbG"}"#).unwrap_err().unwrap_err();
+    assert!(error.to_string().contains("telegram_base64 that is not base64"), "{error}");
+}
+
+#[test]
 fn deep_nesting_is_refused_and_not_followed() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let nested =

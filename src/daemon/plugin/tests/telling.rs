@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 async fn start(scene: &Scene, topics: Option<&[&str]>) -> (ProgramSeat, Keeping) {
     let mut settings = scene.settings(PATIENT);
     (settings.needs, settings.startup) = (&[EVENT], Startup::Retry);
-    let (seat, keeping) = ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
+    let (seat, keeping) = ProgramSeat::start(settings, &scene.room()).await.unwrap();
     let topics = topics.map(|topics| Topics::parse(topics.iter().copied()).unwrap());
     tokio::spawn(ExecPlugin { seat: seat.clone(), bus: scene.bus.clone(), topics }.run());
     seat.clone().started().await.unwrap();
@@ -218,7 +218,7 @@ answer() { while read -r line; do id=${line#*:}; id=${id%%,*}; case $line in
     let scene = Scene::new(&format!("{HEARS}{script}{hello}\nanswer"));
     let mut settings = scene.settings(PATIENT);
     settings.needs = &[EVENT, REPORT_READ];
-    let (seat, keeping) = ProgramSeat::start(settings, &scene.bus, scene.clock).await.unwrap();
+    let (seat, keeping) = ProgramSeat::start(settings, &scene.room()).await.unwrap();
     let topics = Some(Topics::parse(["meter.*"]).unwrap());
     tokio::spawn(ExecPlugin { seat: seat.clone(), bus: scene.bus.clone(), topics }.run());
     tokio::task::yield_now().await;

@@ -9,7 +9,8 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, Part};
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
-use crate::daemon::plugin::State;
+use crate::daemon::inlets::Inlets;
+use crate::daemon::plugin::{Room, State};
 use crate::daemon::prepare::PreparedLive;
 use crate::daemon::programs::Programs;
 use crate::handler::{Change, Decision};
@@ -66,7 +67,8 @@ impl Scene {
 
     async fn start(&self, config: &Config) -> Programs {
         let PreparedLive { handler, plugins, .. } = PreparedLive::new(config).unwrap();
-        Programs::start(None, config, (handler, plugins), &self.bus, self.clock).await.unwrap()
+        let room = Room { bus: self.bus.clone(), clock: self.clock, inlets: Inlets::default() };
+        Programs::start(None, config, (handler, plugins), &room).await.unwrap()
     }
 
     /// What differs, and what came of it.

@@ -45,7 +45,7 @@ mod tests {
         let token = &toml["http"]["token"][0];
         assert_eq!(token["scopes"].as_array().unwrap().len(), 2);
         assert!(token["hash"].as_str().unwrap().starts_with("sha256:") && !text.contains("ven_secret"));
-        assert!(scope("admin").unwrap_err().contains("\"monitors\"") && scope("plugin:").is_err());
-        assert_eq!(scope("meter"), Ok(Scope::Meter));
+        assert!(scope("root").unwrap_err().contains("\"monitors\"") && scope("plugin:").is_err());
+        assert_eq!((scope("meter"), scope("admin")), (Ok(Scope::Meter), Ok(Scope::Admin)));
     }
 }

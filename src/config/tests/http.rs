@@ -60,8 +60,8 @@ fn every_fault_of_a_token_is_named_and_no_token_is_printed() {
         ("name = \"a\"\nscopes = [\"read\"]".to_owned(), "http.token[0].hash: is missing"),
         (format!("name = \"a\"\nhash = \"{HASH}\""), "http.token[0].scopes: is missing"),
         (
-            format!("name = \"a\"\nhash = \"{HASH}\"\nscopes = [\"admin\"]"),
-            "or \"plugin:NAME\", found \"admin\"",
+            format!("name = \"a\"\nhash = \"{HASH}\"\nscopes = [\"root\"]"),
+            "or \"plugin:NAME\", found \"root\"",
         ),
         (format!("name = \"a\"\nhash = \"{secret}\"\nscopes = [\"read\"]"), "64 hexadecimal digits"),
         (

@@ -170,8 +170,10 @@ impl Stream {
 
     async fn hand_over(&mut self) -> Result<(), Gone> {
         while !self.rest.is_empty() {
-            let room = tokio::time::timeout(TAKEN_WITHIN, self.pieces.reserve()).await;
-            let room = room.map_err(|_| Gone)?.map_err(|_| Gone)?;
+            let Ok(Ok(room)) = tokio::time::timeout(TAKEN_WITHIN, self.pieces.reserve()).await else {
+                self.rest.clear();
+                return Err(Gone);
+            };
             room.send(self.rest.split_to(self.rest.len().min(PIECE)));
         }
         Ok(())
@@ -267,8 +269,12 @@ mod tests {
             assert_eq!(std::mem::take(unpacker.get_mut()), text.as_bytes());
         }
         // What was not handed over, since nobody waited any longer, is neither lost nor out of its place.
-        let much: Vec<u8> =
-            (0..4_u32 << 20).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+        // Knuth's MMIX generator: what it makes does not get shorter.
+        let next = |state: &u64| {
+            Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407))
+        };
+        let states = std::iter::successors(Some(1_u64), next).take(4 << 20);
+        let much: Vec<u8> = states.map(|state| state.to_be_bytes()[0]).collect();
         let cut_off = tokio::time::timeout(Duration::from_millis(1), stream.send(much.clone())).await;
         assert!(cut_off.is_err(), "there is no room for so much");
         let finished = tokio::spawn(stream.finish());

@@ -26,7 +26,7 @@ use super::counters::KeptCounters;
 use super::meter_days::Days;
 use super::meter_health::{Health, Told};
 use super::meter_slots::Slots;
-use super::meter_source::{Fed, FeedSettings, Place};
+use super::meter_source::{Fed, FeedSettings, HELD_BACK, Place};
 use super::refused::RefusedRing;
 use super::store::StoreHandle;
 
@@ -254,6 +254,7 @@ impl MeterTask {
             Fed::Counters(counters) => {
                 self.counters.accept(counters, self.clock.now().since_start).await;
             }
+            Fed::HeldBack => tracing::warn!(meter, "{HELD_BACK}"),
             Fed::Raw(_) => {}
         }
     }

@@ -403,3 +403,33 @@ async fn a_meter_that_is_new_when_the_clock_is_set_tells_no_day_of_1970() {
     let told = slots_and_days(&task);
     assert!(!told.is_empty() && told.iter().all(|(_, end)| *end > at(0)), "{told:?}");
 }
+
+/// Whoever brings a telegram (a line, a host, a program, the local API), it comes this way.
+#[tokio::test]
+async fn a_telegram_from_the_future_is_of_the_time_at_which_it_came() {
+    for ahead in [Span::from_seconds(11), Span::DAY, Span::DAY * 2, Span::DAY * 365 * 50] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut task = started(folder.path()).await;
+        let mut told = task.bus.listen();
+        let import = Object {
+            code: ObisCode::electricity(1, 8, 0),
+            value: ObjectValue::Number(5_000_000.into(), MeterUnit::parse("Wh")),
+            at: Some(at(0) + ahead),
+            quality: DataQuality::Good,
+        };
+        let telegram = Telegram {
+            meter: None,
+            clock: Some(at(0) + ahead),
+            objects: vec![import],
+            quality: DataQuality::Good,
+        };
+        task.fed(Fed::Telegram { telegram, received: at(0), raw: None }).await;
+        let told = std::iter::from_fn(|| told.try_recv().ok());
+        let times: Vec<_> = told
+            .filter_map(|notice| {
+                if let Notice::MeterReading { reading, .. } = notice { Some(reading.at) } else { None }
+            })
+            .collect();
+        assert_eq!((times.as_slice(), task.series.last()), ([at(0)].as_slice(), Some(at(0))), "{ahead}");
+    }
+}

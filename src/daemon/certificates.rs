@@ -14,7 +14,7 @@ use crate::openadr::signature::{Policy, SigningKey};
 use crate::time::{Now, Span, Timestamp};
 
 use super::bus::Bus;
-use super::clock::Clock;
+use super::clock::{CLOCK_ADVICE, Clock, is_set, unset};
 use super::prepare::Prepared;
 use super::transport::tls::TlsClient;
 
@@ -24,6 +24,8 @@ const EARLY: Span = Span::from_seconds(30 * 24 * 3600);
 const AGAIN: Span = Span::DAY;
 /// The files are looked at so often.
 pub(crate) const LOOK: Span = Span::from_seconds(5);
+/// A clock that was not set is looked at so often.
+const LOOK_AT_CLOCK: Span = Span::SECOND;
 
 /// A certificate that says who we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +63,14 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Whether one of our certificates has expired, with which nothing may be said (rule 516).
-    pub(crate) fn have_expired(&self, now: Timestamp) -> bool {
+    /// Whether something may be said with them at this time: not with a certificate that has expired (rule 516), and not before anybody
+    /// knows what time it is, since the time is signed.
+    pub(crate) fn may_speak(&self, now: Timestamp) -> bool {
+        is_set(now) && !self.have_expired(now)
+    }
+
+    /// Whether one of our certificates has expired.
+    fn have_expired(&self, now: Timestamp) -> bool {
         self.certificates.iter().any(|certificate| certificate.has_expired(now))
     }
 }
@@ -177,21 +185,30 @@ impl Keeper {
     }
 }
 
-/// Waits until our certificates are good: for new ones, or for a clock that was wrong (rule 516). `None` where the VEN stops.
+/// Waits until something may be said: for new certificates, or for a clock that was wrong or never set (rule 516). `None` where the VEN
+/// stops.
 pub(crate) async fn valid(
     credentials: &mut watch::Receiver<Arc<Credentials>>,
     clock: Clock,
 ) -> Option<Arc<Credentials>> {
+    let mut told = false;
     loop {
         let current = credentials.borrow_and_update().clone();
         let now = clock.now();
-        if !current.have_expired(now.wall) {
+        if current.may_speak(now.wall) {
+            if told {
+                tracing::info!("the clock is set, to {}: the VTN is spoken to", now.wall);
+            }
             return Some(current);
         }
-        let again = clock.instant(now.since_start + LOOK);
+        let unset = unset(now.wall);
+        let step = if unset.is_some() { LOOK_AT_CLOCK } else { LOOK };
+        if let Some(unset) = unset.filter(|_| !std::mem::replace(&mut told, true)) {
+            tracing::warn!("{unset}; the VTN is not spoken to until it is set: {CLOCK_ADVICE}");
+        }
         tokio::select! {
             changed = credentials.changed() => changed.ok()?,
-            () = tokio::time::sleep_until(again) => {}
+            () = tokio::time::sleep_until(clock.instant(now.since_start + step)) => {}
         }
     }
 }

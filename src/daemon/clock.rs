@@ -18,6 +18,26 @@ pub(crate) struct Clock {
     virtually: Option<Timestamp>,
 }
 
+/// No clock that is right says less: it is before this program was made. A machine without a battery behind its clock starts in 1970, or when
+/// it was switched off, until the net tells it the time.
+///
+/// A day in the source and not that of the build, so that the same source always gives the same program.
+pub(crate) const EARLIEST: Timestamp = Timestamp::from_seconds(1_767_225_600);
+/// What to do where a clock is wrong, for people.
+pub(crate) const CLOCK_ADVICE: &str = "does this machine get its time from the net (timedatectl)?";
+
+/// Whether a clock that says this can be right.
+pub(crate) fn is_set(wall: Timestamp) -> bool {
+    wall >= EARLIEST
+}
+
+/// What is wrong with a clock that says this, where it cannot be right.
+pub(crate) fn unset(wall: Timestamp) -> Option<String> {
+    let day = Timestamp::from_seconds(wall.seconds());
+    (!is_set(wall))
+        .then(|| format!("the clock of this machine says {day}, when this program was not made yet"))
+}
+
 /// Says what time it is.
 pub(crate) type WallClock = fn() -> Timestamp;
 
@@ -69,7 +89,19 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, Span, Timestamp};
+    use super::{Clock, EARLIEST, Span, Timestamp, is_set, unset};
+
+    #[test]
+    fn a_clock_that_was_never_set_is_known_by_its_year() {
+        assert_eq!(EARLIEST.to_string(), "2026-01-01T00:00:00Z");
+        assert!(is_set(EARLIEST) && unset(EARLIEST).is_none());
+        assert!(!is_set(Timestamp::EPOCH) && !is_set(EARLIEST - Span::from_micros(1)));
+        let why = unset(Timestamp::EPOCH + Span::MINUTE + Span::from_micros(1)).unwrap();
+        assert_eq!(
+            why,
+            "the clock of this machine says 1970-01-01T00:01:00Z, when this program was not made yet"
+        );
+    }
 
     #[test]
     fn a_clock_of_ones_own_says_what_day_it_is_and_time_passes_all_the_same() {

@@ -44,7 +44,8 @@ impl Courier {
         }
     }
 
-    /// Holds by the newest credentials, once they are valid: nothing is said with a certificate that has expired (rule 516).
+    /// Holds by the newest credentials, once they are valid: nothing is said with a certificate that has expired (rule 516), or by a clock
+    /// that was not set.
     async fn hold_by_credentials(&mut self) -> Result<(), Failure> {
         let newest = self.scribe.valid_credentials().await;
         let newest = newest.ok_or_else(|| Failure::Unreachable("the VEN stops".to_owned()))?;

@@ -17,7 +17,7 @@ use crate::openadr::signature::{Description, sign};
 use crate::openadr::xml::{Limits, encode};
 use crate::time::{Span, Timestamp};
 
-use super::clock::Clock;
+use super::clock::{CLOCK_ADVICE, Clock, unset};
 use super::entropy;
 use super::examine_push::examine_push;
 use super::prepare::Prepared;
@@ -60,6 +60,8 @@ pub(crate) async fn examine(prepared: &mut Prepared, tell: &mut impl FnMut(Findi
 }
 
 async fn path(prepared: &mut Prepared, tell: &mut impl FnMut(Finding)) -> Result<(), Finding> {
+    let clock = Clock::start();
+    can_be_right(clock.now().wall)?;
     let place = Place::of(&prepared.root)?;
     let addresses = place.resolve().await?;
     tell(Finding::good("name", format!("{} is {}", place.host, listed(&addresses))));
@@ -71,7 +73,6 @@ async fn path(prepared: &mut Prepared, tell: &mut impl FnMut(Finding)) -> Result
         Err(why) => return Err(place.explain(address, tls, &why).await),
     };
     tell(secured(&stream));
-    let clock = Clock::start();
     let response = place.query(stream, prepared, clock).await?;
     tell(Finding::good("request", "our certificate was accepted, and the service EiRegisterParty answers"));
     let now = clock.now().wall;
@@ -244,6 +245,11 @@ fn secured(stream: &TlsStream) -> Finding {
     }
 }
 
+/// Certificates look as if they were not valid yet by a clock that was never set, so that is told first.
+fn can_be_right(now: Timestamp) -> Result<(), Finding> {
+    unset(now).map_or(Ok(()), |unset| Err(Finding::bad("clock", unset, CLOCK_ADVICE)))
+}
+
 /// How far our clock is from that of the VTN.
 fn skew(response: &Response<Bytes>, now: Timestamp) -> Result<Finding, Finding> {
     let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
@@ -255,7 +261,7 @@ fn skew(response: &Response<Bytes>, now: Timestamp) -> Result<Finding, Finding> 
     if skew.abs() <= SKEW {
         return Ok(Finding::good("clock", text));
     }
-    let advice = "one of the two clocks is wrong, and signatures are refused for it: does this machine get its time from the net (timedatectl)?";
+    let advice = format!("one of the two clocks is wrong, and signatures are refused for it: {CLOCK_ADVICE}");
     Err(Finding::bad("clock", text, advice))
 }
 
@@ -300,7 +306,7 @@ mod tests {
     use hyper::Response;
     use hyper::header::DATE;
 
-    use super::skew;
+    use super::{Timestamp, can_be_right, skew};
 
     #[test]
     fn a_clock_that_is_wrong_is_named() {
@@ -312,5 +318,8 @@ mod tests {
         assert_eq!(bad.seen, ["ours is 600 s from that of the VTN"]);
         assert!(bad.advice.unwrap().contains("timedatectl"));
         assert!(skew(&response("yesterday"), now).is_ok(), "what is no date says nothing");
+        assert!(can_be_right(now).is_ok());
+        let unset = can_be_right(Timestamp::EPOCH).unwrap_err();
+        assert!(unset.seen[0].contains("1970-01-01") && unset.advice.unwrap().contains("timedatectl"));
     }
 }

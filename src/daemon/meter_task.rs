@@ -21,12 +21,12 @@ use crate::openadr::message::{DataQuality, Float, PayloadBase, RId, ResourceStat
 use crate::time::{Span, Timestamp};
 
 use super::bus::Bus;
-use super::clock::Clock;
+use super::clock::{Clock, is_set};
 use super::counters::KeptCounters;
 use super::meter_days::Days;
 use super::meter_health::{Health, Told};
 use super::meter_slots::Slots;
-use super::meter_source::{Fed, FeedSettings, Place};
+use super::meter_source::{Fed, FeedSettings, HELD_BACK, Place};
 use super::refused::RefusedRing;
 use super::store::StoreHandle;
 
@@ -113,6 +113,8 @@ pub(crate) struct MeterTask {
     pin_missing: bool,
     /// What it said of these was left out, which was told.
     left_out: BTreeSet<Channel>,
+    /// That readings are not kept since nobody knows when they are from was told.
+    timeless: bool,
 }
 
 impl MeterTask {
@@ -165,6 +167,7 @@ impl MeterTask {
             counters,
             pin_missing: false,
             left_out: BTreeSet::new(),
+            timeless: false,
         }
     }
 
@@ -231,7 +234,7 @@ impl MeterTask {
                     self.tell_telegram(raw, received);
                 }
                 if let Some(of_meter) = &mut self.of_meter {
-                    of_meter.correct(&mut telegram, Some(received));
+                    of_meter.correct(&mut telegram, Some(received).filter(|received| is_set(*received)));
                 }
                 self.look_for_pin(telegram.quality == PIN_MISSING);
                 if self.health.good() {
@@ -254,6 +257,7 @@ impl MeterTask {
             Fed::Counters(counters) => {
                 self.counters.accept(counters, self.clock.now().since_start).await;
             }
+            Fed::HeldBack => tracing::warn!(meter, "{HELD_BACK}"),
             Fed::Raw(_) => {}
         }
     }
@@ -336,6 +340,21 @@ impl MeterTask {
         }
     }
 
+    /// Whether a reading has a time that can be right. Without one it says what the meter shows, but not when: kept, it would stand before
+    /// everything that was kept before the start, and make intervals and days of years. Registers go on counting meanwhile, so that none of
+    /// the energy is lost.
+    fn knows_when(&mut self, at: Timestamp) -> bool {
+        let known = is_set(at);
+        if !known && !std::mem::replace(&mut self.timeless, true) {
+            let meter = &self.settings.name;
+            tracing::warn!(
+                meter,
+                "its readings are told but not kept until the clock of this machine is set"
+            );
+        }
+        known
+    }
+
     async fn take(&mut self, reading: Reading) {
         let meter = self.settings.name.clone();
         let told = MeterReading {
@@ -348,6 +367,9 @@ impl MeterTask {
         };
         self.bus.tell(Notice::MeterReading { meter, reading: Arc::new(told) });
         let at = reading.at;
+        if !self.knows_when(at) {
+            return;
+        }
         let before = std::mem::replace(&mut self.read_at, at);
         self.unsaved = true;
         let serial = reading.meter.clone();

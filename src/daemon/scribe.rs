@@ -61,7 +61,7 @@ impl Scribe {
         self.credentials.borrow().clone()
     }
 
-    /// The newest credentials, once they are valid; `None` where the VEN stops.
+    /// The newest credentials, once something may be said with them; `None` where the VEN stops.
     pub(crate) async fn valid_credentials(&self) -> Option<Arc<Credentials>> {
         valid(&mut self.credentials.clone(), self.clock).await
     }

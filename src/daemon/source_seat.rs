@@ -240,6 +240,13 @@ mod tests {
     }
 
     #[test]
+    fn a_value_from_the_future_belongs_to_no_step() {
+        let steps = Steps { from: at(100), to: at(120), granularity: Span::from_seconds(10) };
+        let samples = steps.samples(vec![value(2 * 86_400, 8), value(120, 9), value(110, 2)]);
+        assert_eq!(numbers(&samples), [None, Some(2)]);
+    }
+
+    #[test]
     fn the_latest_of_what_flows_is_a_whole_step_and_of_what_stands_is_now() {
         let (span, now) = (WishedSpan::Latest { length: Span::MINUTE }, at(3_605));
         let flows = Steps::of(span, true, now);

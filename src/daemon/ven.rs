@@ -137,7 +137,8 @@ impl VenBuilder {
     }
 
     /// Reads this wall clock instead of the system's. Together with tokio's clock, paused, it lets a month pass in minutes; what a
-    /// certificate is valid for when a connection is made is judged by the system's all the same.
+    /// certificate is valid for when a connection is made is judged by the system's all the same. One that says a time before 2026 is taken
+    /// for one that was not set yet: until it is, the VTN is not spoken to, and readings of meters are told but not kept.
     #[must_use]
     pub const fn wall_clock(mut self, wall_clock: fn() -> Timestamp) -> Self {
         self.wall_clock = wall_clock;

@@ -33,6 +33,7 @@ mod shutdown;
 mod store_full;
 mod tls_backends;
 mod tls_matrix;
+mod unset_clock;
 mod vtn_faults;
 mod vtn_http;
 mod xml_cli;

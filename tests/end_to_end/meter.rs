@@ -5,6 +5,7 @@
     reason = "a test may fail by panicking, and tells what it measured"
 )]
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use openadr_ven::message::DataQuality;
@@ -13,7 +14,7 @@ use openadr_ven::mock_vtn::{KeyKind, MockVtn};
 use openadr_ven::time::{Span, Timestamp};
 
 use crate::support::telemetry::{Cell, cells, meter_section, wish};
-use crate::support::{House, PATIENCE, Process};
+use crate::support::{House, PATIENCE, Process, ven};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A port that is back is found within this.
@@ -185,5 +186,44 @@ fn meters_that_share_a_line_live_and_die_each_on_its_own() {
     let is_of_another =
         |line: &&String| line.contains("house: import 4579") || line.contains("heat: import 3579");
     assert_eq!(log.iter().find(is_of_another), None);
+    process.terminate();
+}
+
+/// The session and the controlling terminal of a process, as the system numbers them (proc(5), `stat`); no terminal is 0.
+fn session_and_terminal(process: &Process) -> (u32, u32) {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
+    // The name of the program, which may have spaces, ends with the last parenthesis.
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    (fields[3].parse().unwrap(), fields[4].parse().unwrap())
+}
+
+/// Whoever leads a session without a terminal, and opens one, gets it as its own unless it says otherwise (`O_NOCTTY`); with a terminal it
+/// would be interrupted, or hung up, by what comes over the line.
+#[test]
+fn the_line_of_a_meter_is_never_the_controlling_terminal() {
+    let house = House::new(KeyKind::P256);
+    let careless = MockMeter::start(house.folder.path(), "careless", SECOND).unwrap();
+    let mut shell = Command::new("setsid");
+    shell.args(["sh", "-c", "exec 3<>\"$0\"; echo it is open; read -r _"]).arg(careless.path());
+    let shell = Process::start(shell.stdin(Stdio::piped()));
+    shell.wait_for("it is open", 0);
+    let (session, terminal) = session_and_terminal(&shell);
+    assert_eq!(session, shell.id(), "setsid has become the shell");
+    assert_ne!(terminal, 0, "one that is careless gets it");
+
+    let meter = MockMeter::start(house.folder.path(), "meter", SECOND).unwrap();
+    let configured = ven(&house.configure("https://127.0.0.1:9", &meter_section(meter.path())));
+    let mut command = Command::new("setsid");
+    command.arg(configured.get_program()).args(configured.get_args()).stdin(Stdio::null());
+    let process = Process::start(command.env("NO_COLOR", "1").env("RUST_LOG", "info"));
+    process.wait_for("meter main is online", 0);
+    assert_eq!(session_and_terminal(&process), (process.id(), 0), "it leads a session, and has no terminal");
+    // Also after the line was opened again.
+    let online = process.log().len();
+    meter.unplug();
+    let offline = process.wait_for("meter main is offline: ", online);
+    meter.plug_in().unwrap();
+    process.wait_for("meter main is online", offline);
+    assert_eq!(session_and_terminal(&process), (process.id(), 0));
     process.terminate();
 }

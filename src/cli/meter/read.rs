@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, MeterSource};
 use crate::daemon::clock::Clock;
-use crate::daemon::meter_source::{Fed, FeedSettings, Place, Trouble, feed};
+use crate::daemon::meter_source::{Fed, FeedSettings, HELD_BACK, Place, Trouble, feed};
 use crate::daemon::{line_or, meter_settings};
 use crate::metering::{Protocol, ProtocolSettings, PulseForm};
 
@@ -114,6 +114,7 @@ impl ReadArguments {
                 Some(Fed::Counters(_)) => {}
                 Some(Fed::Trouble(Trouble::Ended)) | None => break,
                 Some(Fed::Trouble(trouble)) => writeln!(std::io::stderr(), "{trouble}")?,
+                Some(Fed::HeldBack) => writeln!(std::io::stderr(), "{HELD_BACK}")?,
             }
         }
         Ok(printer.finish()?)

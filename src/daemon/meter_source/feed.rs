@@ -10,6 +10,7 @@ use crate::metering::{Act, CounterGuard, Decoder, LineSettings, RawTelegram, Ref
 use crate::time::{Span, Timestamp};
 
 use super::listener::Listener;
+use super::pace::Pace;
 use super::{Read, Source, Trouble};
 
 /// A pause after which a telegram that has begun will not go on.
@@ -50,6 +51,8 @@ pub(crate) enum Fed {
     Raw(Vec<u8>),
     /// Nothing good comes, and why; told again from time to time.
     Trouble(Trouble),
+    /// More comes than any meter says, so the line is read more slowly than it comes; told again from time to time.
+    HeldBack,
 }
 
 struct Feed {
@@ -59,6 +62,8 @@ struct Feed {
     listeners: Vec<Listener>,
     clock: Clock,
     raw: bool,
+    /// `None`: as fast as it comes.
+    pace: Option<Pace>,
     /// When the last byte came, and whether the decoders know that nothing has come since.
     byte_at: Span,
     quiet: bool,
@@ -77,8 +82,11 @@ pub(crate) async fn feed(settings: FeedSettings, places: Vec<Place>, clock: Cloc
         .into_iter()
         .map(|place| (Listener::new(place.out, place.patience, now, place.decoder.counters()), place.decoder))
         .unzip();
+    let source = Source::new(settings.source, settings.line);
     let mut feed = Feed {
-        source: Source::new(settings.source, settings.line),
+        // A recording was made at its own pace, and ends.
+        pace: (!source.is_recording()).then(|| Pace::new(settings.line.baud)),
+        source,
         turns: Turns::new(decoders, silence),
         listeners,
         clock,
@@ -103,11 +111,13 @@ impl Feed {
     async fn run(&mut self) {
         loop {
             if !self.source.is_open() {
+                tokio::time::sleep_until(self.clock.instant(self.open_at())).await;
                 if let Err(error) = self.source.open().await {
                     self.away(&error).await;
                     continue;
                 }
                 self.opened();
+                self.tell_of_pace().await;
             }
             let acted = self.act().await;
             // A meter that is asked is known to be silent when it is time to ask again.
@@ -119,11 +129,18 @@ impl Feed {
                     continue;
                 }
             };
-            let read = tokio::time::timeout_at(self.clock.instant(until), self.source.read()).await;
-            match read {
+            let open_at = self.clock.instant(self.open_at());
+            let read = async {
+                tokio::time::sleep_until(open_at).await;
+                self.source.read().await
+            };
+            match tokio::time::timeout_at(self.clock.instant(until), read).await {
                 Ok(Ok(Read::Bytes(bytes))) => {
                     let now = self.clock.now();
                     (self.byte_at, self.quiet) = (now.since_start, false);
+                    if let Some(pace) = &mut self.pace {
+                        pace.took(bytes.len(), now.since_start);
+                    }
                     self.turns.push(bytes);
                     if let Some(listener) = self.listeners.get_mut(self.turns.holder()) {
                         listener.bytes(bytes.len(), now);
@@ -149,7 +166,22 @@ impl Feed {
                 }
             }
             self.telegrams().await;
+            self.tell_of_pace().await;
             self.watch().await;
+        }
+    }
+
+    /// When more may be read, or opened again.
+    fn open_at(&self) -> Span {
+        self.pace.as_ref().map_or(Span::ZERO, Pace::open_at)
+    }
+
+    async fn tell_of_pace(&mut self) {
+        let now = self.clock.now().since_start;
+        if self.pace.as_mut().is_some_and(|pace| pace.is_to_be_told(now)) {
+            for listener in &self.listeners {
+                listener.tell(Fed::HeldBack).await;
+            }
         }
     }
 
@@ -157,6 +189,9 @@ impl Feed {
     fn opened(&mut self) {
         let now = self.clock.now().since_start;
         (self.byte_at, self.quiet) = (now, true);
+        if let Some(pace) = &mut self.pace {
+            pace.opened(now);
+        }
         let is_recording = self.source.is_recording();
         self.listeners.iter_mut().for_each(|listener| listener.opened(now, is_recording));
     }

@@ -5,11 +5,14 @@
 //! source (serial, tcp, file, exec) <-> feed (with the decoders, in turn) -> listener -> telegrams, refused bytes, troubles
 //! local API                         -> feed_posted                         ->
 //! ```
+//!
+//! What comes by a network or from a program is read no faster than any meter speaks, see [`pace`].
 
 mod backoff;
 mod exec;
 mod feed;
 mod listener;
+mod pace;
 mod posted;
 mod serial;
 #[cfg(test)]
@@ -31,7 +34,7 @@ pub(crate) use feed::{Fed, FeedSettings, Place, feed};
 pub(super) use posted::feed_posted;
 use serial::SerialLine;
 pub(crate) use serial::by_id;
-pub(crate) use trouble::Trouble;
+pub(crate) use trouble::{HELD_BACK, Trouble};
 
 /// So much is read at once.
 const PIECE: usize = 4096;

@@ -123,7 +123,7 @@ mod tests {
                 Fed::Telegram { raw, .. } => format!("good, {} bytes", raw.unwrap().bytes.len()),
                 Fed::Refused(refused) => refused.to_string(),
                 Fed::Trouble(trouble) => trouble.to_string(),
-                Fed::Counters(_) | Fed::Raw(_) => "other".into(),
+                Fed::Counters(_) | Fed::Raw(_) | Fed::HeldBack => "other".into(),
             }
         }
     }

@@ -55,6 +55,7 @@ async fn next(fed: &mut mpsc::Receiver<Fed>) -> String {
             Some(Fed::Refused(Refused { why: Why::Crc { .. }, .. })) => "damaged".into(),
             Some(Fed::Refused(refused)) => refused.to_string(),
             Some(Fed::Trouble(trouble)) => trouble.to_string(),
+            Some(Fed::HeldBack) => "held back".into(),
             Some(Fed::Counters(_) | Fed::Raw(_)) => continue,
         };
     }
@@ -188,6 +189,57 @@ async fn silence_noise_and_damage_are_told_apart_and_the_port_is_opened_again() 
         "{}",
         broken.0
     );
+}
+
+/// The host that floods never waits for anything but us; what it sends at once is less than the system keeps.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_floods_is_held_back_and_not_a_byte_is_lost() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut fed = fed(MeterSource::Tcp(listener.local_addr().unwrap().to_string()), LONG);
+    let (mut host, _) = listener.accept().await.unwrap();
+    host.set_nodelay(true).unwrap();
+    let (clock, all) = (Clock::start(), telegrams(2_000));
+    let (mut bytes, mut second, mut told) = (0, 0, 0);
+    for together in all.chunks(20) {
+        let piece = together.concat();
+        host.write_all(&piece).await.unwrap();
+        bytes += piece.len();
+        for _ in together {
+            let mut said = next(&mut fed).await;
+            while said == "held back" {
+                told += 1;
+                said = next(&mut fed).await;
+            }
+            second += 1;
+            assert_eq!(said, good(second));
+        }
+    }
+    // Four seconds of the rate may come at once.
+    let least = Span::from_seconds(i64::try_from(bytes).unwrap() / (64 << 10) - 5);
+    let took = clock.now().since_start;
+    assert!(least >= Span::from_seconds(10) && took >= least, "{bytes} bytes in {took}");
+    assert!(took <= least * 2, "and not more than is needed: {bytes} bytes in {took}");
+    assert_eq!(told, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_hangs_up_again_and_again_is_not_connected_in_a_loop() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut fed = fed(MeterSource::Tcp(listener.local_addr().unwrap().to_string()), LONG);
+    let clock = Clock::start();
+    let host = async {
+        for _ in 0..30 {
+            // A byte, since one who says nothing is waited for ever longer.
+            listener.accept().await.unwrap().0.write_all(b"x").await.unwrap();
+        }
+    };
+    let listen = async { while next(&mut fed).await != "over" {} };
+    tokio::select! {
+        () = host => {}
+        () = listen => panic!("it goes on"),
+    }
+    let took = clock.now().since_start;
+    assert!(took >= Span::from_seconds(25), "30 connections in {took}");
 }
 
 #[tokio::test]

@@ -30,6 +30,10 @@ pub(crate) enum Trouble {
     Key(String),
 }
 
+/// What is said of a line that is held back.
+pub(crate) const HELD_BACK: &str = "more comes than any meter says, or its source ends again and again: it is read no faster than 64 KiB a second, \
+     and opened no more often than once a second; nothing is dropped, but is a meter at the other end?";
+
 impl Trouble {
     /// Whether it is of the same kind, whatever its numbers.
     pub(crate) fn is_like(&self, other: &Self) -> bool {

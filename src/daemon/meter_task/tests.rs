@@ -347,3 +347,89 @@ async fn what_is_beyond_the_limits_of_the_meter_is_left_out_and_the_rest_stays()
     );
     assert!(task.left_out.contains(&Channel::Power), "it is told of");
 }
+
+/// What is told of intervals and days, and when each ends.
+fn slots_and_days(task: &MeterTask) -> Vec<(String, Timestamp)> {
+    let facts = task.bus.after(0, 9_999).facts;
+    let of_time = facts.iter().filter(|fact| fact.topic == "meter.day" || fact.topic == "meter.interval");
+    of_time.map(|fact| (fact.topic.to_string(), fact.time)).collect()
+}
+
+/// The same, which tells of its slots and days.
+async fn telling(folder: &Path) -> MeterTask {
+    let mut task = started(folder).await;
+    task.slots = Some(Slots::new("main".into()));
+    task.days = Some(Days::new("main".into(), task.series.last()));
+    task
+}
+
+#[tokio::test]
+async fn readings_under_a_clock_that_was_not_set_are_told_and_leave_what_was_kept_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut task = started(folder.path()).await;
+    for step in 0..100 {
+        task.take(read(step)).await;
+    }
+    let before = ask(&mut task, 10, 980).await;
+    assert_eq!(values(&before), 97 * ASKED.len());
+    drop(task);
+    // For so long a clock that was set back would be believed.
+    let mut again = telling(folder.path()).await;
+    let mut told = again.bus.listen();
+    for minute in 0..120 {
+        again.take(Reading { at: Timestamp::EPOCH + Span::MINUTE * minute, ..read(100 + minute) }).await;
+    }
+    let told = std::iter::from_fn(|| told.try_recv().ok());
+    assert_eq!(told.filter(|notice| matches!(notice, Notice::MeterReading { .. })).count(), 120);
+    for step in 220..300 {
+        again.take(read(step)).await;
+    }
+    assert_eq!(ask(&mut again, 10, 980).await, before);
+    assert_eq!(values(&ask(&mut again, 2_210, 2_990).await), 78 * ASKED.len(), "it goes on");
+    let told = slots_and_days(&again);
+    assert!(!told.is_empty() && told.iter().all(|(_, end)| *end > at(0)), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_meter_that_is_new_when_the_clock_is_set_tells_no_day_of_1970() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut task = telling(folder.path()).await;
+    for minute in 0..20 {
+        task.take(Reading { at: Timestamp::EPOCH + Span::MINUTE * minute, ..read(minute) }).await;
+    }
+    for step in 20..100 {
+        task.take(read(step)).await;
+    }
+    let told = slots_and_days(&task);
+    assert!(!told.is_empty() && told.iter().all(|(_, end)| *end > at(0)), "{told:?}");
+}
+
+/// Whoever brings a telegram (a line, a host, a program, the local API), it comes this way.
+#[tokio::test]
+async fn a_telegram_from_the_future_is_of_the_time_at_which_it_came() {
+    for ahead in [Span::from_seconds(11), Span::DAY, Span::DAY * 2, Span::DAY * 365 * 50] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut task = started(folder.path()).await;
+        let mut told = task.bus.listen();
+        let import = Object {
+            code: ObisCode::electricity(1, 8, 0),
+            value: ObjectValue::Number(5_000_000.into(), MeterUnit::parse("Wh")),
+            at: Some(at(0) + ahead),
+            quality: DataQuality::Good,
+        };
+        let telegram = Telegram {
+            meter: None,
+            clock: Some(at(0) + ahead),
+            objects: vec![import],
+            quality: DataQuality::Good,
+        };
+        task.fed(Fed::Telegram { telegram, received: at(0), raw: None }).await;
+        let told = std::iter::from_fn(|| told.try_recv().ok());
+        let times: Vec<_> = told
+            .filter_map(|notice| {
+                if let Notice::MeterReading { reading, .. } = notice { Some(reading.at) } else { None }
+            })
+            .collect();
+        assert_eq!((times.as_slice(), task.series.last()), ([at(0)].as_slice(), Some(at(0))), "{ahead}");
+    }
+}

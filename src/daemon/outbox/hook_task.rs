@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::daemon::bus::Bus;
-use crate::daemon::clock::Clock;
+use crate::daemon::clock::{Clock, is_set};
 use crate::daemon::entropy;
 use crate::daemon::sink::{Message, Sink};
 use crate::daemon::status::Board;
@@ -179,7 +179,7 @@ impl HookTask {
             self.read_log().await;
             self.write().await;
             self.board.views.put(&self.parts.name, self.view());
-            let order = match self.queue.next(self.clock.now()) {
+            let order = match self.next() {
                 Step::Write(changes) => {
                     self.note(changes, None);
                     continue;
@@ -215,6 +215,15 @@ impl HookTask {
                 return;
             }
         }
+    }
+
+    /// What is to be done now; where the time is signed and nobody knows it, all that comes waits.
+    fn next(&mut self) -> Step {
+        let now = self.clock.now();
+        if self.parts.sink.signs() && !is_set(now.wall) {
+            return Step::Wait(now.since_start + Span::SECOND);
+        }
+        self.queue.next(now)
     }
 
     /// Where that takes long, the first message waits for it in its own time.

@@ -211,6 +211,10 @@ impl HttpSink {
 }
 
 impl Sink for HttpSink {
+    fn signs(&self) -> bool {
+        self.signer.is_some()
+    }
+
     fn deliver<'s>(&'s mut self, message: &'s Message) -> Delivering<'s> {
         Box::pin(self.try_once(message))
     }

@@ -60,6 +60,11 @@ pub(crate) trait Sink: Send {
         Box::pin(async {})
     }
 
+    /// Whether it signs what time it is, so that it says nothing before anybody knows.
+    fn signs(&self) -> bool {
+        false
+    }
+
     /// Tries once. Whoever calls gives up after the hook's `timeout`, and drops what this has returned.
     fn deliver<'s>(&'s mut self, message: &'s Message) -> Delivering<'s>;
 

@@ -6,7 +6,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
 use crate::daemon::bus::Bus;
-use crate::daemon::clock::Clock;
+use crate::daemon::clock::{CLOCK_ADVICE, Clock, unset};
 use crate::daemon::outbox::Views;
 use crate::notice::Notice;
 use crate::time::Timestamp;
@@ -37,7 +37,10 @@ impl Board {
         for (name, view) in self.views.all() {
             status.hooks.entry(name).or_default().show(view);
         }
-        let reasons = status.reasons();
+        // First, since much of what follows may be for that.
+        let mut reasons: Vec<_> =
+            unset(now.wall).map(|unset| format!("{unset}: {CLOCK_ADVICE}")).into_iter().collect();
+        reasons.extend(status.reasons());
         Look {
             at: Timestamp::from_seconds(now.wall.seconds()),
             uptime_seconds: now.since_start.seconds(),

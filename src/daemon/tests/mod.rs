@@ -9,4 +9,5 @@
 mod dark;
 mod house;
 mod reports;
+mod unset_clock;
 mod world;

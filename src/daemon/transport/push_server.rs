@@ -89,16 +89,17 @@ struct Made {
 impl Made {
     /// A connection does not outlive the certificates of either side (rule 516).
     fn has_expired(&self, now: Timestamp) -> bool {
-        self.credentials.have_expired(now) || self.peer_until.is_some_and(|until| until < now)
+        !self.credentials.may_speak(now) || self.peer_until.is_some_and(|until| until < now)
     }
 }
 
 async fn serve(stream: TcpStream, desk: Arc<PushDesk>) {
     let credentials = desk.scribe.credentials();
-    // Nothing is said with a certificate that has expired (rule 516).
-    let valid = !credentials.have_expired(desk.scribe.now());
-    let Some(acceptor) = credentials.server.clone().filter(|_| valid).map(TlsAcceptor::from) else {
-        return tracing::info!("a connection to our services is refused: our certificate has expired");
+    let may_speak = credentials.may_speak(desk.scribe.now());
+    let Some(acceptor) = credentials.server.clone().filter(|_| may_speak).map(TlsAcceptor::from) else {
+        return tracing::info!(
+            "a connection to our services is refused: our certificate has expired, or our clock is not set"
+        );
     };
     let stream = match timeout(HEADER_DEADLINE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
@@ -200,7 +201,10 @@ impl PushDesk {
         seen: &mut Seen,
     ) -> Result<Option<String>, Refused> {
         if made.has_expired(self.scribe.now()) {
-            return refused(StatusCode::SERVICE_UNAVAILABLE, "a certificate of the connection has expired");
+            return refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "a certificate of the connection has expired, or our clock is not set",
+            );
         }
         let Some(service) = service else {
             return refused(

@@ -262,6 +262,12 @@ fn a_clock_that_is_wrong_is_put_right_for_the_devices_or_ignored() {
     assert_eq!(gas("2026-01-15T01:00:00Z", "2026-01-15T00:55:00Z", at(0)), Some(at(-300)), "an hour ahead");
     assert_eq!(gas("2000-01-01T00:00:00Z", "2000-01-01T00:00:00Z", at(0)), None, "never set");
     assert_eq!(gas("2026-01-15T00:00:00Z", "1970-01-01T00:00:00Z", at(0)), None);
+    assert_eq!(gas("2026-01-15T00:00:00Z", "2026-01-16T00:00:01Z", at(0)), None, "more than a day ahead");
+    assert_eq!(
+        gas("2026-01-16T00:00:01Z", "2026-01-16T00:00:01Z", at(0)),
+        None,
+        "with the clock of its meter"
+    );
 }
 
 #[test]

@@ -101,6 +101,8 @@ async fn what_waits_for_a_hook_that_is_removed_is_expired_and_the_others_go_on()
     let goes = hook("goes", &["event.*"], away());
     let outbox = Outbox::start(vec![stays.parts, goes.parts], &scene.ground).await;
     outbox.order("goes", Order::Pause).unwrap();
+    // Orders are obeyed one after the other: by now it has paused.
+    outbox.look("goes").await.unwrap();
     happened(&scene, "event.started", "a").await;
     until(&scene, "goes", &[(DeliveryStatus::Waiting, 0)]).await;
     change(&outbox, &scene, HookChanges { forsake: vec!["goes".into()], ..HookChanges::default() }).await;

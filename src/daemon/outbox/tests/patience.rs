@@ -2,12 +2,17 @@
 //! virtual time.
 
 use super::*;
+use crate::daemon::clock::EARLIEST;
 use crate::daemon::fact_keeper::RETENTION;
 use crate::daemon::store::{Sqlite, Store as _};
 
 /// As after a start on this folder, in the paused time of the runtime.
 fn virtual_scene(folder: &Path) -> Scene {
-    let clock = Clock::start_virtually(Timestamp::from_seconds(1_900_000_000));
+    virtual_scene_at(folder, Timestamp::from_seconds(1_900_000_000))
+}
+
+fn virtual_scene_at(folder: &Path, start: Timestamp) -> Scene {
+    let clock = Clock::start_virtually(start);
     let bus = Bus::new(clock);
     let mut file = Sqlite::open(&folder.join("ven.db"), "a").unwrap();
     let snapshot = file.load().unwrap();
@@ -237,5 +242,42 @@ async fn a_fact_that_the_filter_cannot_judge_is_not_told_and_counted() {
     assert_eq!(outbox.look("one").await.unwrap().filter_faults, 1);
     let filtered = (DeliveryStatus::Filtered, 0);
     assert_eq!(statuses(&scene, "one").await, [filtered, (DeliveryStatus::Sent, 1), filtered]);
+    finish(&outbox).await;
+}
+
+/// Signs what it says, as a hook with a `secret` does.
+struct Signing(Box<dyn Sink>);
+
+impl Sink for Signing {
+    fn signs(&self) -> bool {
+        true
+    }
+
+    fn deliver<'s>(&'s mut self, message: &'s Message) -> Delivering<'s> {
+        self.0.deliver(message)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_signs_says_nothing_before_the_clock_can_be_right_and_then_all_of_it_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = virtual_scene_at(folder.path(), EARLIEST - Span::HOUR);
+    let (mut signed, mut plain) = (hook("signed", &["event.*"], sent()), hook("plain", &["event.*"], sent()));
+    signed.parts.sink = Box::new(Signing(signed.parts.sink));
+    let parts = vec![signed.parts, plain.parts];
+    let outbox = Outbox::start(parts, &scene.ground).await;
+    for number in 0..3 {
+        happened(&scene, "event.started", &number.to_string()).await;
+    }
+    pass(Span::MINUTE * 59).await;
+    let texts = |got: &mut mpsc::UnboundedReceiver<Message>| {
+        let got = std::iter::from_fn(|| got.try_recv().ok());
+        got.map(|message| text(&message.facts[0]).to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&mut signed.got), [""; 0]);
+    assert_eq!(texts(&mut plain.got), ["0", "1", "2"], "what is not signed goes out");
+    assert_eq!(statuses(&scene, "signed").await, [(DeliveryStatus::Waiting, 0); 3], "it was not even tried");
+    pass(Span::MINUTE + Span::SECOND * 2).await;
+    assert_eq!(texts(&mut signed.got), ["0", "1", "2"]);
     finish(&outbox).await;
 }

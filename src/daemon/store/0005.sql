@@ -42,7 +42,7 @@ CREATE TABLE attempt (
     ven TEXT NOT NULL,
     hook TEXT NOT NULL,
     seq INTEGER NOT NULL,
-    number INTEGER NOT NULL,
+    number INTEGER NOT NULL,       -- counts those that sent nothing too
     message TEXT NOT NULL,         -- id of the message, which may tell several facts
     at_us INTEGER NOT NULL,
     took_us INTEGER NOT NULL,

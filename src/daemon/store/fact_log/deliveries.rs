@@ -188,14 +188,14 @@ fn put_update(
         seq,
     ])?;
     let Some(tried) = tried else { return Ok(()) };
-    let put =
-        "INSERT OR REPLACE INTO attempt (ven, hook, seq, number, message, at_us, took_us, code, why, answer)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    // Tries that sent nothing do not count for the item, and are kept all the same.
+    let put = "INSERT INTO attempt (ven, hook, seq, number, message, at_us, took_us, code, why, answer)
+               SELECT ?1, ?2, ?3, coalesce(max(number), 0) + 1, ?4, ?5, ?6, ?7, ?8, ?9
+               FROM attempt WHERE ven = ?1 AND hook = ?2 AND seq = ?3";
     connection.prepare_cached(put)?.execute(params![
         ven,
         hook,
         seq,
-        item.attempts,
         tried.message,
         tried.at.micros(),
         tried.took.micros(),
@@ -203,8 +203,8 @@ fn put_update(
         tried.why,
         tried.answer,
     ])?;
-    let forget = "DELETE FROM attempt WHERE ven = ? AND hook = ? AND seq = ? AND number <= ?";
-    let kept_from = i64::from(item.attempts) - TRIES_KEPT;
-    connection.prepare_cached(forget)?.execute(params![ven, hook, seq, kept_from])?;
+    let forget = "DELETE FROM attempt WHERE ven = ?1 AND hook = ?2 AND seq = ?3
+                  AND number <= (SELECT max(number) FROM attempt WHERE ven = ?1 AND hook = ?2 AND seq = ?3) - ?4";
+    connection.prepare_cached(forget)?.execute(params![ven, hook, seq, TRIES_KEPT])?;
     Ok(())
 }

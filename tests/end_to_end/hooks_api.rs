@@ -151,9 +151,25 @@ async fn hooks_are_paused_resumed_and_sent_again_by_whoever_may() {
 
     let again = format!("{{\"again\": [{}]}}", first["number"]);
     assert_eq!(boss.ask("POST /v1/hooks/diary/send", &again).await.0, 202);
-    let twice =
-        |answer: &Value| answer["deliveries"].as_array().unwrap().iter().any(|told| told["tries"] == 2);
-    guest.until("/v1/deliveries?hook=diary", twice).await;
+    let twice = |told: &Value| told["tries"] == 2;
+    let any_twice = |answer: &Value| answer["deliveries"].as_array().unwrap().iter().any(twice);
+    let answer = guest.until("/v1/deliveries?hook=diary", any_twice).await;
+    let again = answer["deliveries"].as_array().unwrap().iter().find(|told| twice(told)).unwrap();
+    for hash in ["sent_hash", "settings_hash"] {
+        assert_eq!(again[hash].as_str().map(str::len), Some(16), "{again}");
+        assert_eq!(again[hash], first[hash], "the same words, by the same settings");
+    }
+    let shown = std::process::Command::new(env!("CARGO_BIN_EXE_ven"))
+        .args(["deliveries", "show", "diary", &first["number"].to_string(), "--config"])
+        .arg(house.path("ven.toml"))
+        .output();
+    let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
+    let hashes = format!(
+        "    sent {}, settings {}\n",
+        first["sent_hash"].as_str().unwrap(),
+        first["settings_hash"].as_str().unwrap()
+    );
+    assert_eq!(shown.matches(&hashes).count(), 2, "{shown}");
     let told = lines(&house);
     assert_eq!(
         told.iter().map(|line| line["subject"].as_str().unwrap()).collect::<Vec<_>>(),

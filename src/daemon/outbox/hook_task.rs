@@ -31,6 +31,7 @@ use crate::fact::topic::own::{
 };
 use crate::fact::{Class, Draft, Fact, Member, Topic, Topics};
 use crate::hook::filter::Filter;
+use crate::hook::hashes::Hashes;
 use crate::hook::outcome::{Outcome, Try};
 use crate::hook::queue::{self, Change, Fate, Item, Load, Losses, Queue, Standing, Step};
 use crate::hook::render::{Around, Renderer, VenNames};
@@ -101,6 +102,8 @@ pub(crate) struct Parts {
     pub(crate) durable: bool,
     pub(crate) timeout: Span,
     pub(crate) on_change: bool,
+    /// What tells its tries apart.
+    pub(crate) hashes: Hashes,
     pub(crate) sink: Box<dyn Sink>,
 }
 
@@ -379,6 +382,8 @@ impl HookTask {
         let around = Around { ven: &names, now: started.wall };
         let references: Vec<&Fact> = facts.iter().map(AsRef::as_ref).collect();
         let rendered = self.parts.renderer.render(&references, around);
+        let sent =
+            rendered.as_ref().ok().map(|words| self.parts.hashes.sent(&words.content_type, &words.body));
         let tried = match rendered {
             Err(fault) => {
                 Try { outcome: Outcome::Unsaid, code: None, why: fault.to_string(), answer: String::new() }
@@ -417,6 +422,8 @@ impl HookTask {
             code: tried.code,
             why: tried.why.clone(),
             answer: tried.answer.clone(),
+            sent: sent.filter(|_| !matches!(tried.outcome, Outcome::Unsaid | Outcome::Unchanged)),
+            settings: self.parts.hashes.settings().to_owned(),
         };
         let changes = self.queue.answered(&tried, ended, roll());
         self.note(changes, Some(&taken));

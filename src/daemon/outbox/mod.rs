@@ -17,6 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::fact::Topics;
 use crate::fact::topic::CATALOGUE;
 use crate::hook::filter::Filter;
+use crate::hook::hashes::Hashes;
 use crate::hook::queue::Rules;
 use crate::hook::render::{Renderer, Samples, VenNames};
 use crate::hook::settings::HookSettings;
@@ -94,12 +95,12 @@ pub(crate) enum OrderFault {
 }
 
 impl Parts {
-    /// Everything that is needed to run a hook.
+    /// Everything that is needed to run a hook; its settings have their secrets, its hashes have none.
     ///
     /// # Errors
     ///
     /// What is wrong with its words, its filter or what its sink needs.
-    pub(crate) fn of(settings: &HookSettings) -> Result<Self, String> {
+    pub(crate) fn of(settings: &HookSettings, hashes: Hashes) -> Result<Self, String> {
         let all = CATALOGUE.iter().map(|topic| (topic.name, topic.sample));
         let samples = Samples::new(&settings.topics, all);
         let batched = settings.batch.max_items > 1;
@@ -114,6 +115,7 @@ impl Parts {
             durable: settings.durable_always,
             timeout: settings.timeout,
             on_change: settings.on_change,
+            hashes,
             sink: sink::of(settings)?,
         })
     }

@@ -1,6 +1,7 @@
 //! Hooks over a real store and a sink that does what the test says.
 
 mod change;
+mod hashes;
 mod patience;
 
 use std::path::Path;
@@ -103,6 +104,7 @@ fn hook(name: &str, patterns: &[&str], answer: Answer) -> Hook {
         durable: false,
         timeout: Span::from_seconds(30),
         on_change: false,
+        hashes: Hashes::default(),
         sink: Box::new(Fake { answer: answer.clone(), got: sender }),
     };
     Hook { parts, got, answer }

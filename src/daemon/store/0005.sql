@@ -49,6 +49,8 @@ CREATE TABLE attempt (
     code INTEGER,
     why TEXT NOT NULL,             -- empty: it is there
     answer TEXT NOT NULL,          -- the beginning of what was answered
+    sent TEXT,                     -- hash of what was sent, and where to; NULL: nothing was
+    settings TEXT NOT NULL,        -- hash of the hook's settings, without secrets
     PRIMARY KEY (ven, hook, seq, number)
 ) STRICT;
 

@@ -40,6 +40,8 @@ fn tried(code: Option<u16>, why: &str) -> Tried {
         code,
         why: why.into(),
         answer: "no".into(),
+        sent: Some("00112233".repeat(2)),
+        settings: "44556677".repeat(2),
     }
 }
 

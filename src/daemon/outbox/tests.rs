@@ -16,8 +16,13 @@ use crate::daemon::sink::{Delivering, Message, Sink};
 use crate::daemon::status::{Status, keep};
 use crate::daemon::store::{DeliveryStatus, Wanted};
 use crate::engine::Snapshot;
+use crate::fact::topic::CATALOGUE;
 use crate::fact::{Draft, Fact, Topics};
+use crate::hook::filter::Filter;
+use crate::hook::hashes::Hashes;
 use crate::hook::outcome::{Outcome, Try};
+use crate::hook::queue::Rules;
+use crate::hook::render::{Renderer, Samples};
 use crate::hook::settings::{Batching, QueueLimits, RetrySettings, Words};
 use crate::time::{Span, Timestamp};
 

@@ -22,6 +22,7 @@ use crate::config::{Config, ConfigError, HookFile, with_secrets};
 use crate::daemon::outbox::Parts;
 use crate::fact::Fact;
 use crate::fact::topic::CATALOGUE;
+use crate::hook::hashes::Hashes;
 use crate::hook::render::{Around, VenNames};
 use crate::hook::settings::{HookSettings, Serializer, Serializers};
 use crate::plugin::PluginError;
@@ -133,7 +134,8 @@ impl HookBuilder {
             own.bring(&self.serializers.0);
         }
         let folder = self.config.parent().unwrap_or_else(|| std::path::Path::new(""));
-        let ready = with_secrets(&self.settings, folder).and_then(|settings| Parts::of(&settings));
+        let ready = with_secrets(&self.settings, folder)
+            .and_then(|ready| Parts::of(&ready, Hashes::of(&self.settings)));
         let fault = |why| HookFault { hook: self.settings.name.clone(), why };
         Ok(TestHook { parts: ready.map_err(fault)?, ven: self.ven })
     }

@@ -34,7 +34,8 @@ pub(super) enum DeliveriesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// One delivery with what it tells, and the last ten tries with what was answered.
+    /// One delivery with what it tells, and the last ten tries with what was answered. Tries that sent the same have the same hash, and
+    /// so have tries by the same settings; what is secret is not in it.
     Show {
         /// The hook.
         hook: String,
@@ -117,10 +118,12 @@ fn show(path: &Path, hook: &str, number: u64) -> anyhow::Result<()> {
 }
 
 fn line(number: u32, tried: &Tried) -> String {
-    let Tried { message, at, took, code, why, answer } = tried;
+    let Tried { message, at, took, code, why, answer, sent, settings } = tried;
     let code = code.map_or_else(|| "-".to_owned(), |code| code.to_string());
     let why = if why.is_empty() { "delivered" } else { why };
     let mut line = format!("try {number} at {at}, {took}, message {message}: {code} {}", why.escape_debug());
+    let sent = sent.as_deref().unwrap_or("nothing");
+    line += &format!("\n    sent {sent}, settings {settings}");
     if !answer.is_empty() {
         line += &format!("\n    answered: {}", answer.escape_debug());
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, HookFile, is_fit_from_afar, is_name, names_no_file, with_secrets};
+use crate::hook::hashes::Hashes;
 use crate::hook::settings::Serializers;
 
 use super::outbox::Parts;
@@ -122,7 +123,9 @@ impl OwnFile {
             // Before a secret is read, so that nobody learns which files there are.
             is_fit_from_afar(settings, &self.config).map_err(HookFileFault::NotFromAfar)?;
         }
-        let parts = with_secrets(settings, folder).and_then(|filled| Parts::of(&filled)).map_err(wrong)?;
+        let ready =
+            with_secrets(settings, folder).and_then(|filled| Parts::of(&filled, Hashes::of(settings)));
+        let parts = ready.map_err(wrong)?;
         Ok(parts.renderer.warnings().to_vec())
     }
 

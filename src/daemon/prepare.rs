@@ -11,6 +11,7 @@ use crate::config::{
     read_private, secret_files, with_secrets,
 };
 use crate::engine::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
+use crate::hook::hashes::Hashes;
 use crate::hook::settings::{HookSettings, Target};
 use crate::openadr::signature::{Description, Gate, Policy, SigningKey, Trust, private_key};
 use crate::openadr::trust::Fingerprint;
@@ -301,8 +302,9 @@ fn hooks(faults: &mut Faults<'_>) -> Vec<PreparedHook> {
         let key = format!("hook.{}", settings.name);
         let folder = faults.config.file.parent().unwrap_or_else(|| Path::new(""));
         secret_files(settings, folder).iter().for_each(|path| faults.warn_of_readers(&key, path));
+        let hashes = Hashes::of(settings);
         let ready = with_secrets(settings, folder).and_then(|settings| {
-            let parts = Parts::of(&settings)?;
+            let parts = Parts::of(&settings, hashes)?;
             Ok(PreparedHook { image: HookImage::of(settings), parts })
         });
         let Some(hook) = faults.check(&key, None, ready) else { continue };

@@ -5,6 +5,7 @@
 //! ```
 
 pub(crate) mod filter;
+pub(crate) mod hashes;
 pub(crate) mod monitor;
 pub(crate) mod outcome;
 pub(crate) mod queue;

@@ -7,7 +7,6 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,9 +19,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::support::{House, PATIENCE, Process};
+use crate::support::{House, PATIENCE, Process, TOKEN};
 
-const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
 /// Of each kind of monitor so many are read by nobody.
 const STREAMS: usize = 4;
 const SESSIONS: usize = 4;
@@ -61,14 +59,6 @@ impl Household {
         .unwrap();
         let process = Process::ven(&configuration);
         Self { house, vtn, process, _meter: meter }
-    }
-
-    /// Reads an address from the log.
-    fn address(&self, behind: &str) -> SocketAddr {
-        self.process.wait_until(behind, |lines| {
-            let at = |line: &String| line.rsplit_once(behind).map(|(_, at)| at.trim().to_owned());
-            lines.iter().find_map(at).map(|at| at.parse().unwrap())
-        })
     }
 
     fn polls(&self) -> usize {
@@ -141,9 +131,7 @@ async fn say_and_fall_silent(to: SocketAddr, words: &[u8]) -> TcpStream {
 
 /// Hooks that end in the hole, and monitors for those who read nothing.
 fn readers(house: &House, hole: &BlackHole) -> String {
-    let token = house.path("token");
-    std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
-    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    house.write_secret("token", &format!("{TOKEN}\n"));
     let mut text =
         "[http]\nlisten = \"127.0.0.1:0\"\n[[http.token]]\nname = \"pump\"\ntoken = \"${file:token}\"\n\
                     scopes = [\"monitors\"]\n[push_monitor]\ntcp = \"127.0.0.1:0\"\n"
@@ -171,8 +159,8 @@ fn readers(house: &House, hole: &BlackHole) -> String {
 
 /// Those who read nothing connect.
 async fn fall_silent(household: &Household) -> Vec<TcpStream> {
-    let api = tokio::task::block_in_place(|| household.address("the local API is at http://"));
-    let push = tokio::task::block_in_place(|| household.address("monitors are pushed at tcp://"));
+    let api = household.process.api();
+    let push = household.process.address("monitors are pushed at tcp://");
     let mut silent = Vec::new();
     for id in 1..=STREAMS {
         let request = format!(
@@ -240,7 +228,7 @@ async fn twenty_two_readers_that_never_read_do_not_delay_polls() {
 /// How many monitors have had a session.
 fn sessions(household: &Household) -> usize {
     use std::io::{Read as _, Write as _};
-    let api = household.address("the local API is at http://");
+    let api = household.process.api();
     let mut stream = std::net::TcpStream::connect(api).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = format!("Host: {api}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close");

@@ -10,12 +10,11 @@ mod receiver;
 mod serial_copy;
 mod telegram_forward;
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{House, PATIENCE};
+use crate::support::House;
 
 /// A meter that sends no telegram but those of the test.
 const NEVER: Duration = Duration::from_secs(86_400);
@@ -58,9 +57,8 @@ impl Example {
 
     /// Has a secret in a file of its own where the example has it elsewhere.
     fn secret(self, house: &House, old: &str, secret: &str) -> Self {
-        let file = house.path(Path::new(old).file_name().unwrap().to_str().unwrap());
-        std::fs::write(&file, format!("{secret}\n")).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let name = Path::new(old).file_name().unwrap().to_str().unwrap();
+        let file = house.write_secret(name, &format!("{secret}\n"));
         self.with(old, &file.display().to_string())
     }
 
@@ -80,21 +78,6 @@ impl Example {
         std::fs::write(&path, self.0).unwrap();
         path
     }
-}
-
-/// Waits until something holds.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let look = Duration::from_millis(10);
-    let mut left = PATIENCE;
-    while !holds() {
-        left = left.checked_sub(look).unwrap_or_else(|| panic!("waited in vain: {what}"));
-        std::thread::sleep(look);
-    }
-}
-
-/// Waits until the VEN that was started first in that house takes orders, which is when its hooks run.
-fn is_up(house: &House) {
-    until("the VEN runs", || house.path("state/control.sock").exists());
 }
 
 /// What `ven hooks` says, and whether it was content.

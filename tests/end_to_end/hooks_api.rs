@@ -3,16 +3,15 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
-use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn};
+use openadr_ven::mock_vtn::{KeyKind, MockVtn};
 use openadr_ven::time::Span;
 use openadr_ven::{Config, Ven, VenHandle};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::http_api::exchange;
-use crate::support::{House, PATIENCE};
+use crate::support::{House, PATIENCE, happens};
 
 const BOSS: &str = "ven_b0ss56789012345678901234567890123456789012";
 const CHIEF: &str = "ven_ch1ef6789012345678901234567890123456789012";
@@ -43,11 +42,6 @@ type = "file"
 topics = ["event.received"]
 path = "diary.jsonl"
 "#;
-
-fn write_token(path: &Path, token: &str) {
-    std::fs::write(path, token).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-}
 
 /// Who asks, and where.
 struct Desk {
@@ -102,13 +96,6 @@ impl Desk {
     }
 }
 
-fn happens(vtn: &MockVtn, event: &str) {
-    vtn.with(|core| {
-        let now = core.received.last().unwrap().0;
-        core.add_event(EventBuilder::new(event, now + Span::DAY, Span::HOUR).level(1).build());
-    });
-}
-
 fn lines(house: &House) -> Vec<Value> {
     let text = std::fs::read_to_string(house.path("diary.jsonl")).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -117,7 +104,7 @@ fn lines(house: &House) -> Vec<Value> {
 /// A VEN with those tokens and that hook.
 async fn start(house: &House, vtn: &MockVtn) -> (VenHandle, SocketAddr) {
     for (name, token) in [("boss", BOSS), ("chief", CHIEF), ("guest", GUEST)] {
-        write_token(&house.path(name), token);
+        house.write_secret(name, token);
     }
     let configuration = house.configure(&vtn.url(), SECTIONS);
     let ven = Ven::builder(Config::load(&configuration).unwrap()).start().await.unwrap();
@@ -151,9 +138,25 @@ async fn hooks_are_paused_resumed_and_sent_again_by_whoever_may() {
 
     let again = format!("{{\"again\": [{}]}}", first["number"]);
     assert_eq!(boss.ask("POST /v1/hooks/diary/send", &again).await.0, 202);
-    let twice =
-        |answer: &Value| answer["deliveries"].as_array().unwrap().iter().any(|told| told["tries"] == 2);
-    guest.until("/v1/deliveries?hook=diary", twice).await;
+    let twice = |told: &Value| told["tries"] == 2;
+    let any_twice = |answer: &Value| answer["deliveries"].as_array().unwrap().iter().any(twice);
+    let answer = guest.until("/v1/deliveries?hook=diary", any_twice).await;
+    let again = answer["deliveries"].as_array().unwrap().iter().find(|told| twice(told)).unwrap();
+    for hash in ["sent_hash", "settings_hash"] {
+        assert_eq!(again[hash].as_str().map(str::len), Some(16), "{again}");
+        assert_eq!(again[hash], first[hash], "the same words, by the same settings");
+    }
+    let shown = std::process::Command::new(env!("CARGO_BIN_EXE_ven"))
+        .args(["deliveries", "show", "diary", &first["number"].to_string(), "--config"])
+        .arg(house.path("ven.toml"))
+        .output();
+    let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
+    let hashes = format!(
+        "    sent {}, settings {}\n",
+        first["sent_hash"].as_str().unwrap(),
+        first["settings_hash"].as_str().unwrap()
+    );
+    assert_eq!(shown.matches(&hashes).count(), 2, "{shown}");
     let told = lines(&house);
     assert_eq!(
         told.iter().map(|line| line["subject"].as_str().unwrap()).collect::<Vec<_>>(),
@@ -266,7 +269,7 @@ async fn whoever_makes_hooks_from_afar_starts_no_program_writes_no_file_and_has_
     assert_eq!(chief.hooks().await, ["diary"]);
     // A secret that was laid there for a hook is one that it may have.
     std::fs::create_dir(house.path("hooks.d")).unwrap();
-    write_token(&house.path("hooks.d/secret"), "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
+    house.write_secret("hooks.d/secret", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
     let (status, told) = chief.put("ops", &format!("{http}secret = \"${{file:hooks.d/secret}}\"\n")).await;
     assert_eq!(status, 201, "{told}");
     ven.stop().await;

@@ -20,15 +20,11 @@ use tokio::io::{
 };
 use tokio::net::TcpStream;
 
-use crate::support::{House, PATIENCE};
-
-const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
+use crate::support::{House, PATIENCE, TOKEN};
 
 /// `[http]` with one token that may read and give telegrams.
 fn section(house: &House, listen: &str, more: &str) -> String {
-    let file = house.path("token");
-    std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    house.write_secret("token", &format!("{TOKEN}\n"));
     format!(
         "[http]\nlisten = \"{listen}\"\n{more}\n[[http.token]]\nname = \"test\"\ntoken = \"${{file:token}}\"\n\
          scopes = [\"read\", \"meter\", \"monitors\"]\n"

@@ -142,7 +142,7 @@ impl Scene {
                 self.vtn.until(LONGEST_LIFE, |core| core.count(kind) > before).await;
             }
             Moment::Line(text) => {
-                tokio::task::block_in_place(|| process.wait_within(text, 0, LONGEST_LIFE));
+                process.wait_within(text, 0, LONGEST_LIFE);
             }
         }
         // At once is sooner than the shortest pause: before what was said or sent is stored.
@@ -345,13 +345,13 @@ async fn kills_while_it_registers_leave_one_orphan_at_most() {
         let log = tokio::task::block_in_place(|| process.kill());
         let stored = log.iter().any(|line| line.contains("registered at VTN"));
         let process = Process::ven(&configuration);
-        tokio::task::block_in_place(|| process.wait_for("registered", 0));
+        process.wait_for("registered", 0);
         tokio::task::block_in_place(|| process.kill());
         let after = vtn.with(|core| core.registrations());
         // The VTN may have served the last request of the dead after its death.
         assert!(after <= 1 + u32::from(!stored), "a stored registration is kept, another leaves one orphan");
         let process = Process::ven(&configuration);
-        tokio::task::block_in_place(|| process.wait_for("registered again", 0));
+        process.wait_for("registered again", 0);
         assert_eq!(vtn.with(|core| core.registrations()), after, "a stored registration is kept");
         assert_eq!(vtn.with(|core| core.violations.clone()), Vec::<String>::new());
     }

@@ -145,7 +145,7 @@ impl Scene {
             meter_section(meter.path()),
             receiver.url()
         );
-        write_secret(&house);
+        house.write_secret("secret", SECRET);
         let configuration = house.configure(&vtn.url(), &hook);
         let text = std::fs::read_to_string(&configuration).unwrap();
         std::fs::write(
@@ -310,14 +310,6 @@ fn judge_arrivals(arrivals: &[Arrival], log: &FactLog) -> usize {
     let missing: Vec<&Stored> = log.told().filter(|fact| !first.contains_key(fact.id.as_str())).collect();
     assert!(missing.is_empty(), "these are stored and were never told: {missing:#?}");
     arrivals.len() - first.len()
-}
-
-/// A secret that only its owner can read.
-fn write_secret(house: &House) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = house.path("secret");
-    std::fs::write(&path, SECRET).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test asks who started it")]

@@ -73,24 +73,20 @@ impl Scene {
     }
 }
 
-fn wait_for(process: &Process, text: &str, after: usize) -> usize {
-    tokio::task::block_in_place(|| process.wait_for(text, after))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unplugged_meter_leaves_placeholders_and_is_found_again() {
     let scene = Scene::new().await;
     let process = scene.ven();
-    let online = wait_for(&process, "meter main is online", 0);
+    let online = process.wait_for("meter main is online", 0);
     scene.good_from(scene.vtn.now(), &process).await;
     scene.meter.unplug();
-    let offline = wait_for(&process, "meter main is offline: ", online);
+    let offline = process.wait_for("meter main is offline: ", online);
     let unplugged = scene.vtn.now();
     // This is how long nobody plugs it in again; long enough for two whole intervals without a telegram.
     tokio::time::sleep(SECOND * 5).await;
     scene.meter.plug_in().unwrap();
     let plugged = scene.vtn.now();
-    wait_for(&process, "meter main is online", offline);
+    process.wait_for("meter main is online", offline);
     let took = scene.vtn.now() - plugged;
     eprintln!("data again {took} after it was plugged in");
     assert!(took <= FOUND_WITHIN, "{took}; the log:\n{}", process.log().join("\n"));
@@ -114,12 +110,12 @@ async fn a_meter_that_is_missing_at_the_start_is_found_when_it_is_plugged_in() {
     let scene = Scene::new().await;
     scene.meter.unplug();
     let process = scene.ven();
-    let offline = wait_for(&process, "meter main is offline: ", 0);
-    wait_for(&process, "registered at VTN", 0);
+    let offline = process.wait_for("meter main is offline: ", 0);
+    process.wait_for("registered at VTN", 0);
     tokio::time::sleep(SECOND * 4).await;
     scene.meter.plug_in().unwrap();
     let plugged = scene.vtn.now();
-    wait_for(&process, "meter main is online", offline);
+    process.wait_for("meter main is online", offline);
     let took = scene.vtn.now() - plugged;
     eprintln!("found {took} after it was plugged in");
     assert!(took <= FOUND_WITHIN, "{took}; the log:\n{}", process.log().join("\n"));
@@ -142,16 +138,16 @@ const NOISE: [&[u8]; 6] = [
 async fn noise_around_telegrams_loses_none_of_them() {
     let scene = Scene::new().await;
     let process = scene.ven();
-    wait_for(&process, "meter main is online", 0);
+    process.wait_for("meter main is online", 0);
     scene.good_from(scene.vtn.now(), &process).await;
     let mut line = process.log().len();
     let noisy = scene.vtn.now();
     for noise in NOISE.iter().chain(&NOISE) {
         // After a telegram, so also before the next.
-        line = wait_for(&process, "meter main: ", line);
+        line = process.wait_for("meter main: ", line);
         scene.meter.send(noise).unwrap();
     }
-    wait_for(&process, "meter main: ", line);
+    process.wait_for("meter main: ", line);
     let quiet = scene.vtn.now();
     scene.good_from(quiet, &process).await;
     process.terminate();

@@ -2,44 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
+use std::net::TcpStream;
 
 use openadr_ven::message::PayloadKind;
-use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn};
+use openadr_ven::mock_vtn::{KeyKind, MockVtn};
 use openadr_ven::time::Span;
 use serde_json::Value;
 
-use crate::support::{House, PATIENCE, Process};
+use crate::support::{House, PATIENCE, Process, TOKEN, happens};
 
-const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
-
-/// One monitor of `pump`, confirmed block by block.
-const MONITOR: &str = r#"
-[http]
-listen = "127.0.0.1:0"
-
-[[http.token]]
-name = "pump"
-token = "${file:token}"
-scopes = ["monitors"]
-
-[[monitor]]
-id = 7
-owner = "pump"
-topics = ["event.received"]
-ack = "explicit"
-
-[push_monitor]
-tcp = "127.0.0.1:0"
-"#;
-
-/// A VEN with that monitor.
+/// A VEN with a monitor that is confirmed block by block.
 fn start(house: &House, vtn: &MockVtn) -> Process {
-    let token = house.path("token");
-    std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
-    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
-    Process::ven(&house.configure(&vtn.url(), MONITOR))
+    let explicit = ("[push_monitor]", "ack = \"explicit\"\n\n[push_monitor]");
+    Process::ven(&house.configure_monitors(&vtn.url(), &[explicit]))
 }
 
 /// A client of the frames: a type of two octets, a length of four, a body.
@@ -50,13 +25,7 @@ struct Client {
 impl Client {
     /// Says who it is to the VEN, wherever that listens; what it is answered.
     fn connect(ven: &Process, token: &str) -> (Self, u16) {
-        let address = ven.wait_until("where monitors are pushed", |lines| {
-            let at = |line: &String| {
-                line.rsplit_once("monitors are pushed at tcp://").map(|(_, at)| at.trim().to_owned())
-            };
-            lines.iter().find_map(at)
-        });
-        let mut stream = TcpStream::connect(address.parse::<SocketAddr>().unwrap()).unwrap();
+        let mut stream = TcpStream::connect(ven.address("monitors are pushed at tcp://")).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let text = |text: &str| [&u16::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat();
         let body = [&[0, 1][..], &text("pump"), &text(token), &7_u32.to_be_bytes()].concat();
@@ -83,13 +52,6 @@ impl Client {
     fn has(&mut self, block: u16) {
         self.stream.write_all(&[&[0, 4, 0, 0, 0, 4], &block.to_be_bytes()[..], &[0, 200]].concat()).unwrap();
     }
-}
-
-fn happens(vtn: &MockVtn, event: &str) {
-    vtn.with(|core| {
-        let now = core.received.last().unwrap().0;
-        core.add_event(EventBuilder::new(event, now + Span::DAY, Span::HOUR).level(1).build());
-    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

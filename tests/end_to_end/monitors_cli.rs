@@ -3,7 +3,6 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -12,41 +11,13 @@ use openadr_ven::time::Span;
 use serde_json::Value;
 
 use crate::http_api::telegram;
-use crate::support::{House, PATIENCE, Process};
-
-const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
-
-/// `pump` may read monitors, and one is there always.
-const MONITORS: &str = r#"
-[http]
-listen = "127.0.0.1:0"
-
-[[http.token]]
-name = "pump"
-token = "${file:token}"
-scopes = ["monitors"]
-
-[[monitor]]
-id = 7
-owner = "pump"
-topics = ["event.received"]
-
-[push_monitor]
-tcp = "127.0.0.1:0"
-"#;
+use crate::support::{House, PATIENCE, Process, TOKEN, until};
 
 /// A house in which monitors are pushed.
 fn configured(vtn: &MockVtn) -> House {
     let house = House::new(KeyKind::P256);
-    configure(&house, &vtn.url());
+    house.configure_monitors(&vtn.url(), &[]);
     house
-}
-
-fn configure(house: &House, url: &str) {
-    let token = house.path("token");
-    std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
-    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
-    house.configure(url, MONITORS);
 }
 
 fn command(configuration: &Path, words: &[&str]) -> Command {
@@ -107,7 +78,7 @@ async fn a_monitor_is_made_shown_and_deleted_by_the_rules_of_the_local_api() {
             "--description",
             "the pump",
         ];
-        wait_for_socket(&house);
+        house.wait_for_socket();
         assert_eq!(good(&house, &create), "1000\n");
         let listed = good(&house, &["monitors", "list"]);
         assert!(listed.contains("1000  SUSPENDED  pump   event.*,opt.decided,vtn.disconnected"), "{listed}");
@@ -154,28 +125,16 @@ async fn a_monitor_is_made_shown_and_deleted_by_the_rules_of_the_local_api() {
     vtn.stop().await;
 }
 
-/// The socket is there a moment after the addresses are told.
-fn wait_for_socket(house: &House) {
-    let socket = house.path("state/control.sock");
-    let deadline = std::time::Duration::from_millis(10);
-    let mut left = PATIENCE;
-    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-        left = left.checked_sub(deadline).unwrap_or_else(|| panic!("{} is not there", socket.display()));
-        std::thread::sleep(deadline);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vtn_that_goes_away_is_seen_by_who_tails_a_monitor_which_goes_on_after_a_restart_and_is_deleted_at_the_end()
  {
     let house = House::new(KeyKind::P256);
     let vtn = house.vtn(Span::SECOND).await;
-    configure(&house, &vtn.url());
-    let file = house.path("ven.toml");
+    let file = house.configure_monitors(&vtn.url(), &[]);
     let ven = Process::ven(&file);
     let tailing = tokio::task::block_in_place(|| {
         is_registered(&ven);
-        wait_for_socket(&house);
+        house.wait_for_socket();
         let tailing = Process::start(&mut command(
             &file,
             &["monitors", "tail", "-t", "vtn.disconnected,registration.*"],
@@ -229,7 +188,7 @@ async fn whoever_may_not_read_is_told_so_and_what_cannot_work_is_not_tried() {
     tokio::task::block_in_place(|| {
         let house = configured(&vtn);
         let ven = Process::ven(&house.path("ven.toml"));
-        wait_for_socket(&house);
+        house.wait_for_socket();
         let (code, why) = bad(&house, &["monitors", "tail", "-m", "7", "pump", "ven_guess"]);
         assert!(code == 1 && why.contains("(403)") && !why.contains("ven_guess"), "{why}");
         let (code, why) = bad(&house, &["monitors", "tail", "-m", "4711"]);
@@ -336,16 +295,15 @@ fn whoever_has_read_enough_ends_it_quietly() {
 async fn what_happened_is_read_without_a_ven_and_what_happens_beside_one_that_is_restarted() {
     let house = House::new(KeyKind::P256);
     let vtn = house.vtn(Span::SECOND).await;
-    configure(&house, &vtn.url());
-    let meter = MONITORS.replace("\"monitors\"]", "\"monitors\", \"meter\"]");
-    let file =
-        house.configure(&vtn.url(), &format!("{meter}\n[[meter]]\nname = \"main\"\nsource = \"api\"\n"));
+    let meter = "[[meter]]\nname = \"main\"\nsource = \"api\"\n\n[push_monitor]";
+    let change = [("\"monitors\"]", "\"monitors\", \"meter\"]"), ("[push_monitor]", meter)];
+    let file = house.configure_monitors(&vtn.url(), &change);
     tokio::task::block_in_place(|| {
         let (code, why) = bad(&house, &["events"]);
         assert!(code == 3 && why.contains("has this VEN ever run?"), "{why}");
         let ven = Process::ven(&file);
         is_registered(&ven);
-        wait_for_socket(&house);
+        house.wait_for_socket();
         let following = ["events", "tail", "--json", "--topics", "registration.created,meter.reading"];
         let following = Process::start(&mut command(&file, &following));
         let told = |lines: &[String], topic: &str| {
@@ -386,36 +344,23 @@ async fn what_happened_is_read_without_a_ven_and_what_happens_beside_one_that_is
     assert_eq!(vtn.stop().await.violations, [""; 0]);
 }
 
-fn api(ven: &Process) -> String {
-    ven.wait_until("the address", |lines| {
-        let at = |line: &String| {
-            line.rsplit_once("the local API is at http://").map(|(_, at)| at.trim().to_owned())
-        };
-        lines.iter().find_map(at)
-    })
-}
-
 /// The meter has sent a telegram.
 fn give(ven: &Process, import_kwh: &str) {
     let body = telegram(import_kwh);
-    assert_eq!(post(&api(ven), "/v1/meter/telegrams", TOKEN, &body), 201);
+    assert_eq!(post(ven.api(), "/v1/meter/telegrams", TOKEN, &body), 201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_tls_the_ven_is_believed_by_the_certificates_that_are_named() {
     let house = House::new(KeyKind::P256);
     let vtn = house.vtn(Span::SECOND).await;
-    configure(&house, &vtn.url());
-    let tls = MONITORS
-        .replace(
-            "listen = \"127.0.0.1:0\"",
-            "listen = \"127.0.0.1:0\"\ncert = \"certs/vtn.pem\"\nkey = \"certs/vtn.key\"",
-        )
-        .replace("tcp = \"127.0.0.1:0\"", "tls = \"0.0.0.0:0\"");
-    let file = house.configure(&vtn.url(), &tls);
+    let listen = "listen = \"127.0.0.1:0\"";
+    let secure = format!("{listen}\ncert = \"certs/vtn.pem\"\nkey = \"certs/vtn.key\"");
+    let change = [(listen, secure.as_str()), ("tcp = \"127.0.0.1:0\"", "tls = \"0.0.0.0:0\"")];
+    let file = house.configure_monitors(&vtn.url(), &change);
     tokio::task::block_in_place(|| {
         let ven = Process::ven(&file);
-        wait_for_socket(&house);
+        house.wait_for_socket();
         let ca = house.path("certs/ca.pem");
         let words = ["monitors", "tail", "-t", "monitor.connected", "--ca", ca.to_str().unwrap()];
         let tailing = Process::start(&mut command(&file, &words));
@@ -440,7 +385,6 @@ async fn over_tls_the_ven_is_believed_by_the_certificates_that_are_named() {
 async fn a_plugin_that_is_given_up_is_listed_with_its_fault_and_started_again() {
     let house = House::new(KeyKind::P256);
     let vtn = house.vtn(Span::SECOND).await;
-    configure(&house, &vtn.url());
     let script = r#"
 [ -e mended ] || { echo 'E! the pump is not there' >&2; exit 3; }
 echo '{"v":[1],"name":"guard","kinds":["event"],"topics":[]}'
@@ -449,28 +393,21 @@ while read -r line; do id=${line#*:}; echo "{\"id\":${id%%,*},\"ok\":true}"; don
     std::fs::write(house.path("guard.sh"), script.replace("mended", house.path("mended").to_str().unwrap()))
         .unwrap();
     let plugin = format!(
-        "{}\n[[plugin]]\nname = \"guard\"\nstartup = \"ignore\"\ncommand = [\"/bin/sh\", \"{}\"]\n",
-        MONITORS.replace("\"monitors\"]", "\"monitors\", \"read\", \"plugin:guard\"]"),
+        "[[plugin]]\nname = \"guard\"\nstartup = \"ignore\"\ncommand = [\"/bin/sh\", \"{}\"]\n\n[push_monitor]",
         house.path("guard.sh").display()
     );
-    let file = house.configure(&vtn.url(), &plugin);
+    let change =
+        [("\"monitors\"]", "\"monitors\", \"read\", \"plugin:guard\"]"), ("[push_monitor]", plugin.as_str())];
+    let file = house.configure_monitors(&vtn.url(), &change);
     tokio::task::block_in_place(|| {
         let ven = Process::ven(&file);
-        wait_for_socket(&house);
-        let at = api(&ven);
+        house.wait_for_socket();
+        let at = ven.api();
         let of = |list: &str| -> Option<Value> { serde_json::from_str::<Value>(list).ok()?.get(0).cloned() };
         let becomes = |state: &str| {
-            let mut left = PATIENCE;
-            loop {
-                let plugin = of(&good(&house, &["plugins", "list", "--json"])).unwrap();
-                if plugin["state"] == state {
-                    return plugin;
-                }
-                let pause = std::time::Duration::from_millis(20);
-                left =
-                    left.checked_sub(pause).unwrap_or_else(|| panic!("it does not become {state}: {plugin}"));
-                std::thread::sleep(pause);
-            }
+            let plugin = || of(&good(&house, &["plugins", "list", "--json"])).unwrap();
+            until(&format!("it becomes {state}"), || plugin()["state"] == state);
+            plugin()
         };
         let failed = becomes("failed");
         assert_eq!((&failed["name"], &failed["restarts"]), (&"guard".into(), &0.into()), "{failed}");
@@ -487,9 +424,9 @@ while read -r line; do id=${line#*:}; echo "{\"id\":${id%%,*},\"ok\":true}"; don
         assert_eq!(good(&house, &["plugins", "restart", "guard"]), "plugin guard is started again\n");
         let running = becomes("running");
         assert_eq!((&running["kind"], &running["restarts"]), (&"exec".into(), &0.into()), "{running}");
-        assert_eq!(post(&at, "/v1/plugins/guard/restart", TOKEN, ""), 204);
-        assert_eq!(post(&at, "/v1/plugins/guard/restart", "ven_guess", ""), 401);
-        assert_eq!(post(&at, "/v1/plugins/gard/restart", TOKEN, ""), 403, "the token is for another");
+        assert_eq!(post(at, "/v1/plugins/guard/restart", TOKEN, ""), 204);
+        assert_eq!(post(at, "/v1/plugins/guard/restart", "ven_guess", ""), 401);
+        assert_eq!(post(at, "/v1/plugins/gard/restart", TOKEN, ""), 403, "the token is for another");
         let again = |lines: &[String]| {
             lines.iter().filter(|line| line.contains("calls itself guard")).nth(1).map(drop)
         };
@@ -502,7 +439,7 @@ while read -r line; do id=${line#*:}; echo "{\"id\":${id%%,*},\"ok\":true}"; don
 }
 
 /// The status of what is answered.
-fn post(at: &str, path: &str, token: &str, body: &str) -> u16 {
+fn post(at: SocketAddr, path: &str, token: &str, body: &str) -> u16 {
     let mut stream = TcpStream::connect(at).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let length = body.len();

@@ -1,7 +1,6 @@
 //! Plugins that the embedding program brings: their settings, what they serve, and how they are.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use openadr_ven::{Config, Ven, VenHandle};
 use serde_json::{Map, Value, json};
 
 use crate::http_api::telegram;
-use crate::support::{House, PATIENCE};
+use crate::support::{House, PATIENCE, TOKEN};
 
 /// A lamp that tells its settings and how it is, and publishes what it does of its own accord.
 #[derive(Clone, Default)]
@@ -96,8 +95,6 @@ for line in sys.stdin:
         break
 "#;
 
-const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
-
 /// What `GET` of a path answers: the status and the body.
 async fn get(ven: &VenHandle, path: &str) -> (u16, String) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -132,8 +129,7 @@ async fn a_plugin_of_the_program_has_settings_serves_paths_and_says_how_it_is() 
     let vtn = house.vtn(Span::SECOND).await;
     let sink = RecordingSink::start().await.unwrap();
     std::fs::write(house.path("key"), "s3cret\n").unwrap();
-    std::fs::write(house.path("token"), TOKEN).unwrap();
-    std::fs::set_permissions(house.path("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    house.write_secret("token", TOKEN);
     let more = format!(
         "[http]\nlisten = \"127.0.0.1:0\"\n[[http.token]]\nname = \"test\"\ntoken = \"${{file:token}}\"\n\
          scopes = [\"read\", \"plugin:lamp\", \"plugin:off\"]\n[[plugin]]\nkind = \"rust\"\nname = \"lamp\"\n\

@@ -18,10 +18,6 @@ use crate::support::{House, PATIENCE, Process};
 
 const HANDLER: &str = "[handler]\ndefault = \"optIn\"\n";
 
-fn wait_for(process: &Process, text: &str, after: usize) -> usize {
-    tokio::task::block_in_place(|| process.wait_for(text, after))
-}
-
 /// A VTN, and a VEN that is pushed to.
 struct Scene {
     house: House,
@@ -112,7 +108,7 @@ async fn rules_514_517_what_is_not_signed_by_the_vtn_now_is_refused() {
     let scene = Scene::new().await;
     let message = no_events("mock-vtn");
     assert_eq!(scene.status(&post("EiEvent", &message)).await, 403, "not signed");
-    wait_for(&scene.ven, "answered with http status 403 Forbidden: message is not signed", 0);
+    scene.ven.wait_for("answered with http status 403 Forbidden: message is not signed", 0);
     let signed = scene.signed(&message);
     let forged = signed.replace("mock-vtn", "evil-vtn");
     assert_ne!(signed, forged);
@@ -120,7 +116,7 @@ async fn rules_514_517_what_is_not_signed_by_the_vtn_now_is_refused() {
     let answer = scene.answered(&post("EiEvent", &signed)).await.to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 200") && answer.contains("content-length: 0"), "{answer}");
     assert_eq!(scene.status(&post("EiEvent", &signed)).await, 403, "a repetition");
-    wait_for(&scene.ven, "its nonce was used before", 0);
+    scene.ven.wait_for("its nonce was used before", 0);
 }
 
 /// Rule 512: ids are compared case-sensitively, and the answer goes in a request of ours.
@@ -131,7 +127,7 @@ async fn rule_512_a_vtn_id_in_other_letters_is_another_vtn() {
     let signed = scene.signed(&no_events("MOCK-VTN"));
     assert_eq!(scene.status(&post("EiEvent", &signed)).await, 200);
     scene.until("oadrCreatedEvent 452", |core| core.count(PayloadKind::CreatedEvent) > before).await;
-    wait_for(&scene.ven, "vtnID is MOCK-VTN, we are registered at mock-vtn", 0);
+    scene.ven.wait_for("vtnID is MOCK-VTN, we are registered at mock-vtn", 0);
 }
 
 /// Messages of the wrong service, and answers, are signed like requests.
@@ -162,7 +158,7 @@ async fn rule_517_nobody_but_the_vtn_gets_through_the_handshake() {
         let (tls, seen) = (tls(&ours, certificate), scene.ven.log().len());
         let answer = exchange(scene.reserved.address, &tls, &post("EiEvent", "x")).await;
         assert!(!answer.as_ref().is_ok_and(|answer| !answer.is_empty()), "{what}: {answer:?}");
-        wait_for(&scene.ven, "a connection to our services failed", seen);
+        scene.ven.wait_for("a connection to our services failed", seen);
     }
     scene.still_serves("after").await;
     scene.vtn.with(|core| assert_eq!(core.push_failures, Vec::<String>::new()));
@@ -213,7 +209,7 @@ async fn what_cannot_be_stored_is_answered_with_503() {
     scene.vtn.with(|core| core.add_event(EventBuilder::new("e1", start, Span::HOUR)));
     let failed = |core: &mut VtnCore| core.push_failures.iter().any(|why| why.contains("http status 503"));
     scene.until("503", failed).await;
-    wait_for(&scene.ven, "store fails, what promises something waits", 0);
+    scene.ven.wait_for("store fails, what promises something waits", 0);
     limit(&prlimit, &scene.ven, "unlimited");
     let decided = |core: &mut VtnCore| core.opts.last().is_some_and(|opt| opt.opt == OptType::OptIn);
     scene.until("the answer", decided).await;

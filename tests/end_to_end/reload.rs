@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
@@ -17,9 +16,8 @@ use openadr_ven::time::Span;
 use openadr_ven::{Config, ReloadError, Ven};
 use serde_json::Value;
 
-use crate::support::{House, PATIENCE, Process, ven};
+use crate::support::{House, PATIENCE, Process, TOKEN, ven};
 
-const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
 const OTHER_TOKEN: &str = "ven_9876543210987654321098765432109876543210987";
 
 /// Takes whatever hooks post, over connections that stay open.
@@ -372,9 +370,7 @@ async fn reloads_at_the_same_time_are_taken_one_after_the_other() {
 async fn a_secret_that_is_changed_in_its_file_is_taken_and_shown_to_nobody() {
     beside(|scene| {
         let key = |text: &str| {
-            std::fs::write(scene.house.path("key"), format!("{text}\n")).unwrap();
-            let owner = std::fs::Permissions::from_mode(0o600);
-            std::fs::set_permissions(scene.house.path("key"), owner).unwrap();
+            scene.house.write_secret("key", &format!("{text}\n"));
         };
         key("first-secret");
         let hook = scene.hook("one", "event.received", "one") + "headers = { x-key = \"${file:key}\" }\n";
@@ -458,13 +454,8 @@ async fn only_the_plugin_that_is_changed_is_started_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_taken_away_opens_nothing_any_more_and_a_stream_by_it_ends() {
     beside(|scene| {
-        let put = |file: &str, token: &str| {
-            std::fs::write(scene.house.path(file), token).unwrap();
-            let owner = std::fs::Permissions::from_mode(0o600);
-            std::fs::set_permissions(scene.house.path(file), owner).unwrap();
-        };
-        put("one", TOKEN);
-        put("two", OTHER_TOKEN);
+        scene.house.write_secret("one", TOKEN);
+        scene.house.write_secret("two", OTHER_TOKEN);
         let section = |name: &str| {
             format!(
                 "[[http.token]]\nname = \"{name}\"\ntoken = \"${{file:{name}}}\"\nscopes = [\"read\", \"monitors\"]\n\
@@ -474,10 +465,7 @@ async fn a_token_that_is_taken_away_opens_nothing_any_more_and_a_stream_by_it_en
         };
         let http = "[http]\nlisten = \"127.0.0.1:0\"\n";
         let process = Process::ven(&scene.configure(&format!("{http}{}", section("one"))));
-        let address = process.wait_until("where the local API is", |lines| {
-            let at = |line: &String| Some(line.rsplit_once("the local API is at http://")?.1.trim().to_owned());
-            lines.iter().find_map(at)
-        });
+        let address = process.api();
         let ask = |path: &str, token: &str| {
             let mut stream = TcpStream::connect(&address).unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -505,7 +493,7 @@ async fn a_token_that_is_taken_away_opens_nothing_any_more_and_a_stream_by_it_en
         assert_eq!((status(TOKEN), status(OTHER_TOKEN)), ("401".into(), "200".into()));
         // To its end, which comes.
         stream.read_to_string(&mut first).unwrap();
-        put("two", TOKEN);
+        scene.house.write_secret("two", TOKEN);
         assert_eq!(scene.reload().split("\nwarning").next().unwrap(), "changed: [[http.token]] \"two\"");
         assert_eq!((status(TOKEN), status(OTHER_TOKEN)), ("200".into(), "401".into()));
         process.terminate();

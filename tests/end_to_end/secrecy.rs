@@ -100,11 +100,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn write_private(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_in_the_log_in_what_is_shown_or_in_the_state() {
     let house = House::new(KeyKind::P256);
@@ -112,8 +107,8 @@ async fn no_secret_is_in_the_log_in_what_is_shown_or_in_the_state() {
     let (endpoint, broker) =
         (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
     let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
-    write_private(&house.path("in-url"), IN_URL);
-    write_private(&house.path("token"), TOKEN);
+    house.write_secret("in-url", IN_URL);
+    house.write_secret("token", TOKEN);
     let configuration = house.configure(&vtn.url(), &hooks(port(&endpoint), port(&broker)));
     let process = Process::start(with_secrets(&mut ven(&configuration)).env("RUST_LOG", "trace"));
     tokio::task::block_in_place(|| {
@@ -233,7 +228,7 @@ async fn what_it_makes_is_its_owners_alone_and_its_memory_nobodys() {
     let vtn = house.vtn(Span::SECOND).await;
     let configuration = house.configure(&vtn.url(), "");
     let process = Process::ven(&configuration);
-    tokio::task::block_in_place(|| process.wait_for("registered", 0));
+    process.wait_for("registered", 0);
     for path in files(&house.path("state")) {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{} has the mode {mode:o}", path.display());

@@ -12,11 +12,7 @@ use openadr_ven::time::Span;
 use crate::support::full_disk::{limit, ven};
 use crate::support::peers::peer;
 use crate::support::telemetry::{cells, meter_section, wish};
-use crate::support::{House, PATIENCE, Process};
-
-fn wait_for(process: &Process, text: &str, after: usize) -> usize {
-    tokio::task::block_in_place(|| process.wait_for(text, after))
-}
+use crate::support::{House, PATIENCE};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_stops_promises_only_and_everything_is_stored_after_it() {
@@ -33,8 +29,8 @@ async fn a_full_disk_stops_promises_only_and_everything_is_stored_after_it() {
     limit(&prlimit, &process, "0");
     let start = vtn.now() + Span::HOUR;
     vtn.with(|core| core.add_event(EventBuilder::new("during", start, Span::HOUR)));
-    wait_for(&process, "journal of messages cannot be written", 0);
-    let failing = wait_for(&process, "store fails", 0);
+    process.wait_for("journal of messages cannot be written", 0);
+    let failing = process.wait_for("store fails", 0);
     let (polls, reports) = vtn.with(|core| (core.count(PayloadKind::Poll), core.reports.len()));
     assert!(vtn.until(PATIENCE, |core| core.count(PayloadKind::Poll) > polls + 5).await, "polling goes on");
     vtn.with(|core| {
@@ -45,11 +41,11 @@ async fn a_full_disk_stops_promises_only_and_everything_is_stored_after_it() {
 
     limit(&prlimit, &process, "unlimited");
     let full_until = vtn.now();
-    wait_for(&process, "store works again", failing);
-    wait_for(&process, "journal of messages is written again", failing);
+    process.wait_for("store works again", failing);
+    process.wait_for("journal of messages is written again", failing);
     let opted = vtn.until(PATIENCE, |core| core.opts.last().is_some_and(|opt| opt.opt == OptType::OptIn));
     assert!(opted.await, "asked again, and the change is told; the log:\n{}", process.log().join("\n"));
-    wait_for(&process, "during: changed from optOut to optIn", failing);
+    process.wait_for("during: changed from optOut to optIn", failing);
     let later = |core: &mut openadr_ven::mock_vtn::VtnCore| {
         cells(&core.reports).iter().any(|cell| cell.start > full_until + Span::SECOND)
     };
@@ -61,7 +57,7 @@ async fn a_full_disk_stops_promises_only_and_everything_is_stored_after_it() {
     assert!(energy.windows(2).all(|two| two[1].start - two[0].start == Span::SECOND), "{energy:?}");
     assert!(energy.iter().all(|cell| cell.quality == DataQuality::Good), "{energy:?}");
     let again = ven(&configuration);
-    wait_for(&again, "registered again", 0);
+    again.wait_for("registered again", 0);
     let answered = vtn.with(|core| core.opts.len());
     assert!(vtn.until(PATIENCE, |core| core.opts.len() > answered).await, "the event was stored");
     assert_eq!(vtn.with(|core| core.opts.last().unwrap().opt), OptType::OptIn);

@@ -61,7 +61,7 @@ async fn by_backend(backend: &str, kind: KeyKind, signed: bool, pushed: bool) {
     expect("the re-registration", &mut |core| core.count(PayloadKind::CreatePartyRegistration) > 1).await;
     vtn.with(VtnCore::cancel_registration);
     expect("the end", &mut |core| core.registered().is_none()).await;
-    tokio::task::block_in_place(|| ven.wait_for("registration cancelled by the VTN", 0));
+    ven.wait_for("registration cancelled by the VTN", 0);
     vtn.with(|core| {
         assert_eq!((core.violations.clone(), core.push_failures.clone()), (vec![], vec![]));
         assert_eq!(core.count(PayloadKind::Poll) > 0, !pushed, "polls");

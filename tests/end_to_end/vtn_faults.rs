@@ -58,10 +58,6 @@ fn after_backoff(outage: Span) -> Span {
     outage + Span::from_micros(outage.micros() / 5) + Span::from_seconds(2) + SLACK
 }
 
-fn wait_for(process: &Process, text: &str, after: usize) -> usize {
-    tokio::task::block_in_place(|| process.wait_for(text, after))
-}
-
 /// Waits until the VTN knows the VEN and was polled after `back`.
 async fn comes_back(what: &str, vtn: &MockVtn, process: &Process, polls: usize, bound: Span) {
     let back = vtn.now();
@@ -134,7 +130,7 @@ async fn a_vtn_that_starts_after_the_ven_is_found() {
     reserved.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let listen = reserved.local_addr().unwrap();
     let process = Process::ven(&house.configure(&format!("https://localhost:{}", listen.port()), ""));
-    wait_for(&process, "VTN is away", 0);
+    process.wait_for("VTN is away", 0);
     tokio::time::sleep(OUTAGE).await;
     drop(reserved);
     let settings = MockVtnSettings { listen, ..house.vtn_settings() };
@@ -178,10 +174,10 @@ async fn a_vtn_that_forgot_us_and_answers_463_gets_a_registration() {
 
 /// Two tries with that line, and the process lives.
 fn is_refused(mut process: Process, texts: &[&str]) {
-    let line = wait_for(&process, texts[0], 0);
+    let line = process.wait_for(texts[0], 0);
     let said = process.log()[line - 1].clone();
     assert!(texts.iter().all(|text| said.contains(text)), "{texts:?} is not all in: {said}");
-    wait_for(&process, texts[0], line);
+    process.wait_for(texts[0], line);
     assert!(process.lives());
     eprintln!("{said}");
     process.terminate();
@@ -220,10 +216,10 @@ async fn a_reply_that_was_let_in_before_a_restart_is_refused_after_it() {
     process.kill();
     vtn.with(|core| core.faults.push_back(Fault::Repeat(PayloadKind::CreatedPartyRegistration)));
     let again = Process::ven(&configuration);
-    let line = wait_for(&again, "was refused", 0);
+    let line = again.wait_for("was refused", 0);
     let said = again.log()[line - 1].clone();
     assert!(said.contains("its nonce was used before"), "{said}");
-    wait_for(&again, "registered again", line);
+    again.wait_for("registered again", line);
     again.terminate();
 }
 
@@ -244,6 +240,6 @@ async fn a_vtn_with_a_common_name_only_is_taken_where_that_is_allowed() {
     let strict = Process::ven(&configure("", "strict.toml"));
     is_refused(strict, &["VTN is away", "[tls] server_name = \"allow-cn\"", "trying again in"]);
     let lenient = Process::ven(&configure("server_name = \"allow-cn\"", "lenient.toml"));
-    wait_for(&lenient, "registered at VTN", 0);
+    lenient.wait_for("registered at VTN", 0);
     lenient.terminate();
 }

@@ -130,18 +130,18 @@ async fn bears(name: &str, answer: Answer, said: &str) -> Vec<String> {
     // What a VEN takes that is answered by nothing but a status.
     let (quiet, _heads) = serve(&house, Answer::Octets(with_body("503 Busy", "", b""))).await;
     let process = Process::ven(&house.configure(&quiet, ""));
-    tokio::task::block_in_place(|| process.wait_for("http status 503", 0));
+    process.wait_for("http status 503", 0);
     let before = peak(&process);
     process.terminate();
 
     let (url, mut came) = serve(&house, answer).await;
     let mut process = Process::ven(&house.configure(&url, ""));
-    let line = tokio::task::block_in_place(|| process.wait_for(said, 0));
+    let line = process.wait_for(said, 0);
     let mut heads = Vec::new();
     while heads.len() < 2 {
         heads.push(tokio::time::timeout(PATIENCE, came.recv()).await.unwrap().unwrap());
     }
-    tokio::task::block_in_place(|| process.wait_for(said, line));
+    process.wait_for(said, line);
     let more = peak(&process).saturating_sub(before);
     eprintln!("{name}: {} kB more than {before} kB; {}", more, process.log()[line - 1]);
     assert!(more < MORE, "{name}: {more} kB more");

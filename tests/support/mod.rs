@@ -14,23 +14,48 @@ pub(crate) mod authority;
 pub(crate) mod dice;
 pub(crate) mod full_disk;
 pub(crate) mod ledger;
+pub(crate) mod monitors;
 pub(crate) mod push;
 pub(crate) mod receiver;
 pub(crate) mod telemetry;
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use openadr_ven::mock_vtn::{KeyKind, MockVtn, MockVtnSettings, TestCertificates, VtnCore};
+use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn, MockVtnSettings, TestCertificates, VtnCore};
 use openadr_ven::time::Span;
 use tempfile::TempDir;
 
 /// Long enough for a busy machine; nothing waits so long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A token of the local API.
+pub(crate) const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
+
+/// Waits until something holds, and holds up no task beside it.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let look = Duration::from_millis(10);
+    let mut left = PATIENCE;
+    while !holds() {
+        left = left.checked_sub(look).unwrap_or_else(|| panic!("waited in vain: {what}"));
+        tokio::task::block_in_place(|| std::thread::sleep(look));
+    }
+}
+
+/// The VTN has an event that begins tomorrow.
+pub(crate) fn happens(vtn: &MockVtn, event: &str) {
+    vtn.with(|core| {
+        let now = core.received.last().unwrap().0;
+        core.add_event(EventBuilder::new(event, now + Span::DAY, Span::HOUR).level(1).build());
+    });
+}
 
 /// New certificates must hold within this (the files are looked at every 5 seconds).
 const CERTIFICATES_TAKEN_WITHIN: Duration = Duration::from_secs(20);
@@ -90,6 +115,20 @@ vtn_fingerprint = "{}"
         path
     }
 
+    /// Writes a file that only its owner can read, and returns its path.
+    pub(crate) fn write_secret(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    /// Waits until the VEN of this house takes orders, which is a moment after it has told its addresses.
+    pub(crate) fn wait_for_socket(&self) {
+        let socket = self.path("state/control.sock");
+        until("the VEN takes orders", || UnixStream::connect(&socket).is_ok());
+    }
+
     pub(crate) fn vtn_settings(&self) -> MockVtnSettings {
         MockVtnSettings::from(&self.certificates)
     }
@@ -100,7 +139,7 @@ vtn_fingerprint = "{}"
     }
 }
 
-/// A process whose output is collected; it is killed when this is dropped.
+/// A process whose output is collected; it is killed when this is dropped. Whoever waits for it holds up no task beside it.
 pub(crate) struct Process {
     child: Child,
     log: Arc<(Mutex<Vec<String>>, Condvar)>,
@@ -148,9 +187,7 @@ impl Process {
 
     /// Waits until `look` finds `what` in the log.
     pub(crate) fn wait_until<T>(&self, what: &str, look: impl Fn(&[String]) -> Option<T>) -> T {
-        let (lines, news) = &*self.log;
-        let lines = lines.lock().unwrap();
-        let (lines, _) = news.wait_timeout_while(lines, PATIENCE, |lines| look(lines).is_none()).unwrap();
+        let lines = self.lines_within(PATIENCE, |lines| look(lines).is_some());
         look(&lines).unwrap_or_else(|| panic!("\"{what}\" did not come; the log:\n{}", lines.join("\n")))
     }
 
@@ -163,16 +200,38 @@ impl Process {
 
     /// The same, but `None` where the line does not come in that time.
     pub(crate) fn wait_within(&self, text: &str, after: usize, within: Duration) -> Option<usize> {
-        let (lines, news) = &*self.log;
-        let found = |lines: &Vec<String>| lines.iter().skip(after).position(|line| line.contains(text));
-        let lines = lines.lock().unwrap();
-        let (lines, _) = news.wait_timeout_while(lines, within, |lines| found(lines).is_none()).unwrap();
-        found(&lines).map(|at| after + at + 1)
+        let found = |lines: &[String]| lines.iter().skip(after).position(|line| line.contains(text));
+        found(&self.lines_within(within, |lines| found(lines).is_some())).map(|at| after + at + 1)
+    }
+
+    /// The log as soon as it is as wanted, or as it is after that time.
+    fn lines_within(
+        &self,
+        within: Duration,
+        wanted: impl Fn(&[String]) -> bool,
+    ) -> MutexGuard<'_, Vec<String>> {
+        tokio::task::block_in_place(|| {
+            let (lines, news) = &*self.log;
+            let lines = lines.lock().unwrap();
+            news.wait_timeout_while(lines, within, |lines| !wanted(lines)).unwrap().0
+        })
+    }
+
+    /// Waits for the address that stands at the end of a line of the log, behind that text.
+    pub(crate) fn address(&self, behind: &str) -> SocketAddr {
+        self.wait_until(behind, |lines| {
+            lines.iter().find_map(|line| line.rsplit_once(behind)?.1.trim().parse().ok())
+        })
+    }
+
+    /// Where its local API is.
+    pub(crate) fn api(&self) -> SocketAddr {
+        self.address("the local API is at http://")
     }
 
     /// Waits for a line that tells of certificates that were replaced; returns how many lines there are up to it.
     pub(crate) fn wait_for_news_of_certificates(&self, text: &str, after: usize) -> usize {
-        let found = tokio::task::block_in_place(|| self.wait_within(text, after, CERTIFICATES_TAKEN_WITHIN));
+        let found = self.wait_within(text, after, CERTIFICATES_TAKEN_WITHIN);
         found.unwrap_or_else(|| panic!("\"{text}\" did not come; the log:\n{}", self.log().join("\n")))
     }
 

@@ -18,6 +18,7 @@ use crate::daemon::sink::{self, Message};
 use crate::fact::Fact;
 use crate::fact::topic::CATALOGUE;
 use crate::hook::filter::Filter;
+use crate::hook::hashes::Hashes;
 use crate::hook::outcome::Outcome;
 use crate::hook::render::{Around, Renderer, Samples, VenNames};
 use crate::hook::settings::HookSettings;
@@ -56,7 +57,7 @@ pub(super) fn test(config: &Config, name: &str, event: Option<&Path>, dry_run: b
         return Ok(());
     }
     let folder = config.file.parent().unwrap_or_else(|| Path::new(""));
-    let ready = with_secrets(settings, folder).and_then(|settings| Parts::of(&settings));
+    let ready = with_secrets(settings, folder).and_then(|ready| Parts::of(&ready, Hashes::of(settings)));
     let parts = ready.map_err(|error| anyhow::anyhow!("hook {name}: {error}"))?;
     deliver(parts, &message)
 }

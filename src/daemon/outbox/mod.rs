@@ -3,6 +3,7 @@
 mod change;
 mod durable;
 mod hook_task;
+mod parts;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -15,21 +16,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::fact::Topics;
-use crate::fact::topic::CATALOGUE;
-use crate::hook::filter::Filter;
-use crate::hook::queue::Rules;
-use crate::hook::render::{Renderer, Samples, VenNames};
-use crate::hook::settings::HookSettings;
+use crate::hook::render::VenNames;
 
 use super::bus::Bus;
 use super::clock::Clock;
-use super::sink;
 use super::status::Board;
 use super::store::StoreHandle;
 
 pub(crate) use change::{HookChanges, forsake_others};
-pub(crate) use hook_task::{Changed, HookTask, Order, Parts, View};
-pub(crate) use views::Views;
+pub(crate) use hook_task::{Changed, HookTask, Order};
+pub(crate) use parts::Parts;
+pub(crate) use views::{View, Views};
 
 /// Orders that may wait for a hook.
 const ORDERS: usize = 16;
@@ -91,32 +88,6 @@ pub(crate) enum OrderFault {
     Unknown(String),
     #[error("hook {0} is busy; try again")]
     Busy(String),
-}
-
-impl Parts {
-    /// Everything that is needed to run a hook.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with its words, its filter or what its sink needs.
-    pub(crate) fn of(settings: &HookSettings) -> Result<Self, String> {
-        let all = CATALOGUE.iter().map(|topic| (topic.name, topic.sample));
-        let samples = Samples::new(&settings.topics, all);
-        let batched = settings.batch.max_items > 1;
-        let renderer = Renderer::new(&settings.words, &settings.name, batched, &samples);
-        let filter = settings.filter.as_ref().map(|text| Filter::new(text, &samples)).transpose();
-        Ok(Self {
-            name: settings.name.clone(),
-            topics: settings.topics.clone(),
-            filter: filter.map_err(|error| format!("filter: {error}"))?,
-            renderer: renderer.map_err(|error| error.to_string())?,
-            rules: Rules::of(settings),
-            durable: settings.durable_always,
-            timeout: settings.timeout,
-            on_change: settings.on_change,
-            sink: sink::of(settings)?,
-        })
-    }
 }
 
 impl Outbox {

@@ -1,6 +1,7 @@
 //! Hooks over a real store and a sink that does what the test says.
 
 mod change;
+mod hashes;
 mod patience;
 
 use std::path::Path;
@@ -15,8 +16,13 @@ use crate::daemon::sink::{Delivering, Message, Sink};
 use crate::daemon::status::{Status, keep};
 use crate::daemon::store::{DeliveryStatus, Wanted};
 use crate::engine::Snapshot;
+use crate::fact::topic::CATALOGUE;
 use crate::fact::{Draft, Fact, Topics};
+use crate::hook::filter::Filter;
+use crate::hook::hashes::Hashes;
 use crate::hook::outcome::{Outcome, Try};
+use crate::hook::queue::Rules;
+use crate::hook::render::{Renderer, Samples};
 use crate::hook::settings::{Batching, QueueLimits, RetrySettings, Words};
 use crate::time::{Span, Timestamp};
 
@@ -103,6 +109,7 @@ fn hook(name: &str, patterns: &[&str], answer: Answer) -> Hook {
         durable: false,
         timeout: Span::from_seconds(30),
         on_change: false,
+        hashes: Hashes::default(),
         sink: Box::new(Fake { answer: answer.clone(), got: sender }),
     };
     Hook { parts, got, answer }

@@ -3,7 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::View;
+use crate::hook::queue::{Load, Losses, Standing};
+use crate::time::Timestamp;
+
+/// How a hook stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    pub(crate) standing: Standing,
+    pub(crate) control: Load,
+    pub(crate) meter: Load,
+    /// Since when that waits which waits longest.
+    pub(crate) oldest: Option<Timestamp>,
+    pub(crate) losses: Losses,
+    pub(crate) sent: u64,
+    /// Facts that no filter could judge.
+    pub(crate) filter_faults: u64,
+    /// What the last try that failed said.
+    pub(crate) last_fault: Option<String>,
+}
 
 /// How each hook stood when it last did something; clones show the same.
 #[derive(Clone, Debug, Default)]

@@ -42,13 +42,15 @@ CREATE TABLE attempt (
     ven TEXT NOT NULL,
     hook TEXT NOT NULL,
     seq INTEGER NOT NULL,
-    number INTEGER NOT NULL,
+    number INTEGER NOT NULL,       -- counts those that sent nothing too
     message TEXT NOT NULL,         -- id of the message, which may tell several facts
     at_us INTEGER NOT NULL,
     took_us INTEGER NOT NULL,
     code INTEGER,
     why TEXT NOT NULL,             -- empty: it is there
     answer TEXT NOT NULL,          -- the beginning of what was answered
+    sent TEXT,                     -- hash of what was sent, and where to; NULL: nothing was
+    settings TEXT NOT NULL,        -- hash of the hook's settings, without secrets
     PRIMARY KEY (ven, hook, seq, number)
 ) STRICT;
 

@@ -9,7 +9,7 @@ use openadr_ven::mock_vtn::{EventBuilder, KeyKind, MockVtn};
 use openadr_ven::time::Span;
 use serde_json::{Value, json};
 
-use super::{Example, NEVER, hooks, is_up, telegram};
+use super::{Example, NEVER, hooks, telegram};
 use crate::support::authority::Authority;
 use crate::support::peers::mosquitto::{Broker, Listener};
 use crate::support::peers::peer;
@@ -94,7 +94,7 @@ async fn home_assistant_finds_meter_and_event_at_a_broker_by_tls_also_after_it_h
     let Some(mut scene) = Scene::new().await else { return };
     let configuration = scene.configuration("localhost", &scene.ca(), PASSWORD);
     let ven = Process::ven(&configuration);
-    tokio::task::block_in_place(|| is_up(&scene.house));
+    scene.house.wait_for_socket();
     let mut listener = Listener::start(&scene.broker, "#");
     listener.until("ven/house/availability", |payload| payload == b"online").await;
     scene.meter.send(&telegram("012345.678", "000050.000")).unwrap();

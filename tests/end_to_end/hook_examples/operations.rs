@@ -10,9 +10,9 @@ use openadr_ven::time::Span;
 use serde_json::{Value, json};
 
 use super::receiver::{Receiver, Request};
-use super::{Example, hooks, until};
+use super::{Example, hooks};
 use crate::support::peers::{peer, skip};
-use crate::support::{House, PATIENCE, Process};
+use crate::support::{House, PATIENCE, Process, until};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwCkM0c0rL5nE=";
 

@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -14,10 +13,9 @@ use openadr_ven::time::Timestamp;
 use openadr_ven::{Config, Ven};
 
 use super::receiver::{Answer, Receiver, Request};
-use super::{Example, NO_VTN, hooks, telegram, until};
-use crate::support::House;
+use super::{Example, NO_VTN, hooks, telegram};
+use crate::support::{House, TOKEN, until};
 
-const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
 const EXCEEDED: Answer = ("403 Forbidden", String::new());
 
 /// What the clock on the wall says; a slot of five minutes is over when the test says so.
@@ -66,8 +64,7 @@ fn judge(request: &Request, limited: bool) -> Answer {
 
 /// The example with its meter read from the local API.
 fn configuration(house: &House, port: u16) -> PathBuf {
-    std::fs::write(house.path("token"), format!("{TOKEN}\n")).unwrap();
-    std::fs::set_permissions(house.path("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    house.write_secret("token", &format!("{TOKEN}\n"));
     let url = format!("url = \"http://127.0.0.1:{port}\"");
     let http = "[http]\nlisten = \"127.0.0.1:0\"\n[[http.token]]\nname = \"test\"\n\
                 token = \"${file:token}\"\nscopes = [\"read\", \"meter\"]";

@@ -8,7 +8,7 @@ use openadr_ven::mock_vtn::KeyKind;
 use serde_json::Value;
 
 use super::receiver::{Receiver, Request};
-use super::{Example, NEVER, NO_VTN, is_up, telegram};
+use super::{Example, NEVER, NO_VTN, telegram};
 use crate::support::{House, Process};
 
 fn reading(request: &Request) -> Value {
@@ -34,7 +34,7 @@ fn readings_api_tells_every_reading_though_the_service_fails_and_the_ven_is_rest
         .secret(&house, "/etc/ven/service.token", "a-token")
         .save(&house);
     let ven = Process::ven_logging(&configuration, "warn,openadr_ven=debug");
-    is_up(&house);
+    house.wait_for_socket();
     meter.send(&telegram("012345.678", "000050.000")).unwrap();
     let first = &service.wait_for(1)[0];
     meter.send(&telegram("012345.679", "000050.000")).unwrap();

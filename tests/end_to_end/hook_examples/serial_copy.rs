@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,8 @@ use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use openadr_ven::mock_meter::MockMeter;
 use openadr_ven::mock_vtn::KeyKind;
 
-use super::{Example, NEVER, NO_VTN, is_up, telegram, until};
-use crate::support::{House, PATIENCE, Process};
+use super::{Example, NEVER, NO_VTN, telegram};
+use crate::support::{House, PATIENCE, Process, until};
 
 /// The other end of a second cable, under a name that stays the same.
 struct Cable {
@@ -93,11 +93,8 @@ fn serial_copy_hands_on_every_octet_and_finds_a_cable_that_was_unplugged() {
     let meter = MockMeter::start(house.folder.path(), "meter", NEVER).unwrap();
     let mut cable = Cable::plugged_in(house.path("second-cable"));
     let ven = Process::ven(&configuration(&house, meter.path(), &cable.path));
-    let address: SocketAddr = ven.wait_until("where telegrams can be read", |lines| {
-        let line = lines.iter().find(|line| line.contains("telegrams can be read at "))?;
-        line.rsplit_once("tcp://")?.1.trim().parse().ok()
-    });
-    is_up(&house);
+    let address = ven.address("telegrams can be read at tcp://");
+    house.wait_for_socket();
     let connect = || {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

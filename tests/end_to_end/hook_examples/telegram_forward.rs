@@ -1,17 +1,13 @@
 //! `telegram-forward.toml`: a second VEN takes the telegrams of the first, and reads the meter from them.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use openadr_ven::mock_meter::MockMeter;
 use openadr_ven::mock_vtn::KeyKind;
 use openadr_ven::notice::Notice;
 use openadr_ven::{Config, Ven};
 use tokio::sync::broadcast::Receiver;
 
-use super::{Example, NEVER, NO_VTN, is_up, telegram};
-use crate::support::{House, PATIENCE, Process, ven};
-
-const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
+use super::{Example, NEVER, NO_VTN, telegram};
+use crate::support::{House, PATIENCE, Process, TOKEN, ven};
 
 /// A VEN without a meter of its own, over TLS.
 const SECOND: &str = r#"
@@ -45,8 +41,7 @@ async fn reading(notices: &mut Receiver<Notice>) -> (String, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn telegram_forward_feeds_a_second_ven_by_the_address_of_dsmr_reader() {
     let far = House::new(KeyKind::P256);
-    std::fs::write(far.path("token"), format!("{TOKEN}\n")).unwrap();
-    std::fs::set_permissions(far.path("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    far.write_secret("token", &format!("{TOKEN}\n"));
     let second = Config::load(&far.configure(NO_VTN, SECOND)).unwrap();
     let second = Ven::builder(second).start().await.unwrap();
     let mut notices = second.notices();
@@ -61,7 +56,7 @@ async fn telegram_forward_feeds_a_second_ven_by_the_address_of_dsmr_reader() {
         .below("url = \"https://localhost:", &format!("allow_private = true\nca = \"{ca}\""))
         .save(&near);
     let first = Process::start(ven(&configuration).env("DSMR_KEY", TOKEN));
-    tokio::task::block_in_place(|| is_up(&near));
+    near.wait_for_socket();
     meter.send(&telegram("000123.456", "000000.000")).unwrap();
     assert_eq!(reading(&mut notices).await, ("elsewhere".to_owned(), "123.456".to_owned()));
     // Of those that come within min_interval the newest wins.

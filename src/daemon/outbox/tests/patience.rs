@@ -7,7 +7,7 @@ use crate::daemon::fact_keeper::RETENTION;
 use crate::daemon::store::{Sqlite, Store as _};
 
 /// As after a start on this folder, in the paused time of the runtime.
-fn virtual_scene(folder: &Path) -> Scene {
+pub(super) fn virtual_scene(folder: &Path) -> Scene {
     virtual_scene_at(folder, Timestamp::from_seconds(1_900_000_000))
 }
 
@@ -32,11 +32,11 @@ async fn keep_owed(bus: Bus, store: StoreHandle) {
     }
 }
 
-async fn pass(span: Span) {
+pub(super) async fn pass(span: Span) {
     tokio::time::sleep(span.to_std()).await;
 }
 
-fn in_earnest(mut hook: Hook) -> Hook {
+pub(super) fn in_earnest(mut hook: Hook) -> Hook {
     hook.parts.rules.retry = RetrySettings { jitter_percent: 0, ..RetrySettings::default() };
     hook
 }

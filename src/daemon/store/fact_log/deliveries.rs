@@ -31,6 +31,8 @@ fn delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
         item,
         code: row.get("code")?,
         why: row.get("why")?,
+        sent: row.get("sent")?,
+        settings: row.get("settings")?,
         updated: Timestamp::from_micros(row.get("updated_us")?),
     })
 }
@@ -44,10 +46,13 @@ impl FactLog<'_> {
     pub(crate) fn deliveries(&self, wanted: &Wanted) -> Result<Vec<Delivery>, StoreError> {
         let order = if wanted.newest_first { "DESC" } else { "ASC" };
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT * FROM delivery JOIN fact USING (ven, seq)
-             WHERE ven = ?1 AND (?2 IS NULL OR hook = ?2) AND (?3 IS NULL OR status = ?3)
-               AND (?4 IS NULL OR updated_us >= ?4) AND seq > ?5
-             ORDER BY seq {order}, hook LIMIT ?6"
+            "SELECT delivery.*, fact.*, last.sent, last.settings FROM delivery JOIN fact USING (ven, seq)
+             LEFT JOIN attempt AS last ON last.ven = delivery.ven AND last.hook = delivery.hook AND last.seq = delivery.seq
+               AND last.number = (SELECT max(number) FROM attempt AS any WHERE any.ven = delivery.ven
+                                  AND any.hook = delivery.hook AND any.seq = delivery.seq)
+             WHERE delivery.ven = ?1 AND (?2 IS NULL OR delivery.hook = ?2) AND (?3 IS NULL OR status = ?3)
+               AND (?4 IS NULL OR updated_us >= ?4) AND delivery.seq > ?5
+             ORDER BY delivery.seq {order}, delivery.hook LIMIT ?6"
         ))?;
         let mut rows = statement.query(params![
             self.ven,
@@ -96,6 +101,8 @@ impl FactLog<'_> {
                 code: row.get("code")?,
                 why: row.get("why")?,
                 answer: row.get("answer")?,
+                sent: row.get("sent")?,
+                settings: row.get("settings")?,
             };
             Ok((row.get("number")?, tried))
         };
@@ -188,23 +195,25 @@ fn put_update(
         seq,
     ])?;
     let Some(tried) = tried else { return Ok(()) };
-    let put =
-        "INSERT OR REPLACE INTO attempt (ven, hook, seq, number, message, at_us, took_us, code, why, answer)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    // Tries that sent nothing do not count for the item, and are kept all the same.
+    let put = "INSERT INTO attempt (ven, hook, seq, number, message, at_us, took_us, code, why, answer, sent, settings)
+               SELECT ?1, ?2, ?3, coalesce(max(number), 0) + 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+               FROM attempt WHERE ven = ?1 AND hook = ?2 AND seq = ?3";
     connection.prepare_cached(put)?.execute(params![
         ven,
         hook,
         seq,
-        item.attempts,
         tried.message,
         tried.at.micros(),
         tried.took.micros(),
         tried.code,
         tried.why,
         tried.answer,
+        tried.sent,
+        tried.settings,
     ])?;
-    let forget = "DELETE FROM attempt WHERE ven = ? AND hook = ? AND seq = ? AND number <= ?";
-    let kept_from = i64::from(item.attempts) - TRIES_KEPT;
-    connection.prepare_cached(forget)?.execute(params![ven, hook, seq, kept_from])?;
+    let forget = "DELETE FROM attempt WHERE ven = ?1 AND hook = ?2 AND seq = ?3
+                  AND number <= (SELECT max(number) FROM attempt WHERE ven = ?1 AND hook = ?2 AND seq = ?3) - ?4";
+    connection.prepare_cached(forget)?.execute(params![ven, hook, seq, TRIES_KEPT])?;
     Ok(())
 }

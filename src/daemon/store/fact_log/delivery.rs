@@ -70,13 +70,16 @@ pub(crate) struct Delivery {
     pub(crate) item: Item,
     pub(crate) code: Option<u16>,
     pub(crate) why: Option<String>,
+    /// [`Tried::sent`] and [`Tried::settings`] of the last try.
+    pub(crate) sent: Option<String>,
+    pub(crate) settings: Option<String>,
     pub(crate) updated: Timestamp,
 }
 
 impl Delivery {
     /// For programs.
     pub(crate) fn view(&self) -> serde_json::Value {
-        let Self { hook, fact, status, item, code, why, updated } = self;
+        let Self { hook, fact, status, item, code, why, sent, settings, updated } = self;
         serde_json::json!({
             "number": fact.seq,
             "hook": hook,
@@ -85,6 +88,8 @@ impl Delivery {
             "next": item.next_at,
             "code": code,
             "why": why,
+            "sent_hash": sent,
+            "settings_hash": settings,
             "updated": updated,
             "fact": &**fact,
         })
@@ -111,6 +116,10 @@ pub(crate) struct Tried {
     pub(crate) why: String,
     /// The beginning of what was answered.
     pub(crate) answer: String,
+    /// A hash of the words, as they were rendered, and of where they went; `None`: nothing was sent.
+    pub(crate) sent: Option<String>,
+    /// A hash of the hook's settings.
+    pub(crate) settings: String,
 }
 
 /// Which deliveries are looked for.

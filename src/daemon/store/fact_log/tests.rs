@@ -32,6 +32,19 @@ fn update(seq: u64, status: DeliveryStatus) -> Update {
     Update { item: Item { attempts: 1, ..Item::new(&fact(seq, "")) }, status, tried: None }
 }
 
+fn tried(code: Option<u16>, why: &str) -> Tried {
+    Tried {
+        message: "id 3".into(),
+        at: Timestamp::from_seconds(9),
+        took: Span::SECOND,
+        code,
+        why: why.into(),
+        answer: "no".into(),
+        sent: Some("00112233".repeat(2)),
+        settings: "44556677".repeat(2),
+    }
+}
+
 fn waiting(store: &mut Sqlite, hook: &str) -> Vec<u64> {
     let wanted = Wanted {
         hook: Some(hook.into()),
@@ -52,14 +65,7 @@ fn facts_come_back_with_their_deliveries_and_tries() {
     assert_eq!((waiting(&mut store, "one"), waiting(&mut store, "two")), (vec![3, 4], vec![3]));
     assert!(open(folder.path(), "b").facts().after(0, 9).unwrap().is_empty(), "of another VEN");
 
-    let mut tried = Tried {
-        message: "id 3".into(),
-        at: Timestamp::from_seconds(9),
-        took: Span::SECOND,
-        code: Some(503),
-        why: "busy".into(),
-        answer: "no".into(),
-    };
+    let mut tried = tried(Some(503), "busy");
     for attempts in 1..=12 {
         let next_at = Some(Timestamp::from_seconds(20));
         let item = Item { attempts, next_at, batch: Some(7), refusals: 2, ..Item::new(&fact(3, "")) };
@@ -81,6 +87,23 @@ fn facts_come_back_with_their_deliveries_and_tries() {
     let row = |hook: &str, status: &str, count| (hook.to_owned(), status.to_owned(), count);
     assert_eq!(counts, [row("one", "sent", 1), row("one", "waiting", 1), row("two", "waiting", 1)]);
     assert_eq!(store.facts().counts(Some(Timestamp::from_seconds(11))).unwrap(), [row("one", "sent", 1)]);
+}
+
+/// There are no words for it, which counts for no try of its own.
+#[test]
+fn a_try_that_sent_nothing_takes_the_place_of_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path(), "a");
+    store.commit(&[], &[told(3, &["one"])]).unwrap();
+    for (attempts, why) in [(0, "no words"), (0, "no words yet"), (1, "busy"), (1, "no words again"), (2, "")]
+    {
+        let item = Item { attempts, ..Item::new(&fact(3, "")) };
+        let update = Update { item, status: DeliveryStatus::Waiting, tried: Some(tried(None, why)) };
+        store.facts().update("one", &[update], None, Timestamp::from_seconds(10)).unwrap();
+    }
+    let tries = store.facts().tries("one", 3).unwrap();
+    let tries: Vec<_> = tries.iter().map(|(number, tried)| (*number, tried.why.as_str())).collect();
+    assert_eq!(tries, [(1, "no words"), (2, "no words yet"), (3, "busy"), (4, "no words again"), (5, "")]);
 }
 
 #[test]
@@ -137,14 +160,7 @@ fn deliveries_and_their_tries_count_for_what_is_kept() {
     let hooks = ["h1", "h2", "h3", "h4", "h5"];
     let all: Vec<Told> = (1..=100).map(|seq| told(seq, &hooks)).collect();
     store.commit(&[], &all).unwrap();
-    let tried = Tried {
-        message: "id".into(),
-        at: Timestamp::EPOCH,
-        took: Span::ZERO,
-        code: Some(422),
-        why: "no".into(),
-        answer: "x".repeat(2_000),
-    };
+    let tried = Tried { answer: "x".repeat(2_000), ..tried(Some(422), "no") };
     let dead = |seq| Update { tried: Some(tried.clone()), ..update(seq, DeliveryStatus::Dead) };
     let updates: Vec<_> = (1..=50).map(dead).collect();
     for hook in hooks {

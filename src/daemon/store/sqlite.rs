@@ -29,6 +29,10 @@ const MIGRATIONS: &[&str] = &[
     include_str!("0006.sql"),
 ];
 
+/// So many pages of 4096 octets of its log are put into the file at once, and the log is no longer afterwards: it lies on a disk that may be
+/// small.
+const LOG_PAGES: u32 = 256;
+
 /// A SQLite file with the rows of one VEN.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
@@ -48,6 +52,8 @@ impl Sqlite {
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(|error| named(path, &error))?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+        connection.pragma_update(None, "journal_size_limit", LOG_PAGES * 4096)?;
         let mut store = Self { connection, ven: ven.to_owned() };
         store.migrate(path)?;
         Ok(store)

@@ -77,24 +77,42 @@ fn forget_tries(connection: &Connection, ven: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What a row costs beside its data, about.
+/// What a row costs beside its data, about, with its places in indices.
 const ROW: i64 = 200;
+
+/// What a row of so many octets takes of the file: of a page of 4096 octets, only whole rows are used.
+fn taken(octets: &str) -> String {
+    format!("(CASE WHEN {octets} < 4096 THEN 4096 / (4096 / ({octets})) ELSE {octets} END)")
+}
+
+/// What a fact takes without its deliveries, and a try.
+fn of_fact_and_try() -> [String; 2] {
+    [taken("length(data) + ?2"), taken("length(attempt.why) + length(answer) + ?2")]
+}
 
 /// What facts take, and their deliveries with the tries of them.
 fn stored_bytes(connection: &Connection, ven: &str) -> Result<u64, StoreError> {
-    let query = "SELECT (SELECT coalesce(sum(length(data) + ?1), 0) FROM fact WHERE ven = ?2)
-                      + (SELECT count(*) * ?1 FROM delivery WHERE ven = ?2)
-                      + (SELECT coalesce(sum(length(why) + length(answer) + ?1), 0) FROM attempt WHERE ven = ?2)";
-    let bytes: i64 = connection.query_row(query, params![ROW, ven], |row| row.get(0))?;
+    let [of_fact, of_try] = of_fact_and_try();
+    let query = format!(
+        "SELECT (SELECT coalesce(sum({of_fact}), 0) FROM fact WHERE ven = ?1)
+              + (SELECT count(*) * ?2 FROM delivery WHERE ven = ?1)
+              + (SELECT coalesce(sum({of_try}), 0) FROM attempt WHERE ven = ?1)"
+    );
+    let bytes: i64 = connection.query_row(&query, params![ven, ROW], |row| row.get(0))?;
     Ok(bytes.cast_unsigned())
 }
 
 /// The same of one fact.
-pub(super) const BYTES: &str = "length(data) + ?2 + coalesce((
-    SELECT sum(?2 + coalesce((
-        SELECT sum(length(attempt.why) + length(answer) + ?2) FROM attempt
-        WHERE attempt.ven = ?1 AND attempt.hook = delivery.hook AND attempt.seq = delivery.seq), 0))
-    FROM delivery WHERE delivery.ven = ?1 AND delivery.seq = fact.seq), 0)";
+pub(super) fn bytes_of_one() -> String {
+    let [of_fact, of_try] = of_fact_and_try();
+    format!(
+        "{of_fact} + coalesce((
+         SELECT sum(?2 + coalesce((
+             SELECT sum({of_try}) FROM attempt
+             WHERE attempt.ven = ?1 AND attempt.hook = delivery.hook AND attempt.seq = delivery.seq), 0))
+         FROM delivery WHERE delivery.ven = ?1 AND delivery.seq = fact.seq), 0)"
+    )
+}
 
 /// Forgets the oldest facts of which every delivery is at `least` so far, until so many bytes are free; returns how many deliveries still
 /// waited.
@@ -103,7 +121,7 @@ fn forget_oldest(connection: &Connection, ven: &str, excess: u64, least: &str) -
         return Ok(0);
     }
     let which = all_at(least);
-    let query = format!("SELECT seq, {BYTES} FROM fact WHERE {which} ORDER BY seq");
+    let query = format!("SELECT seq, {} FROM fact WHERE {which} ORDER BY seq", bytes_of_one());
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query(params![ven, ROW])?;
     let (mut free, mut to) = (0_u64, 0_i64);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use rusqlite::params;
 
-use super::retention::{BYTES, FORGET_UNTOLD, all_at};
+use super::retention::{FORGET_UNTOLD, all_at, bytes_of_one};
 use super::{DeliveryStatus, Retention, Told, Tried, Update, Wanted};
 use crate::daemon::store::{Sqlite, Store as _};
 use crate::fact::Fact;
@@ -172,12 +172,56 @@ fn deliveries_and_their_tries_count_for_what_is_kept() {
         let left: Vec<u64> = store.facts().after(0, 999).unwrap().iter().map(|fact| fact.seq).collect();
         left
     };
-    // 100 facts of 1 kB each, 500 deliveries of 200 octets, 250 tries of 2.2 kB.
+    // 100 facts of 1 kB each, 500 deliveries of 200 octets, 250 tries of 2.2 kB, each of which has a page of its own.
     let from = |first: u64| (first..=100).collect::<Vec<_>>();
-    assert_eq!(prune(800_000), from(1));
-    assert_eq!(prune(500_000), from(21), "of those that failed, each has 13 kB");
-    assert_eq!(prune(101_000), from(51), "those that failed go first");
+    assert_eq!(prune(1_300_000), from(1));
+    assert_eq!(prune(500_000), from(34), "of those that failed, each has 22.5 kB");
+    assert_eq!(prune(102_000), from(51), "those that failed go first");
     assert_eq!(prune(50_000), from(77), "of those that wait, each has 2 kB");
+}
+
+/// Short rows have much in indices, and of those that are half as long as a page only one is in each.
+#[test]
+fn the_file_is_no_larger_than_it_may_be_whatever_is_told() {
+    const MOST: u64 = 1 << 20;
+    for (octets, tries, answer) in
+        [(250, 0, 0), (600, 2, 100), (2_000, 0, 0), (2_000, 2, 2_000), (6_000, 1, 500)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path(), "a house");
+        let tried = Tried { message: "m".repeat(36), answer: "x".repeat(answer), ..tried(Some(503), "busy") };
+        let minute = 5;
+        for first in (0..240).map(|minutes| minutes * minute + 1) {
+            let all: Vec<_> = (first..first + minute)
+                .map(|seq| {
+                    let mut fact = Arc::unwrap_or_clone(fact(seq, &"x".repeat(octets)));
+                    fact.id = format!("{seq:036}");
+                    Told { fact: Arc::new(fact), hooks: vec!["one".to_owned(), "other".to_owned()] }
+                })
+                .collect();
+            store.commit(&[], &all).unwrap();
+            for _ in 0..tries {
+                let waits =
+                    |seq| Update { tried: Some(tried.clone()), ..update(seq, DeliveryStatus::Waiting) };
+                let updates: Vec<_> = (first..first + minute).map(waits).collect();
+                for hook in ["one", "other"] {
+                    store.facts().update(hook, &updates, None, Timestamp::from_seconds(9)).unwrap();
+                }
+            }
+            let retention = Retention { sent: Span::DAY, failed: Span::DAY, max_bytes: MOST };
+            store.facts().prune(retention, Timestamp::from_seconds(9)).unwrap();
+        }
+        let log = std::fs::metadata(folder.path().join("ven.db-wal")).unwrap().len();
+        let last = store.facts().after(0, 9_999).unwrap().len() as u64;
+        drop(store);
+        let file = std::fs::metadata(folder.path().join("ven.db")).unwrap().len();
+        let what =
+            format!("{octets} octets, {tries} tries: {last} facts in {file} octets, the log has {log}");
+        println!("{what}");
+        // What came since the last housekeeping is in it too.
+        assert!(file > MOST * 3 / 5 && file < MOST * 13 / 10, "{what}");
+        assert!(log < 3 << 20, "{what}");
+    }
 }
 
 /// Housekeeping looks at each fact; were all deliveries searched for each, it would take minutes where many wait.
@@ -186,7 +230,7 @@ fn what_may_be_forgotten_is_looked_up_and_not_searched_for() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = open(folder.path(), "a");
     let log = store.facts();
-    let oldest = format!("SELECT seq, {BYTES} FROM fact WHERE {}", all_at("status <> 'waiting'"));
+    let oldest = format!("SELECT seq, {} FROM fact WHERE {}", bytes_of_one(), all_at("status <> 'waiting'"));
     for query in [FORGET_UNTOLD, &oldest] {
         let mut plan = log.connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
         let steps = plan.query_map(params!["a", 0], |row| row.get::<_, String>(3)).unwrap();

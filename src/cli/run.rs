@@ -14,11 +14,18 @@ pub(super) fn run(config: &Path, no_hooks: bool, brought: Brought) -> anyhow::Re
     super::log("info");
     let runtime = super::runtime()?;
     let outcome = runtime.block_on(async {
-        let ven = Ven::builder(config).bring(brought).start().await?;
-        // No service manager, nobody to tell.
-        drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+        // A signal that comes while it starts is not lost, nor does it end it like a crash.
         let mut hangup = signal(SignalKind::hangup())?;
         let mut stop = super::StopSignals::listen()?;
+        let ven = tokio::select! {
+            ven = Ven::builder(config).bring(brought).start() => ven?,
+            () = stop.told() => {
+                tracing::info!("stopping before all of it has started");
+                return Ok(());
+            }
+        };
+        // No service manager, nobody to tell.
+        drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
         let fault = loop {
             tokio::select! {
                 () = stop.told() => break None,

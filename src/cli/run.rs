@@ -14,13 +14,13 @@ pub(super) fn run(config: &Path, no_hooks: bool, brought: Brought) -> anyhow::Re
     super::log("info");
     let runtime = super::runtime()?;
     let outcome = runtime.block_on(async {
-        // Before it starts: whoever stops it while it does ends it in good order too.
+        // A signal that comes while it starts is not lost, nor does it end it like a crash.
         let mut hangup = signal(SignalKind::hangup())?;
         let mut stop = super::StopSignals::listen()?;
         let ven = tokio::select! {
             ven = Ven::builder(config).bring(brought).start() => ven?,
             () = stop.told() => {
-                tracing::info!("told to stop before it had started");
+                tracing::info!("stopping before all of it has started");
                 return Ok(());
             }
         };

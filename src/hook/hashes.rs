@@ -23,9 +23,10 @@ pub(crate) struct Hashes {
 impl Hashes {
     /// Of a hook as it is configured, with references where secrets will be.
     pub(crate) fn of(configured: &HookSettings) -> Self {
-        let place = match &configured.target {
-            Target::Http(target) => format!("{} {}", target.method, without_query(&target.url)),
-            other => other.word().to_owned(),
+        let place = if let Target::Http(target) = &configured.target {
+            format!("{} {}", target.method, without_query(&target.url))
+        } else {
+            configured.target.word().to_owned()
         };
         Self { settings: hash(&[text(configured).as_bytes()]), place }
     }
@@ -84,8 +85,8 @@ fn text(configured: &HookSettings) -> String {
 
 fn of_http(target: &HttpTarget) -> String {
     let HttpTarget { url, method, headers, expect, gzip, secrets, allow_private, ca } = target;
-    let (url, headers, secrets) = (without_query(url), references_in(headers), secrets.iter().map(reference));
-    let secrets: Vec<_> = secrets.collect();
+    let (url, headers) = (without_query(url), references_in(headers));
+    let secrets: Vec<&str> = secrets.iter().map(|secret| reference(secret)).collect();
     format!("{:?}", ("http", url, method, headers, expect, gzip, secrets, allow_private, ca))
 }
 
@@ -106,7 +107,7 @@ fn of_mqtt(target: &MqttTarget) -> String {
         main_meter,
         ca,
     } = target;
-    let of_broker = (url, username, password.as_ref().map(reference), client_id, qos, retain, ca);
+    let of_broker = (url, username, password.as_deref().map(reference), client_id, qos, retain, ca);
     let of_topics = (base, layout, on_change, discovery, expire_after, events, main_meter);
     format!("mqtt {of_broker:?} {of_topics:?}")
 }
@@ -128,7 +129,7 @@ fn references_in(values: &[(String, String)]) -> Vec<(&str, &str)> {
 }
 
 /// What refers to a secret; nothing of what may be one.
-fn reference(value: &String) -> &str {
+fn reference(value: &str) -> &str {
     if value.contains("${") { value } else { "" }
 }
 

@@ -216,7 +216,7 @@ fn ven_and_mock_vtn_meet_and_part() {
     let script = house.path("script.toml");
     std::fs::write(
         &script,
-        "[[step]]\nat = \"100ms\"\nevent = { id = \"e1\", start = \"1s\", duration = \"1s\", level = 1 }\n",
+        "[[step]]\nat = \"100ms\"\nevent = { id = \"e1\", start = \"4s\", duration = \"2s\", level = 1 }\n",
     )
     .unwrap();
     let vtn = Process::start(

@@ -467,7 +467,7 @@ async fn a_token_that_is_taken_away_opens_nothing_any_more_and_a_stream_by_it_en
         let process = Process::ven(&scene.configure(&format!("{http}{}", section("one"))));
         let address = process.api();
         let ask = |path: &str, token: &str| {
-            let mut stream = TcpStream::connect(&address).unwrap();
+            let mut stream = TcpStream::connect(address).unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let request = format!(
                 "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"

@@ -1,4 +1,4 @@
-//! A VEN that is told to stop while a hook is about something that does not come to an end.
+//! A VEN that is told to stop while a hook is about something that does not come to an end, or while it starts.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::io::{Read as _, Write as _};
@@ -69,6 +69,27 @@ async fn a_ven_ends_in_good_order_though_a_hook_is_stuck_and_tells_it_after_the_
     });
     assert_eq!(statuses(&house)[0], "sent");
     assert_eq!(vtn.stop().await.violations, [""; 0]);
+}
+
+/// By the very program for which it waits.
+#[test]
+fn a_ven_that_is_told_to_stop_while_it_starts_ends_in_good_order() {
+    let house = House::new(KeyKind::P256);
+    let script = r#"
+echo '{"v":[1],"name":"guard","kinds":["event"],"topics":[]}'
+read -r initialize
+kill -TERM $PPID
+read -r nothing
+"#;
+    std::fs::write(house.path("guard.sh"), script).unwrap();
+    let plugin = format!(
+        "[[plugin]]\nname = \"guard\"\nstartup = \"error\"\ncommand = [\"/bin/sh\", \"{}\"]\n",
+        house.path("guard.sh").display()
+    );
+    let mut ven = Process::ven(&house.configure("https://localhost:1", &plugin));
+    let status = ven.wait();
+    assert!(status.success(), "{status}; the log:\n{}", ven.log().join("\n"));
+    ven.wait_for("stopping before all of it has started", 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -217,7 +217,6 @@ fn the_file_is_no_larger_than_it_may_be_whatever_is_told() {
         let file = std::fs::metadata(folder.path().join("ven.db")).unwrap().len();
         let what =
             format!("{octets} octets, {tries} tries: {last} facts in {file} octets, the log has {log}");
-        println!("{what}");
         // What came since the last housekeeping is in it too.
         assert!(file > MOST * 3 / 5 && file < MOST * 13 / 10, "{what}");
         assert!(log < 3 << 20, "{what}");

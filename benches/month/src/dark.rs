@@ -17,8 +17,8 @@ const MORE: u64 = 32 * 1_024;
 /// What `[bus] max_size` says, and the durable hook about facts of meters, in octets.
 const MOST_FACTS: u64 = 16 << 20;
 const MOST_METER_FACTS: u64 = 4 << 20;
-/// Beside the facts a database has indices, half as much again at most, and a log of a thousand pages and a transaction.
-const LOG: u64 = 5 << 20;
+/// Beside the facts a database has a log of 256 pages and a transaction.
+const LOG: u64 = 2 << 20;
 /// Connections that are held open at the dark end; the sender has long given up those before.
 const HELD: usize = 64;
 /// Monitors that are read by somebody who never reads, half of them as streams and half pushed, and those whose cursor is never used again.
@@ -144,8 +144,8 @@ impl Darkness {
             meters / 1_024
         );
         assert!(more < MORE, "{more} kB more are resident");
-        assert!(ven <= MOST_FACTS * 3 / 2 + LOG, "ven.db has {ven} octets");
-        assert!(meters <= MOST_METER_FACTS * 3 / 2 + LOG, "meter-facts.db has {meters} octets");
+        assert!(ven <= MOST_FACTS + LOG, "ven.db has {ven} octets");
+        assert!(meters <= MOST_METER_FACTS + LOG, "meter-facts.db has {meters} octets");
         assert!(meters > MOST_METER_FACTS / 2, "meter-facts.db has {meters} octets only");
     }
 }

@@ -151,9 +151,10 @@ async fn live(start: Timestamp, days: i64, without: Option<u64>) {
             }
         }
     }
-    ven.stop().await;
+    // A hook that is stuck is waited for a while, which has to pass.
     drop(let_go);
     hold.await.ok();
+    ven.stop().await;
 }
 
 impl Scene {

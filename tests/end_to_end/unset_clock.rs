@@ -3,7 +3,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,9 +14,7 @@ use openadr_ven::time::{Span, Timestamp};
 use openadr_ven::{Config, Ven};
 
 use crate::support::telemetry::{cells, meter_section, wish};
-use crate::support::{House, PATIENCE};
-
-const TOKEN: &str = "ven_0123456789012345678901234567890123456789012";
+use crate::support::{House, PATIENCE, TOKEN, until};
 
 static IS_SET: AtomicBool = AtomicBool::new(false);
 
@@ -45,8 +42,7 @@ async fn a_ven_that_starts_in_1970_registers_and_reports_as_soon_as_its_clock_is
     let vtn = house.vtn(Span::SECOND).await;
     vtn.with(|core| core.piggyback = vec![wish("usage", Span::SECOND, Span::SECOND, None)]);
     let meter = MockMeter::start(house.folder.path(), "meter", Duration::from_secs(1)).unwrap();
-    std::fs::write(house.path("token"), TOKEN).unwrap();
-    std::fs::set_permissions(house.path("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    house.write_secret("token", TOKEN);
     let http = "[http]\nlisten = \"127.0.0.1:0\"\n[[http.token]]\nname = \"test\"\ntoken = \"${file:token}\"\nscopes = [\"read\"]\n";
     let file = house.configure(&vtn.url(), &format!("{}{http}", meter_section(meter.path())));
     let ven = Ven::builder(Config::load(&file).unwrap()).wall_clock(wall).start().await.unwrap();
@@ -79,7 +75,6 @@ async fn a_ven_that_starts_in_1970_registers_and_reports_as_soon_as_its_clock_is
         );
         assert_eq!(core.violations, [""; 0]);
     });
-    let said = tokio::task::block_in_place(|| readiness(api));
-    assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+    until("it is ready", || tokio::task::block_in_place(|| readiness(api)).starts_with("HTTP/1.1 200 "));
     ven.stop().await;
 }

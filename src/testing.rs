@@ -18,11 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, ConfigError, HookFile, with_secrets};
+use crate::config::{Config, ConfigError, HookFile, folder_of};
 use crate::daemon::outbox::Parts;
 use crate::fact::Fact;
 use crate::fact::topic::CATALOGUE;
-use crate::hook::hashes::Hashes;
 use crate::hook::render::{Around, VenNames};
 use crate::hook::settings::{HookSettings, Serializer, Serializers};
 use crate::plugin::PluginError;
@@ -133,11 +132,9 @@ impl HookBuilder {
         if let Some(Serializer::Own(own)) = &mut self.settings.words.serializer {
             own.bring(&self.serializers.0);
         }
-        let folder = self.config.parent().unwrap_or_else(|| std::path::Path::new(""));
-        let ready = with_secrets(&self.settings, folder)
-            .and_then(|ready| Parts::of(&ready, Hashes::of(&self.settings)));
+        let parts = Parts::of_configured(&self.settings, folder_of(&self.config));
         let fault = |why| HookFault { hook: self.settings.name.clone(), why };
-        Ok(TestHook { parts: ready.map_err(fault)?, ven: self.ven })
+        Ok(TestHook { parts: parts.map_err(fault)?, ven: self.ven })
     }
 }
 

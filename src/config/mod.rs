@@ -49,6 +49,11 @@ use crate::openadr::trust::{Fingerprint, Tolerance};
 use crate::rules::Rule;
 use crate::time::Span;
 
+/// What paths in a configuration are relative to.
+pub(crate) fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or_else(|| Path::new(""))
+}
+
 /// Everything that a VEN is told; see the examples in `examples/config`.
 #[derive(Clone, Debug)]
 pub struct Config {

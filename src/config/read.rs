@@ -25,7 +25,7 @@ use super::shared_line::shared_lines;
 use super::{
     BusSection, Config, HandlerSection, JournalSection, MeterSection, PointOrigin, PushSection,
     ReportSection, SignatureSection, Startup, TlsBackend, TlsSection, TrustSection, VenSection, Verify,
-    VtnSection, program,
+    VtnSection, folder_of, program,
 };
 
 const DEFAULTS: &[(&str, DefaultOpt)] = &[
@@ -56,7 +56,7 @@ pub(super) fn config(
         // What comes after a broken line would be blamed wrongly.
         return Err(broken(reader, &errors));
     }
-    let folder = file.parent().unwrap_or_else(|| Path::new("")).to_owned();
+    let folder = folder_of(file).to_owned();
     let root = Section::root(&reader, table.get_ref());
     let ven = ven(root.section("ven"), &folder);
     let vtn = root.section("vtn");
@@ -127,7 +127,7 @@ pub(super) fn state(text: &str, file: &Path, overrides: BTreeMap<String, String>
     let reader = Reader::new(text, overrides);
     let (table, _) = DeTable::parse_recoverable(text);
     let state = Section::root(&reader, table.get_ref()).section("ven").text("state")?;
-    Some(file.parent().unwrap_or_else(|| Path::new("")).join(state.value))
+    Some(folder_of(file).join(state.value))
 }
 
 pub(super) fn or<T>(found: Option<Found<T>>, default: T) -> T {

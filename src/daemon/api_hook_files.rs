@@ -41,36 +41,43 @@ type Before = Option<String>;
 /// The routes of the files of hooks.
 pub(super) fn routes(reload: &Reload, config: &Path, brought: Serializers) -> Vec<Route> {
     let desk = Desk { config: config.into(), brought, reload: reload.clone(), turn: Arc::default() };
-    let (read, put, remove) = (desk.clone(), desk.clone(), desk);
-    let admin = || Some(Scope::Admin);
     vec![
-        Route::new(Method::GET, PATH, admin(), "What stands in the file of a hook", move |call| {
-            read.clone().read(call)
-        })
-        .gives(TOML)
-        .answers(&[(200, "as it was written"), MALFORMED, UNKNOWN, ELSEWHERE]),
-        Route::new(
-            Method::PUT,
-            PATH,
-            admin(),
-            "Makes a hook, or changes it, and takes it at once",
-            move |call| put.clone().put(call),
-        )
-        .takes(&[TOML])
-        .answers(&[
-            (200, "it is changed"),
-            (201, "it is there"),
+        route(&desk, Method::GET, "What stands in the file of a hook", Desk::read).gives(TOML).answers(&[
+            (200, "as it was written"),
             MALFORMED,
-            (403, "a hook of this kind is made on the machine of the VEN only"),
+            UNKNOWN,
             ELSEWHERE,
-            STOPPING,
         ]),
-        Route::new(Method::DELETE, PATH, admin(), "Removes a hook, and what waits for it", move |call| {
-            remove.clone().remove(call)
-        })
-        .gives("")
-        .answers(&[(204, "it is no more"), MALFORMED, UNKNOWN, ELSEWHERE, STOPPING]),
+        route(&desk, Method::PUT, "Makes a hook, or changes it, and takes it at once", Desk::put)
+            .takes(&[TOML])
+            .answers(&[
+                (200, "it is changed"),
+                (201, "it is there"),
+                MALFORMED,
+                (403, "a hook of this kind is made on the machine of the VEN only"),
+                ELSEWHERE,
+                STOPPING,
+            ]),
+        route(&desk, Method::DELETE, "Removes a hook, and what waits for it", Desk::remove)
+            .gives("")
+            .answers(&[(204, "it is no more"), MALFORMED, UNKNOWN, ELSEWHERE, STOPPING]),
     ]
+}
+
+fn route<F>(
+    desk: &Desk,
+    method: Method,
+    about: &str,
+    handler: impl Fn(Desk, Call) -> F + Send + Sync + 'static,
+) -> Route
+where
+    F: Future<Output = Result<Answer, Answer>> + Send + 'static,
+{
+    let desk = desk.clone();
+    Route::new(method, PATH, Some(Scope::Admin), about, move |call| {
+        let answered = handler(desk.clone(), call);
+        async move { answered.await.unwrap_or_else(|refused| refused) }
+    })
 }
 
 impl Desk {
@@ -78,13 +85,12 @@ impl Desk {
         OwnFile::of(&self.config, call.parameter("name"))
     }
 
-    async fn read(self, call: Call) -> Answer {
-        let read = move || Ok(self.own(&call)?.there()?.text()?);
-        let text = beside(read).await;
-        text.map_or_else(|answer| answer, |text| Answer::text(TOML, text))
+    async fn read(self, call: Call) -> Result<Answer, Answer> {
+        let text = beside(move || Ok(self.own(&call)?.there()?.text()?)).await?;
+        Ok(Answer::text(TOML, text))
     }
 
-    async fn put(self, call: Call) -> Answer {
+    async fn put(self, call: Call) -> Result<Answer, Answer> {
         let _turn = self.turn.lock().await;
         let desk = self.clone();
         let written = beside(move || {
@@ -96,19 +102,14 @@ impl Desk {
             own.write(text, before.is_some())?;
             Ok((own, before, warnings))
         });
-        let (own, before, warnings) = match written.await {
-            Ok(written) => written,
-            Err(answer) => return answer,
-        };
+        let (own, before, warnings) = written.await?;
         let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
         let told = json!({ "file": own.place, "warnings": warnings });
-        match self.take(own, before).await {
-            Ok(()) => Answer::json(status, &told),
-            Err(answer) => answer,
-        }
+        self.take(own, before).await?;
+        Ok(Answer::json(status, &told))
     }
 
-    async fn remove(self, call: Call) -> Answer {
+    async fn remove(self, call: Call) -> Result<Answer, Answer> {
         let _turn = self.turn.lock().await;
         let desk = self.clone();
         let removed = beside(move || {
@@ -117,11 +118,9 @@ impl Desk {
             own.remove()?;
             Ok((own, before))
         });
-        let taken = match removed.await {
-            Ok((own, before)) => self.take(own, Some(before)).await,
-            Err(answer) => Err(answer),
-        };
-        taken.map_or_else(|answer| answer, |()| Answer::empty(StatusCode::NO_CONTENT))
+        let (own, before) = removed.await?;
+        self.take(own, Some(before)).await?;
+        Ok(Answer::empty(StatusCode::NO_CONTENT))
     }
 
     /// Has the configuration taken as it is now, or else what was before.

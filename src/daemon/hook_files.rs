@@ -5,8 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, HookFile, is_fit_from_afar, is_name, names_no_file, with_secrets};
-use crate::hook::hashes::Hashes;
+use crate::config::{Config, HookFile, folder_of, is_fit_from_afar, is_name, names_no_file};
 use crate::hook::settings::Serializers;
 
 use super::outbox::Parts;
@@ -116,16 +115,13 @@ impl OwnFile {
         let loaded = Config::load_with(&self.config, file);
         let mut loaded = loaded.map_err(|error| HookFileFault::Wrong(error.to_string()))?;
         loaded.bring_serializers(brought);
-        let folder = self.config.parent().unwrap_or_else(|| Path::new(""));
         let found = loaded.hooks.iter().find(|other| other.name == self.hook);
         let settings = found.ok_or_else(|| wrong("the hook is not there".to_owned()))?;
         if is_from_afar {
             // Before a secret is read, so that nobody learns which files there are.
             is_fit_from_afar(settings, &self.config).map_err(HookFileFault::NotFromAfar)?;
         }
-        let ready =
-            with_secrets(settings, folder).and_then(|filled| Parts::of(&filled, Hashes::of(settings)));
-        let parts = ready.map_err(wrong)?;
+        let parts = Parts::of_configured(settings, folder_of(&self.config)).map_err(wrong)?;
         Ok(parts.renderer.warnings().to_vec())
     }
 

@@ -8,7 +8,7 @@ use rustls_pki_types::PrivateKeyDer;
 
 use crate::config::{
     Config, ConfigError, ConfigFault, OptScheduleSection, ReportSection, SecretSource, TrustSection, Verify,
-    read_private, secret_files, with_secrets,
+    folder_of, read_private, secret_files, with_secrets,
 };
 use crate::engine::{Incoming, OptSchedule, PointOffer, ReportOffer, Settings};
 use crate::hook::hashes::Hashes;
@@ -300,7 +300,7 @@ fn hooks(faults: &mut Faults<'_>) -> Vec<PreparedHook> {
     }
     for settings in faults.config.hooks.iter().filter(|settings| settings.enabled) {
         let key = format!("hook.{}", settings.name);
-        let folder = faults.config.file.parent().unwrap_or_else(|| Path::new(""));
+        let folder = folder_of(&faults.config.file);
         secret_files(settings, folder).iter().for_each(|path| faults.warn_of_readers(&key, path));
         let hashes = Hashes::of(settings);
         let ready = with_secrets(settings, folder).and_then(|settings| {

@@ -1,12 +1,11 @@
 //! Makes what the configuration says about programs ready to be run.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, ConfigError, PluginSection, ProgramSection, Startup};
+use crate::config::{Config, ConfigError, PluginSection, ProgramSection, Startup, folder_of};
 use crate::fact::Topics;
 use crate::rules::RulesHandler;
 use crate::time::Span;
@@ -152,15 +151,10 @@ pub(super) async fn start_plugin(
 /// What a program is told once.
 fn initialize(faults: &mut Faults<'_>, key: &str, section: &ProgramSection) -> Option<Map<String, Value>> {
     let config = faults.config;
-    let own = section.config.with_secrets(folder(config));
+    let own = section.config.with_secrets(folder_of(&config.file));
     let own = faults.check(&format!("{key}.config"), None, own)?;
     let ven = json!({"name": config.ven.name, "version": env!("CARGO_PKG_VERSION")});
     Some(Map::from_iter([("config".to_owned(), Value::Object(own)), ("ven".to_owned(), ven)]))
-}
-
-/// What paths in the configuration are relative to.
-fn folder(config: &Config) -> &Path {
-    config.file.parent().unwrap_or_else(|| Path::new(""))
 }
 
 /// The plugins that are brought along and enabled, each with its settings.
@@ -179,7 +173,7 @@ pub(super) fn rust_plugins(
         let settings = match section {
             None => Map::new(),
             Some(section) if !section.enabled => continue,
-            Some(section) => match section.config.with_secrets(folder(config)) {
+            Some(section) => match section.config.with_secrets(folder_of(&config.file)) {
                 Ok(settings) => settings,
                 Err(what) => {
                     faults.push(config.fault(&format!("{}.config", section.key), what));

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::show::{configured, goal};
 use crate::cli::plain::plain;
-use crate::config::{Config, with_secrets};
+use crate::config::{Config, folder_of};
 use crate::daemon::bus::uuid_v7;
 use crate::daemon::clock::Clock;
 use crate::daemon::outbox::Parts;
@@ -18,7 +18,6 @@ use crate::daemon::sink::{self, Message};
 use crate::fact::Fact;
 use crate::fact::topic::CATALOGUE;
 use crate::hook::filter::Filter;
-use crate::hook::hashes::Hashes;
 use crate::hook::outcome::Outcome;
 use crate::hook::render::{Around, Renderer, Samples, VenNames};
 use crate::hook::settings::HookSettings;
@@ -56,9 +55,8 @@ pub(super) fn test(config: &Config, name: &str, event: Option<&Path>, dry_run: b
     if dry_run {
         return Ok(());
     }
-    let folder = config.file.parent().unwrap_or_else(|| Path::new(""));
-    let ready = with_secrets(settings, folder).and_then(|ready| Parts::of(&ready, Hashes::of(settings)));
-    let parts = ready.map_err(|error| anyhow::anyhow!("hook {name}: {error}"))?;
+    let parts = Parts::of_configured(settings, folder_of(&config.file));
+    let parts = parts.map_err(|error| anyhow::anyhow!("hook {name}: {error}"))?;
     deliver(parts, &message)
 }
 

@@ -9,8 +9,8 @@ use toml::de::DeTable;
 
 use crate::hook::settings::HookSettings;
 
-use super::super::ConfigFault;
 use super::super::reader::{Reader, Section};
+use super::super::{ConfigFault, folder_of};
 use super::{Around, hook, is_name};
 
 /// Beside the configuration.
@@ -98,14 +98,14 @@ impl HookFile {
     ///
     /// Every fault at once, with this file.
     pub(crate) fn alone(&self) -> Result<HookSettings, Vec<ConfigFault>> {
-        let folder = self.path.parent().unwrap_or_else(|| Path::new(""));
+        let folder = folder_of(&self.path);
         self.hook(&Around { folder, ven: "", meters: &[] }, &[], &BTreeMap::new())
     }
 }
 
 /// Where they lie; `config`: the main file.
 pub(super) fn folder(config: &Path) -> PathBuf {
-    config.parent().unwrap_or_else(|| Path::new("")).join(FOLDER)
+    folder_of(config).join(FOLDER)
 }
 
 fn read(path: &Path) -> Result<String, String> {

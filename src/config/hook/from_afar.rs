@@ -6,6 +6,7 @@ use toml::de::DeTable;
 
 use crate::hook::settings::{HookSettings, Target};
 
+use super::super::folder_of;
 use super::super::secret::SecretSource;
 use super::file::{FOLDER, folder};
 use super::secrets::secret_sources;
@@ -45,7 +46,7 @@ pub(crate) fn is_fit_from_afar(hook: &HookSettings, config: &Path) -> Result<(),
 
 /// Whether all of its secrets lie beside the files of hooks, where nobody lays a secret that is not for a hook.
 fn secrets_are_of_hooks(hook: &HookSettings, config: &Path) -> Result<(), String> {
-    let (around, beside) = (config.parent().unwrap_or_else(|| Path::new("")), folder(config));
+    let (around, beside) = (folder_of(config), folder(config));
     let is_beside = |source: &SecretSource| match source {
         SecretSource::Env(_) => false,
         SecretSource::File(path) => path.parent() == Some(&beside) && path.file_name().is_some(),

@@ -1,7 +1,9 @@
 //! What a hook is made of, out of its settings.
 
 use std::fmt;
+use std::path::Path;
 
+use crate::config::with_secrets;
 use crate::daemon::sink::{self, Sink};
 use crate::fact::Topics;
 use crate::fact::topic::CATALOGUE;
@@ -38,6 +40,16 @@ impl fmt::Debug for Parts {
 }
 
 impl Parts {
+    /// Everything that is needed to run a hook that is configured like this, with the secrets to which that refers; paths are relative to
+    /// `folder`.
+    ///
+    /// # Errors
+    ///
+    /// Which secret is missing, and as [`Self::of`].
+    pub(crate) fn of_configured(configured: &HookSettings, folder: &Path) -> Result<Self, String> {
+        Self::of(&with_secrets(configured, folder)?, Hashes::of(configured))
+    }
+
     /// Everything that is needed to run a hook; its settings have their secrets, its hashes have none.
     ///
     /// # Errors

@@ -167,7 +167,6 @@ mod tests {
     use super::{BroughtPlugin, RustPlugins};
     use crate::daemon::bus::Bus;
     use crate::daemon::clock::Clock;
-    use crate::daemon::inlets::Inlets;
     use crate::fact::{Draft, Fact};
     use crate::plugin::{Plugin, PluginContext, PluginError};
     use crate::time::Timestamp;
@@ -222,8 +221,7 @@ mod tests {
             ((*name).to_owned(), brought)
         };
         let plugins: BTreeMap<_, _> = names.iter().map(plugin).collect();
-        let room = Room { bus: bus.clone(), clock: Clock::start(), inlets: Inlets::default() };
-        (RustPlugins::start(plugins, &room), hears)
+        (RustPlugins::start(plugins, &Room::without_meters(bus, Clock::start())), hears)
     }
 
     fn happens(bus: &Bus, topic: &str, subject: &str) {

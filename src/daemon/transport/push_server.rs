@@ -87,8 +87,8 @@ struct Made {
 }
 
 impl Made {
-    /// A connection does not outlive the certificates of either side (rule 516).
-    fn has_expired(&self, now: Timestamp) -> bool {
+    /// A connection does not outlive the certificates of either side (rule 516), nor does anything go over it by a clock that is not set.
+    fn is_over(&self, now: Timestamp) -> bool {
         !self.credentials.may_speak(now) || self.peer_until.is_some_and(|until| until < now)
     }
 }
@@ -200,7 +200,7 @@ impl PushDesk {
         made: &Made,
         seen: &mut Seen,
     ) -> Result<Option<String>, Refused> {
-        if made.has_expired(self.scribe.now()) {
+        if made.is_over(self.scribe.now()) {
             return refused(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "a certificate of the connection has expired, or our clock is not set",

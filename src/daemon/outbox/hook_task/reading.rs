@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::daemon::store::{DeliveryStatus, Wanted};
+use crate::daemon::store::{Delivery, DeliveryStatus, StoreError, Wanted};
 use crate::fact::topic::own::TICK;
 use crate::fact::{Class, Fact};
 use crate::hook::queue::Item;
@@ -48,18 +48,19 @@ impl HookTask {
             most,
             ..Wanted::default()
         };
-        match self.store.facts(move |log| log.deliveries(&wanted)).await {
-            Ok(deliveries) => {
-                deliveries.into_iter().for_each(|delivery| self.take(delivery.item, delivery.fact));
-            }
-            Err(error) => tracing::warn!(hook = self.parts.name, "what waits cannot be read: {error}"),
-        }
+        let found = self.store.facts(move |log| log.deliveries(&wanted)).await;
+        self.take_all(found);
     }
 
     /// Takes facts of meters that were not told before the start.
     pub(super) async fn load_durable(&mut self) {
         let Some(durable) = &self.durable else { return };
-        match durable.waiting(self.parts.rules.meter.max_items).await {
+        let found = durable.waiting(self.parts.rules.meter.max_items).await;
+        self.take_all(found);
+    }
+
+    fn take_all(&mut self, found: Result<Vec<Delivery>, StoreError>) {
+        match found {
             Ok(deliveries) => {
                 deliveries.into_iter().for_each(|delivery| self.take(delivery.item, delivery.fact));
             }

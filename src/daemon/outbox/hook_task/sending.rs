@@ -55,16 +55,18 @@ impl HookTask {
             Ok(words) => words,
             Err(fault) => return (unsent(Outcome::Unsaid, fault.to_string()), None),
         };
-        let digest = digest(&SHA256, &words.body).as_ref().to_vec();
-        let about = facts.first().map(|fact| (fact.topic.clone(), fact.subject.clone()));
-        let about = about.filter(|_| self.parts.on_change && facts.len() == 1);
-        if about.as_ref().is_some_and(|about| self.told.is(about, &digest)) {
+        let alone = if let [fact] = facts.as_slice() { Some(fact) } else { None };
+        let news = alone.filter(|_| self.parts.on_change).map(|fact| {
+            let about = (fact.topic.clone(), fact.subject.clone());
+            (about, digest(&SHA256, &words.body).as_ref().to_vec())
+        });
+        if news.as_ref().is_some_and(|(about, digest)| self.told.is(about, digest)) {
             return (unsent(Outcome::Unchanged, "the same as before".to_owned()), None);
         }
         let sent = self.parts.hashes.sent(&words.content_type, &words.body);
         let (body, content_type) = (words.body, words.content_type);
         let tried = self.deliver(&Message { id: id.to_owned(), facts, body, content_type, at }).await;
-        if let Some(about) = about.filter(|_| tried.outcome == Outcome::Sent) {
+        if let Some((about, digest)) = news.filter(|_| tried.outcome == Outcome::Sent) {
             self.told.note(about, digest);
         }
         // A sink too may find that it cannot be said.

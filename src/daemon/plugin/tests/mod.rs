@@ -14,7 +14,6 @@ use super::{ExecHandler, Patience, Program, ProgramSeat, ProgramSettings, Room};
 use crate::config::{MAX_MEMORY, Startup};
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
-use crate::daemon::inlets::Inlets;
 use crate::daemon::plugin::exec_handler::{Asked, DECIDE};
 use crate::daemon::plugin::program_seat::Keeping;
 use crate::fact::Draft;
@@ -68,9 +67,8 @@ impl Scene {
         Self { folder, bus: Bus::new(clock), clock }
     }
 
-    /// Without meters.
     fn room(&self) -> Room {
-        Room { bus: self.bus.clone(), clock: self.clock, inlets: Inlets::default() }
+        Room::without_meters(&self.bus, self.clock)
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -9,7 +9,6 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, Part};
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
-use crate::daemon::inlets::Inlets;
 use crate::daemon::plugin::{Room, State};
 use crate::daemon::prepare::PreparedLive;
 use crate::daemon::programs::Programs;
@@ -67,7 +66,7 @@ impl Scene {
 
     async fn start(&self, config: &Config) -> Programs {
         let PreparedLive { handler, plugins, .. } = PreparedLive::new(config).unwrap();
-        let room = Room { bus: self.bus.clone(), clock: self.clock, inlets: Inlets::default() };
+        let room = Room::without_meters(&self.bus, self.clock);
         Programs::start(None, config, (handler, plugins), &room).await.unwrap()
     }
 

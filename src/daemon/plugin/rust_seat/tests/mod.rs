@@ -15,7 +15,6 @@ use super::super::rust_plugin::{BroughtPlugin, RustPlugins};
 use super::{Pace, REQUESTS};
 use crate::daemon::bus::Bus;
 use crate::daemon::clock::Clock;
-use crate::daemon::inlets::Inlets;
 use crate::fact::Draft;
 use crate::plugin::{Health, Plugin, PluginContext, PluginError, Request, Response, Route};
 use crate::time::Span;
@@ -90,7 +89,7 @@ fn start(run: &str, pace: Pace) -> Scene {
     let settings = Map::from_iter([("run".to_owned(), Value::from(run))]);
     let brought = BroughtPlugin { plugin: Arc::new(plugin.clone()), settings };
     let brought = BTreeMap::from([("own".to_owned(), brought)]);
-    let room = Room { bus: bus.clone(), clock: Clock::start(), inlets: Inlets::default() };
+    let room = Room::without_meters(&bus, Clock::start());
     let kept = RustPlugins::start_at(pace, brought, &room).unwrap();
     let plugins = Plugins::default().with(kept.seats());
     Scene { bus, plugin, kept, plugins }
